@@ -1,0 +1,54 @@
+# Two commands matter: `make demo` and `make test`. Everything runs in .venv and needs no server and no root.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: setup demo test quick faults lint types format bench dev clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/run.stamp: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Setting up .venv (first time: under a minute)"
+	@$(PIP) install --no-compile --editable . --constraint constraints.txt
+	@touch $@
+
+.venv/dev.stamp: .venv/run.stamp
+	@echo "Setting up the development tools"
+	@$(PIP) install --no-compile --editable '.[dev]' --constraint constraints.txt
+	@touch $@
+
+setup: .venv/run.stamp ## make .venv with what running needs
+
+demo: .venv/run.stamp ## simulate markets, run the whole chain through Dagster, show what came out
+	@$(BIN)/regime demo
+
+dev: .venv/run.stamp ## embedded database + Dagster UI; Ctrl-C leaves nothing behind
+	@$(BIN)/regime up
+
+test: .venv/dev.stamp lint types ## every test, with coverage
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
+
+quick: .venv/dev.stamp ## the tests without the slow ones
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow'
+
+faults: .venv/dev.stamp ## kill processes at random moments, ten times longer than the tests do
+	@REGIME_TEST_SOAK=10 $(BIN)/python -m pytest -m faults
+
+lint: .venv/dev.stamp ## format, lint, import rules
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/lint-imports --no-logo
+
+types: .venv/dev.stamp ## mypy strict
+	@$(BIN)/mypy
+
+format: .venv/dev.stamp ## mend what the formatter and linter can mend
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: .venv/dev.stamp ## measure, and write docs/benchmarks.md
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove .venv, caches and the project home .regime
+	@$(BIN)/regime db stop --force >/dev/null 2>&1 || true
+	@rm -rf .venv .regime .pytest_cache .mypy_cache .ruff_cache .hypothesis

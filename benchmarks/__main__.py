@@ -1,0 +1,18 @@
+"""Runs every benchmark in turn; each writes its own section of docs/benchmarks.md."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+HELPERS = ("__main__", "__init__", "document")
+
+
+def main() -> int:
+    names = [p.stem for p in sorted(HERE.glob("*.py")) if p.stem not in HELPERS and not p.stem.startswith("naive")]
+    codes = [subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode for name in names]
+    return max(codes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

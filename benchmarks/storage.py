@@ -1,0 +1,315 @@
+"""Storage against its goals: reads and writes beside the plain ways to do the same, bytes per candle, silent re-runs.
+
+Run `python -m benchmarks.storage [--quick]`; it starts an embedded server of its own and writes `docs/benchmarks.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psycopg
+import sqlalchemy as sa
+
+from benchmarks.document import markdown_table, write_section
+from regime_pipeline.domain.market import HOUR_MS, MINUTE_MS, Market
+from regime_pipeline.domain.regime_state import REGIME_STATES
+from regime_pipeline.domain.window import Window, to_ms
+from regime_pipeline.storage.bulk_io import moment, table_values
+from regime_pipeline.storage.bulk_tables import CANDLE_REGIME
+from regime_pipeline.storage.copy_binary import encode_copy
+from regime_pipeline.storage.embedded import EmbeddedServer
+from regime_pipeline.storage.migrate import upgrade
+from regime_pipeline.storage.tables import candle_regime
+from regime_pipeline.storage.urls import sqlalchemy_url
+from regime_pipeline.storage.warehouse import Warehouse
+
+START_MS = to_ms("2015-01-01T00:00:00Z")
+CHUNK = 5_000
+MEAN_RUN = 15
+SEED_DDL = """
+CREATE TABLE seed_candles (symbol VARCHAR(20), timeframe VARCHAR(10), open_time TIMESTAMP,
+  PRIMARY KEY (symbol, timeframe, open_time));
+CREATE TABLE seed_regimes (symbol VARCHAR(20) NOT NULL, timeframe VARCHAR(10) NOT NULL, open_time TIMESTAMP NOT NULL,
+  trend_state VARCHAR(20), volatility_state VARCHAR(10), momentum_state VARCHAR(20), full_regime VARCHAR(50),
+  simplified_regime VARCHAR(20), confidence FLOAT, created_at TIMESTAMP DEFAULT NOW(),
+  PRIMARY KEY (symbol, timeframe, open_time),
+  FOREIGN KEY (symbol, timeframe, open_time) REFERENCES seed_candles (symbol, timeframe, open_time) ON DELETE CASCADE);
+CREATE INDEX idx_regime_lookup ON seed_regimes (symbol, timeframe, open_time DESC);
+CREATE INDEX idx_regime_simplified ON seed_regimes (simplified_regime);
+CREATE INDEX idx_regime_confidence ON seed_regimes (confidence DESC);
+"""
+SEED_FILL = """
+INSERT INTO seed_candles SELECT symbol, timeframe, open_time AT TIME ZONE 'UTC' FROM market_regimes;
+INSERT INTO seed_regimes SELECT symbol, timeframe, open_time AT TIME ZONE 'UTC', trend_state, volatility_state,
+  momentum_state, full_regime, simplified_regime, confidence FROM market_regimes ORDER BY open_time, symbol;
+VACUUM ANALYZE;
+"""
+CODES_COPY = (
+    "COPY (SELECT open_time, confidence, state FROM candle_regime WHERE series_id = {id} AND open_time >= '{start}' "
+    "ORDER BY open_time) TO STDOUT (FORMAT BINARY)"
+)
+NAMES_COPY = (
+    "COPY (SELECT open_time, confidence, trend_state, volatility_state, momentum_state, full_regime, simplified_regime "
+    "FROM candle_regime JOIN regime_state USING (state) WHERE series_id = {id} AND open_time >= '{start}' "
+    "ORDER BY open_time) TO STDOUT (FORMAT BINARY)"
+)
+SEED_READ = (
+    "SELECT * FROM seed_regimes WHERE symbol = '{symbol}' AND timeframe = '1h' AND open_time >= '{start}' "
+    "ORDER BY open_time"
+)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A filled database with everything that is timed on it."""
+
+    url: str
+    warehouse: Warehouse
+    engine: sa.Engine
+    connection: psycopg.Connection[Any]
+    markets: list[Market]
+    candles: int
+    rounds: int
+
+    def rows(self, seed: int, first: int, count: int) -> dict[str, Any]:
+        """Regimes in runs of about 15 candles."""
+        rng = np.random.default_rng([seed, first])
+        changes = np.cumsum(rng.random(count) < 1 / MEAN_RUN)
+        states = rng.integers(0, len(REGIME_STATES), int(changes[-1]) + 1)
+        return {
+            "open_time": START_MS + (first + np.arange(count)) * HOUR_MS,
+            "confidence": np.round(rng.beta(5, 2, count), 6).astype(np.float32),
+            "state": states[changes].astype(np.int16),
+        }
+
+    def scalar(self, query: str) -> int:
+        """Return one number."""
+        return int(self.connection.execute(query.encode()).fetchone()[0])  # type: ignore[index]
+
+
+def window(first: int, count: int) -> Window:
+    """Hours counted from the start."""
+    return Window(START_MS + first * HOUR_MS, START_MS + (first + count) * HOUR_MS)
+
+
+@contextmanager
+def filled(series: int, candles: int, rounds: int) -> Iterator[Bench]:
+    """Start a server and fill it in the order of time, as hourly ingestion of many markets does."""
+    home = Path(tempfile.mkdtemp(prefix="regime-bench-"))
+    server = EmbeddedServer(home)
+    try:
+        url = server.attach()
+        upgrade(url)
+        engine = sa.create_engine(sqlalchemy_url(url))
+        with Warehouse(url) as warehouse, psycopg.connect(url, autocommit=True) as connection:
+            markets = [Market(f"B{number}-USDT", "1h") for number in range(series)]
+            bench = Bench(url, warehouse, engine, connection, markets, candles, rounds)
+            _fill(bench)
+            yield bench
+        engine.dispose()
+    finally:
+        directory = server.status().directory.resolve()
+        server.stop(force=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(home)
+
+
+def _fill(bench: Bench) -> None:
+    run = bench.warehouse.start_run("bench", "bench")
+    for market in bench.markets:
+        bench.warehouse.series_id(market, venue="simulated", price_scale=100)
+    for first in range(0, bench.candles, CHUNK):
+        for seed, market in enumerate(bench.markets):
+            rows = bench.rows(seed, first, CHUNK)
+            bench.warehouse.replace_range("candle_regime", market, window(first, CHUNK), rows, run)
+    bench.connection.execute(SEED_DDL.encode())
+    for statement in SEED_FILL.split(";")[:-1]:
+        bench.connection.execute(statement.encode())
+
+
+def interleaved(rounds: int, ways: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+    """Return the median milliseconds of each way, taken in turns after a warm-up."""
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(rounds + 1):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            if turn:
+                taken[name].append((time.perf_counter() - start) * 1000)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def measure_reads(bench: Bench) -> list[list[str]]:
+    """Read the newest rows of one market: ours, psycopg's raw COPY of the same rows, pandas on the seed's table."""
+    goals = {120: ("<= 3.5x, < 10 ms", ""), 10_000: ("<= 0.6x, < 50 ms", "<= 0.25x"), 100_000: ("<= 0.2x", "")}
+    return [row for count in goals if count <= bench.candles for row in _measure_read(bench, count, goals[count])]
+
+
+def _measure_read(bench: Bench, count: int, goals: tuple[str, str]) -> list[list[str]]:
+    market, first = bench.markets[-1], bench.candles - count
+    start = moment(START_MS + first * HOUR_MS)
+    where = {"id": bench.warehouse.series_id(market), "start": start.isoformat()}
+    codes, names = CODES_COPY.format(**where).encode(), NAMES_COPY.format(**where).encode()
+    seed = SEED_READ.format(symbol=market.symbol, start=start.replace(tzinfo=None).isoformat())
+    taken = interleaved(
+        bench.rounds,
+        {
+            "ours": lambda: bench.warehouse.read_frame("candle_regime", market, window(first, count)),
+            "codes": lambda: _raw_copy(bench.connection, codes),
+            "names": lambda: _raw_copy(bench.connection, names),
+            "pandas": lambda: _read_sql(bench.engine, seed),
+        },
+    )
+    ours = taken["ours"]
+    others = (
+        ("names", "psycopg raw COPY of the same columns", goals[0]),
+        ("codes", "psycopg raw COPY of the stored codes", ""),
+        ("pandas", "pandas.read_sql, seed's table", goals[1]),
+    )
+    label, mine = f"read {count:,} regimes to a DataFrame", f"{ours:.2f} ms"
+    return [
+        [label, mine, name, f"{taken[way]:.2f} ms", f"**{ours / taken[way]:.2f}x**", goal] for way, name, goal in others
+    ]
+
+
+def _raw_copy(connection: psycopg.Connection[Any], query: bytes) -> int:
+    with connection.cursor().copy(query) as stream:
+        return sum(len(block) for block in stream)
+
+
+def _read_sql(engine: sa.Engine, query: str) -> pd.DataFrame:
+    with engine.connect() as connection:
+        return pd.read_sql(sa.text(query), connection)
+
+
+def measure_writes(bench: Bench) -> list[list[str]]:
+    """Write a new market: ours, bare COPY into an unlogged heap, SQLAlchemy's insertmanyvalues into the same table."""
+    count, run = bench.candles // 60 * 60, bench.warehouse.start_run("bench", "bench")
+    rows = bench.rows(99, 0, count)
+    minutes = rows | {"open_time": START_MS + np.arange(count) * MINUTE_MS}
+    payload = list(encode_copy(table_values(CANDLE_REGIME, rows, 0, run)))
+    bench.connection.execute(
+        "CREATE UNLOGGED TABLE bare (open_time timestamptz, series_id int, run_id int, c real, s int2)"
+    )
+    bench.connection.execute("CREATE TABLE keyed (LIKE candle_regime INCLUDING ALL)")
+    numbers = iter(range(1_000))
+
+    def ours(timeframe: str, span: Window, values: dict[str, Any]) -> None:
+        market = Market(f"W{next(numbers)}-USDT", timeframe)
+        bench.warehouse.series_id(market, venue="simulated", price_scale=100)
+        bench.warehouse.replace_range("candle_regime", market, span, values, run)
+
+    def bare(table: str) -> None:
+        bench.connection.execute(f"TRUNCATE {table}".encode())
+        with bench.connection.cursor().copy(f"COPY {table} FROM STDIN (FORMAT BINARY)".encode()) as stream:
+            for block in payload:
+                stream.write(block)
+
+    columns = zip(rows["open_time"].tolist(), rows["confidence"].tolist(), rows["state"].tolist(), strict=True)
+    records = [{"open_time": moment(ms), "run_id": run, "confidence": c, "state": s} for ms, c, s in columns]
+
+    def many_values() -> None:
+        series_id = 1_000_000 + next(numbers)
+        with bench.engine.begin() as connection:
+            connection.execute(sa.insert(candle_regime), [{"series_id": series_id, **record} for record in records])
+
+    taken = interleaved(
+        max(3, bench.rounds // 3),
+        {
+            "bare": lambda: bare("bare"),
+            "keyed": lambda: bare("keyed"),
+            "1m": lambda: ours("1m", window(0, count // 60), minutes),
+            "1h": lambda: ours("1h", window(0, count), rows),
+            "many": many_values,
+        },
+    )
+    return [line for timeframe in ("1m", "1h") for line in _write_lines(timeframe, count, taken)]
+
+
+def _write_lines(timeframe: str, count: int, taken: Mapping[str, float]) -> list[list[str]]:
+    mine, bare, keyed, many = (taken[way] for way in (timeframe, "bare", "keyed", "many"))
+    label, times = f"write {count:,} new {timeframe} regimes, periods and ledger included", f"{mine:.0f} ms"
+    return [
+        [label, times, "bare COPY, unlogged heap", f"{bare:.0f} ms", f"**{mine / bare:.1f}x**", "<= 5x"],
+        [label, times, "bare COPY, table with the same key", f"{keyed:.0f} ms", f"**{mine / keyed:.1f}x**", ""],
+        [label, times, "SQLAlchemy insertmanyvalues", f"{many:.0f} ms", f"**{many / mine:.1f}x faster**", ">= 10x"],
+    ]
+
+
+def measure_rerun(bench: Bench) -> list[list[str]]:
+    """Write the same rows again: nothing may be written."""
+    market, run = Market("R-USDT", "1h"), bench.warehouse.start_run("bench", "bench")
+    bench.warehouse.series_id(market, venue="simulated", price_scale=100)
+    rows, span = bench.rows(7, 0, bench.candles), window(0, bench.candles)
+    start = time.perf_counter()
+    bench.warehouse.replace_range("candle_regime", market, span, rows, run)
+    first = (time.perf_counter() - start) * 1000
+    wal = bench.scalar("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")
+    taken = interleaved(3, {"again": lambda: bench.warehouse.replace_range("candle_regime", market, span, rows, run)})
+    wal = bench.scalar("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn") - wal
+    again, row_bytes = taken["again"], wal / 4 / bench.candles
+    label = f"write the same {bench.candles:,} again"
+    return [
+        [label, f"{again:.0f} ms", "the first write", f"{first:.0f} ms", f"**{again / first:.2f}x**", "<= 1.3x"],
+        ["WAL of such a re-run, a row", f"{row_bytes:.3f} B", "", "", "", "<= 5 B"],
+    ]
+
+
+def measure_bytes(bench: Bench) -> list[list[str]]:
+    """Bytes with indexes per 1,000 candles: as ingested side by side, and as backfilled market by market."""
+    size = {name: _kilobytes(bench, name) for name in ("candle_regime", "seed_regimes", "regime_period")}
+    bench.connection.execute("CREATE TABLE packed (LIKE candle_regime INCLUDING ALL)")
+    bench.connection.execute("INSERT INTO packed SELECT * FROM candle_regime ORDER BY series_id, open_time")
+    mine, packed, seed = size["candle_regime"], _kilobytes(bench, "packed"), size["seed_regimes"]
+    bench.connection.execute("DROP TABLE packed")
+    label = "regimes, KB per 1,000 candles with indexes"
+    beside = ["seed's table", f"{seed:.1f}"]
+    return [
+        [f"{label}, market by market", f"{packed:.1f}", *beside, f"**{packed / seed:.2f}x**", "<= 100, <= 0.45x"],
+        [f"{label}, {CHUNK:,} hours of each in turn", f"{mine:.1f}", *beside, f"**{mine / seed:.2f}x**", "<= 0.45x"],
+        ["periods, KB per 1,000 candles", f"{size['regime_period']:.1f}", "", "", "", "<= 10"],
+        ["ledger, KB per 1,000 hours of an asset", f"{_kilobytes(bench, 'partition_ledger'):.1f}", "", "", "", ""],
+    ]
+
+
+def _kilobytes(bench: Bench, table: str) -> float:
+    return bench.scalar(f"SELECT pg_total_relation_size('{table}')") / (len(bench.markets) * bench.candles)
+
+
+def main() -> None:
+    """Measure, print and write the section."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the data; prints, does not write the page")
+    quick = parser.parse_args().quick
+    series, candles, rounds = (4, 10_000, 5) if quick else (10, 100_000, 15)
+    with filled(series, candles, rounds) as bench:
+        sizes = measure_bytes(bench)
+        rows = [*measure_reads(bench), *measure_writes(bench), *sizes, *measure_rerun(bench)]
+        version = bench.scalar("SHOW server_version_num") // 10_000
+    table = markdown_table(["what", "ours", "compared with", "theirs", "ratio", "goal"], rows)
+    text = (
+        "## Storage\n\n`python -m benchmarks.storage`: medians of one interleaved run on PostgreSQL "
+        f"{version}, embedded, with its default settings. {series} markets x {candles:,} simulated 1h candles written "
+        f"in the order of time, mean regime run {MEAN_RUN} candles; {os.cpu_count()} cores, Python "
+        f"{platform.python_version()}.\n\n{table}\n"
+    )
+    print(text)
+    if not quick:
+        write_section("storage", text)
+
+
+if __name__ == "__main__":
+    main()

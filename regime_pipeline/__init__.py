@@ -1,0 +1,50 @@
+"""regime_pipeline: which regime is a market in, why, and what should a grid do about it.
+
+The names of the Python API are here and load on first use; importing the package costs nothing and touches nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from regime_pipeline.domain.errors import RegimeError
+    from regime_pipeline.policy import Policy, default_policy, load_policy
+    from regime_pipeline.python_api.candles import CandleRegime, StreamingClassifier, classify_candles
+    from regime_pipeline.python_api.verdicts import analyze_snapshot, verdicts
+
+__version__ = "0.1.0"
+__all__ = [
+    "CandleRegime",
+    "Policy",
+    "RegimeError",
+    "StreamingClassifier",
+    "analyze_snapshot",
+    "classify_candles",
+    "default_policy",
+    "load_policy",
+    "verdicts",
+]
+_HOMES = {
+    "CandleRegime": "python_api.candles",
+    "Policy": "policy",
+    "RegimeError": "domain.errors",
+    "StreamingClassifier": "python_api.candles",
+    "analyze_snapshot": "python_api.verdicts",
+    "classify_candles": "python_api.candles",
+    "default_policy": "policy",
+    "load_policy": "policy",
+    "verdicts": "python_api.verdicts",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name of the Python API."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,80 @@
+"""`regime benchmark`: judge the engine beside its peers, and measure its speed.
+
+Judging stands in `services.judgement`, measuring in the repository's `benchmarks/`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import orjson
+import typer
+
+from regime_pipeline.cli.console import err, out, progress_bar
+from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.policy import default_policy
+from regime_pipeline.services.judgement.report import summarize, to_json, to_markdown
+from regime_pipeline.services.judgement.runner import Lengths, available_methods, judge
+from regime_pipeline.services.judgement.tracks import DIFFICULTIES, REPORTING_SEEDS, TUNING_SEEDS
+
+benchmark_app = typer.Typer(name="benchmark", help="Judge accuracy beside peers; measure speed.", no_args_is_help=True)
+_SPEED = ("candles", "verdicts")
+_QUICK = Lengths(train=1_500, embargo=100, test=900)
+_SEEDS = {"reporting": REPORTING_SEEDS, "tuning": TUNING_SEEDS}
+
+
+@benchmark_app.command("accuracy")
+def accuracy_command(
+    seeds: Annotated[
+        Literal["reporting", "tuning"],
+        typer.Option(help="Which seeds; thresholds may be chosen on the tuning ones only."),
+    ] = "reporting",
+    markets: Annotated[int, typer.Option(min=2, max=40, help="Markets per difficulty.")] = 12,
+    peers: Annotated[
+        bool, typer.Option(help="Fit the peers too (hmmlearn, jumpmodels, statsmodels, ruptures).")
+    ] = True,
+    jobs: Annotated[int, typer.Option(min=0, max=64, help="Worker processes; 0 works in this one.")] = 2,
+    quick: Annotated[bool, typer.Option("--quick", help="Short markets: a look, not a result.")] = False,
+    output: Annotated[Path, typer.Option(help="Folder for accuracy.md and accuracy.json.")] = Path("docs"),
+) -> None:
+    """Judge verdicts, 3D regimes and peers on labelled markets and driftless walks; write the report.
+
+    Example: regime benchmark accuracy --markets 12 --output docs
+    """
+    policy, lengths = default_policy(), _QUICK if quick else Lengths()
+    methods, absent = available_methods(policy, peers)
+    chosen = list(_SEEDS[seeds])[:markets]
+    order = sorted(DIFFICULTIES, key=lambda difficulty: difficulty != "medium")  # driftless walks go with the first
+    with progress_bar() as progress:
+        bar = progress.add_task("judging", total=len(order) * len(chosen))
+        results = judge(
+            policy, order, chosen, with_peers=peers, jobs=jobs, lengths=lengths,
+            tell=lambda done, of: progress.update(bar, completed=done, total=of),
+        )  # fmt: skip
+    summary = summarize(results, methods, absent)
+    command = " ".join(["regime benchmark accuracy", *sys.argv[3:]])
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "accuracy.md").write_text(to_markdown(summary, command, lengths), "utf-8")
+    (output / "accuracy.json").write_bytes(orjson.dumps(to_json(results, summary), option=orjson.OPT_INDENT_2))
+    for name, goal in summary["goals"].items():
+        out.print(f"{name}: {goal['value']:.3f} (goal {goal['goal']}, best rival {goal['rival_value']:.3f})")
+    err.print(f"Wrote {output / 'accuracy.md'} and {output / 'accuracy.json'}.", highlight=False)
+
+
+@benchmark_app.command("speed")
+def speed_command(
+    quick: Annotated[bool, typer.Option("--quick", help="Few rounds; docs/benchmarks.md is left alone.")] = False,
+) -> None:
+    """Measure the engine beside row-by-row pandas versions of the same definitions (needs the repository).
+
+    Example: regime benchmark speed --quick
+    """
+    if not Path("benchmarks/candles.py").is_file():
+        raise UsageError("The speed benchmarks are part of the repository.", "Run this at the top of a clone of it.")
+    for name in _SPEED:
+        command = [sys.executable, "-m", f"benchmarks.{name}", *(["--quick"] if quick else [])]
+        if subprocess.run(command, check=False).returncode:  # noqa: S603 - our own modules
+            raise UsageError(f"The benchmark {name} failed; its own words are above.")

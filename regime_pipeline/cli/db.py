@@ -1,0 +1,152 @@
+"""`regime db`: start, stop and inspect the embedded PostgreSQL, upgrade the schema, print the URL for other tools.
+
+What these commands do is decided in `storage`; only arguments, wording and exit codes belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from regime_pipeline.cli.console import DATA_MISSING, PARTLY_DONE, out
+from regime_pipeline.domain.errors import MissingDataError, RegimeError, UsageError
+from regime_pipeline.settings import Settings
+from regime_pipeline.storage.databases import (
+    DatabaseUrls,
+    embedded_urls,
+    ensure_databases,
+    external_urls,
+    resolve_database,
+    server_version,
+)
+from regime_pipeline.storage.embedded import EmbeddedServer, ServerStatus
+from regime_pipeline.storage.urls import redacted
+
+_NOT_RUNNING = "The embedded PostgreSQL does not run."
+_HOW_TO_START = "Start it with `regime db start`."
+
+db_app = typer.Typer(name="db", help="The database: embedded server, schema, URL.", no_args_is_help=True)
+
+
+@db_app.command()
+def start() -> None:
+    """Start the embedded PostgreSQL; it stays until `regime db stop`."""
+    settings = Settings()
+    server = _embedded(settings)
+    urls = embedded_urls(server.start_detached(), settings.dagster_database_url)
+    ensure_databases(urls.regimes, urls.dagster)
+    _say(f"PostgreSQL {server_version(urls.regimes)} runs in {server.status().directory}.")
+    _say("It stays until `regime db stop`; `regime db url` prints its URL.")
+
+
+@db_app.command()
+def stop(
+    force: Annotated[bool, typer.Option("--force", help="Stop it even while processes use it.")] = False,
+) -> None:
+    """Stop the embedded PostgreSQL, or leave that to the last process that uses it."""
+    if not _embedded(Settings()).stop(force=force):
+        _say("Processes still use the database: the last of them will stop it. To stop it now, add --force.")
+        raise typer.Exit(PARTLY_DONE)
+    _say("The embedded PostgreSQL is stopped.")
+
+
+@db_app.command()
+def status() -> None:
+    """Show which server is used, whether it runs and has the current schema; exit code 1 when it does not run."""
+    settings = Settings()
+    server = None if settings.database_url else _embedded(settings).status()
+    urls = _urls(settings, server)
+    table = Table.grid(padding=(0, 2))
+    for name, value in _status_rows(server, urls):
+        table.add_row(name, Text(value, overflow="fold"))
+    out.print(table)
+    if urls is None:
+        raise typer.Exit(DATA_MISSING)
+
+
+@db_app.command()
+def upgrade() -> None:
+    """Bring the schema of the database to this version of the package, creating the database if absent."""
+    from regime_pipeline.storage.migrate import upgrade as upgrade_schema  # alembic is slow to import
+
+    settings = Settings()
+    urls = resolve_database(
+        settings.home, settings.database_url, settings.dagster_database_url, settings.postgres_account
+    )
+    _say(f"The schema of {redacted(urls.regimes)} is at revision {upgrade_schema(urls.regimes)}.")
+
+
+@db_app.command()
+def url(
+    dagster: Annotated[bool, typer.Option("--dagster", help="The URL of Dagster's instance instead.")] = False,
+) -> None:
+    """Print the URL of the database with its password, as in `psql "$(regime db url)"`."""
+    settings = Settings()
+    urls = _urls(settings, None if settings.database_url else _embedded(settings).status())
+    if urls is None:
+        raise MissingDataError(_NOT_RUNNING, _HOW_TO_START)
+    typer.echo(urls.dagster if dagster else urls.regimes)
+
+
+def _embedded(settings: Settings) -> EmbeddedServer:
+    """Return the home's server, unless the settings name another."""
+    if settings.database_url:
+        raise UsageError(
+            f"REGIME_DATABASE_URL names a server of yours ({redacted(settings.database_url)}), not the embedded one.",
+            "Use that server's own tools, or unset REGIME_DATABASE_URL.",
+        )
+    return EmbeddedServer(settings.home, settings.postgres_account)
+
+
+def _urls(settings: Settings, server: ServerStatus | None) -> DatabaseUrls | None:
+    """Return the URLs that are in force now, or None while the embedded server does not run."""
+    if settings.database_url:
+        return external_urls(settings.database_url, settings.dagster_database_url)
+    if server is None or server.url is None:
+        return None
+    return embedded_urls(server.url, settings.dagster_database_url)
+
+
+def _status_rows(server: ServerStatus | None, urls: DatabaseUrls | None) -> Iterator[tuple[str, str]]:
+    if server is None:
+        yield "server", "external"
+    else:
+        yield "server", _embedded_state(server)
+        yield "directory", str(server.directory)
+        yield "account", server.account
+    if urls is not None:
+        yield "version", _or_fault(lambda: server_version(urls.regimes))
+        yield "regimes", redacted(urls.regimes)
+        yield "dagster", redacted(urls.dagster)
+        yield "schema", _or_fault(lambda: _schema_state(urls.regimes))
+
+
+def _embedded_state(server: ServerStatus) -> str:
+    if not server.is_running:
+        return f"embedded, stopped. {_HOW_TO_START}"
+    until = "`regime db stop`" if server.is_kept else "its last client leaves"
+    use = "in use" if server.has_clients else "idle"
+    return f"embedded, {use}, running until {until} (process {server.postmaster_pid})"
+
+
+def _schema_state(database: str) -> str:
+    from regime_pipeline.storage.migrate import check  # alembic is slow to import
+
+    check(database)
+    return "current"
+
+
+def _or_fault(ask: Callable[[], str]) -> str:
+    """Return an answer, or the sentence of the failure: a status shows what it can."""
+    try:
+        return ask()
+    except RegimeError as error:
+        return str(error)
+
+
+def _say(sentence: str) -> None:
+    out.print(sentence, markup=False, highlight=False, soft_wrap=True)

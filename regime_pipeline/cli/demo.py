@@ -1,0 +1,68 @@
+"""`regime demo`: simulated markets through the whole chain, and what came out.
+
+It uses the same parts as every other command; nothing is special about it but the printed tour.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regime_pipeline.cli.chain_runs import ChainRun, print_failures, run_chain
+from regime_pipeline.cli.console import PARTLY_DONE, out, print_summaries
+from regime_pipeline.composition import open_workspace, read_universe
+from regime_pipeline.domain.market import HOUR_MS
+from regime_pipeline.domain.window import Window
+from regime_pipeline.services.summary import summarize
+from regime_pipeline.settings import Settings
+
+
+def demo_command(
+    days: Annotated[int, typer.Option(min=1, max=400, help="Days from the first partition on.")] = 15,
+) -> None:
+    """Simulate markets, materialize the whole chain through Dagster, show the verdicts and what to do next."""
+    settings = Settings()
+    universe = read_universe(settings)
+    window = Window(universe.start_ms, universe.start_ms + days * 24 * HOUR_MS)
+    out.print(f"Simulating {len(universe.markets)} markets, {window} ({len(window)} hours each).", highlight=False)
+    started = time.monotonic()
+    runs = run_chain(settings, universe.markets, window)
+    print_failures(runs)
+    with open_workspace(settings) as workspace:
+        summaries = [summarize(workspace.warehouse, market, window) for market in universe.markets]
+    print_summaries(summaries, "Regimes found")
+    _print_work(runs, time.monotonic() - started)
+    _print_next(settings)
+    if not all(run.is_success for run in runs):
+        raise typer.Exit(PARTLY_DONE)
+
+
+def _print_work(runs: list[ChainRun], seconds: float) -> None:
+    written, unchanged = sum(run.written for run in runs), sum(run.unchanged for run in runs)
+    out.print(
+        f"{len(runs)} Dagster runs in {seconds:.0f} s: {written:,} hour partitions written, {unchanged:,} unchanged"
+        f"{' (everything was there already)' if unchanged and not written else ''}.",
+        highlight=False,
+    )
+
+
+def _print_next(settings: Settings) -> None:
+    here = Path.cwd()
+    home = settings.home.relative_to(here) if settings.home.is_relative_to(here) else settings.home
+    lines = [
+        "",
+        "[bold]Where things are[/]",
+        f"  snapshots   {settings.snapshot_root}",
+        "  tables      regime db start; psql $(regime db url) -c 'TABLE market_regimes LIMIT 10'",
+        f"  instance    {home}/dagster",
+        "",
+        "[bold]What to do next[/]",
+        "  make dev                                        the Dagster UI: lineage, backfills, every row's run",
+        "  regime import FILES… --market BTC-USDT_1m       your own candles, in a project home of their own:",
+        "      export REGIME_HOME=~/regime-btc             (see README, 'A five-minute tour')",
+        "  regime backfill                                 every market and hour that is missing or changed",
+    ]
+    out.print("\n".join(lines), highlight=False, soft_wrap=True)

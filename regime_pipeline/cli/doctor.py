@@ -1,0 +1,77 @@
+"""`regime doctor`: looks at everything a run needs, says what is wrong and what to do, and changes nothing.
+
+Mending belongs to the commands it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from regime_pipeline.cli.console import PARTLY_DONE, out
+from regime_pipeline.composition import open_databases, open_workspace, read_policy, read_universe
+from regime_pipeline.domain.errors import RegimeError
+from regime_pipeline.domain.window import to_iso
+from regime_pipeline.null_data import default_null_table
+from regime_pipeline.policy import PolicyError
+from regime_pipeline.services.stages import stale_hours
+from regime_pipeline.settings import Settings
+from regime_pipeline.storage.urls import redacted
+
+Answer = tuple[bool, str]
+
+
+def doctor_command() -> None:
+    """Check settings, markets, policy, database and stored rows; exit code 3 when something needs you.
+
+    Example: regime doctor
+    """
+    settings = Settings()
+    table = Table.grid(padding=(0, 2))
+    is_well = True
+    for name, ask in _questions(settings):
+        is_good, said = _answer(ask)
+        is_well = is_well and is_good
+        table.add_row(Text("ok" if is_good else "!!", style="green" if is_good else "red"), name, Text(said))
+    out.print(table)
+    if not is_well:
+        raise typer.Exit(PARTLY_DONE)
+
+
+def _questions(settings: Settings) -> Iterator[tuple[str, Callable[[], Answer]]]:
+    yield "home", lambda: (True, str(settings.home))
+    yield "markets", lambda: _markets(settings)
+    yield "policy", lambda: _policy(settings)
+    yield "database", lambda: (True, redacted(open_databases(settings).regimes))
+    yield "rows", lambda: _rows(settings)
+
+
+def _answer(ask: Callable[[], Answer]) -> Answer:
+    try:
+        return ask()
+    except (RegimeError, PolicyError) as error:
+        return False, str(error)
+
+
+def _markets(settings: Settings) -> Answer:
+    universe = read_universe(settings)
+    return True, f"{len(universe.markets)} in {settings.markets}, from {to_iso(universe.start_ms)}"
+
+
+def _policy(settings: Settings) -> Answer:
+    policy = read_policy(settings)
+    default_null_table().check_policy(policy)
+    return True, f"{settings.policy or 'the shipped one'}, hash {policy.hash}"
+
+
+def _rows(settings: Settings) -> Answer:
+    """Whether the stored rows are of this policy."""
+    with open_workspace(settings) as workspace:
+        stale = stale_hours(workspace)
+    if not stale:
+        return True, "every stored hour is of this policy"
+    parts = [f"{stage} {sum(hours.values()):,} hours of {len(hours)} markets" for stage, hours in stale.items()]
+    return False, f"another policy wrote {', '.join(parts)}. Materialize them again: regime backfill."

@@ -1,0 +1,9 @@
+"""Dagster's entry point: the chain, built from the environment's settings.
+
+Nothing else belongs here; importing this module reads the settings.
+"""
+
+from regime_pipeline.composition import build_definitions
+from regime_pipeline.settings import Settings
+
+defs = build_definitions(Settings())

@@ -1,0 +1,170 @@
+"""What to do with a configured grid: the rules of regimes.md section 7 over many hours or one.
+
+Words stand in `advice_reasons`, the hourly rows in `advice_rows`. The verdict may stop new orders; it never closes what
+was bought: pausing by force-closing at market is what lost money in every published comparison (see docs/grids.md).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from math import ceil, floor
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regime_pipeline.domain.candles import Float64
+from regime_pipeline.domain.grids.advice_reasons import reasons_json
+from regime_pipeline.domain.grids.advice_state import Decisions, Situation
+from regime_pipeline.domain.grids.comparison import Comparison
+from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.grids.config_rules import from_ticks, whole_ticks
+from regime_pipeline.domain.grids.layout import ACTIONS, ADVICE_STATUSES, INVENTORY
+from regime_pipeline.domain.verdict_evidence import INSUFFICIENT_DATA, RANGE_OK, TRANSITION, TREND
+from regime_pipeline.policy import Policy
+from regime_pipeline.policy_grids import GridsPolicy
+
+OK, NO_GRID, NO_VERDICT = range(len(ADVICE_STATUSES))
+NONE, KEEP, ENABLE, STOP_PLACING, REPOSITION = range(len(ACTIONS))
+NO_INVENTORY, KEEP_INVENTORY, CLOSE_AT_LIMIT = range(len(INVENTORY))
+_ACTIONABLE: Final = (ENABLE, STOP_PLACING, REPOSITION)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Advice on one grid at one hour.
+
+    Parameters
+    ----------
+    status : str
+        One of `layout.ADVICE_STATUSES`.
+    action : str
+        One of `layout.ACTIONS`.
+    enabled : bool
+        Whether the configured grid places orders.
+    is_actionable : bool
+        The action asks somebody to act; else it is for information. It says nothing of the inventory.
+    inventory : str
+        One of `layout.INVENTORY`; a function of the price and the owner's own limits, never of the verdict.
+    proposed_lower, proposed_upper : float or None
+        Edges to use, quote currency, where the action needs new ones.
+    reasons : tuple of dict
+        Each rule with inputs, threshold, outcome and a sentence; the first one decided.
+    """
+
+    status: str
+    action: str
+    enabled: bool
+    is_actionable: bool
+    inventory: str
+    proposed_lower: float | None
+    proposed_upper: float | None
+    reasons: tuple[dict[str, Any], ...]
+
+
+def advise(
+    config: GridConfig,
+    verdict: Mapping[str, Any],
+    comparison: Comparison,
+    recent_closes: Sequence[float],
+    repositions_bars_ago: Sequence[int],
+    policy: Policy,
+) -> Advice:
+    """Return the advice on one grid at one hour.
+
+    Parameters
+    ----------
+    config : GridConfig
+        The version valid then.
+    verdict : mapping of str to Any
+        `verdict` (a code of `layout.VERDICTS`), `range_low` and `range_high` of the hour.
+    comparison : Comparison
+        Of the grid with that range, n = 1.
+    recent_closes : sequence of float
+        Closes of successive bars, oldest first, quote currency; those before the last `outside_closes` change nothing.
+    repositions_bars_ago : sequence of int
+        How many bars ago the grid's edges were moved, each time they were.
+    policy : Policy
+        Section `grids`.
+    """
+    closes = np.asarray(recent_closes, dtype=np.float64)[::-1][: policy.grids.outside_closes]
+    beyond = (closes < float(config.lower)) | (closes > float(config.upper))
+    situation = Situation.of(
+        config,
+        verdict=np.array([verdict["verdict"]], dtype=np.int8),
+        range_low=np.array([verdict["range_low"]], dtype=np.float64),
+        range_high=np.array([verdict["range_high"]], dtype=np.float64),
+        iou=comparison.iou,
+        close=closes[:1] if len(closes) else np.array([np.nan]),
+        closes_outside=np.array([np.logical_and.accumulate(beyond).sum()], dtype=np.int32),
+        bars_since_reposition=np.array([min(repositions_bars_ago, default=np.nan)], dtype=np.float64),
+    )
+    decided = decide(situation, policy.grids)
+    return Advice(
+        status=ADVICE_STATUSES[decided.status[0]],
+        action=ACTIONS[decided.action[0]],
+        enabled=config.enabled,
+        is_actionable=bool(decided.is_actionable[0]),
+        inventory=INVENTORY[decided.inventory[0]],
+        proposed_lower=_or_none(decided.proposed_lower[0]),
+        proposed_upper=_or_none(decided.proposed_upper[0]),
+        reasons=tuple(json.loads(reasons_json(situation, decided, policy.grids)[0])),
+    )
+
+
+def _or_none(value: float) -> float | None:
+    """A number, None for NaN."""
+    return None if np.isnan(value) else float(value)
+
+
+def decide(situation: Situation, policy: GridsPolicy) -> Decisions:
+    """Apply the rules to n hours of one configured grid.
+
+    Notes
+    -----
+    Enabled and TREND or TRANSITION: STOP_PLACING. Disabled and RANGE_OK: ENABLE. Enabled, RANGE_OK, price beyond the
+    bounds for `outside_closes` closes, a discovered range that overlaps the configured one by less than
+    `reposition_iou_below`, and no edge moved for `reposition_gap_bars` bars: REPOSITION. Otherwise KEEP where enabled
+    and NONE where disabled. Without a verdict: NONE.
+    """
+    s = situation
+    is_known = s.verdict != INSUFFICIENT_DATA
+    is_danger = (s.verdict == TREND) | (s.verdict == TRANSITION)
+    is_range = s.verdict == RANGE_OK
+    is_moved = s.iou < policy.reposition_iou_below
+    is_due = ~(s.bars_since_reposition < policy.reposition_gap_bars)
+    is_outside = s.closes_outside >= policy.outside_closes
+    enable = is_range & (not s.enabled)
+    reposition = is_range & s.enabled & is_outside & is_moved & is_due
+    action = np.select(
+        [~is_known, enable, is_danger & s.enabled, reposition],
+        [NONE, ENABLE, STOP_PLACING, REPOSITION],
+        KEEP if s.enabled else NONE,
+    )
+    has_edges = reposition | (enable & is_moved)
+    return Decisions(
+        status=np.where(is_known, OK, NO_VERDICT).astype(np.int8),
+        action=action.astype(np.int8),
+        is_actionable=np.isin(action, _ACTIONABLE),
+        inventory=_inventory(s),
+        proposed_lower=_in_ticks(s.range_low, has_edges, s.tick, ceil),
+        proposed_upper=_in_ticks(s.range_high, has_edges, s.tick, floor),
+    )
+
+
+def _inventory(s: Situation) -> NDArray[np.int8]:
+    """Close where the newest close is beyond a limit the owner set, else keep; nothing without a close."""
+    is_beyond = (s.close < s.limit_lower) | (s.close > s.limit_upper)
+    codes = np.select([is_beyond, ~np.isnan(s.close)], [CLOSE_AT_LIMIT, KEEP_INVENTORY], NO_INVENTORY)
+    return codes.astype(np.int8)
+
+
+def _in_ticks(price: Float64, is_wanted: NDArray[np.bool_], tick: Decimal, rounded: Callable[[float], int]) -> Float64:
+    """Prices on whole ticks, towards the middle of the range; NaN where none is wanted."""
+    edges = np.full(len(price), np.nan)
+    for row in np.flatnonzero(is_wanted).tolist():
+        edges[row] = float(from_ticks(whole_ticks(float(price[row]), tick, rounded), tick))
+    return edges

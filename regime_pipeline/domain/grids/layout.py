@@ -1,0 +1,41 @@
+"""Columns of the hourly table `grid_advice`: name, kind, unit and meaning.
+
+How a value is computed stands in `advice` and `advice_rows`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from regime_pipeline.domain.layout import Column
+
+ADVICE_STATUSES: Final = ("OK", "NO_GRID", "NO_VERDICT")
+ACTIONS: Final = ("NONE", "KEEP", "ENABLE", "STOP_PLACING", "REPOSITION")
+INVENTORY: Final = ("NONE", "KEEP", "CLOSE_AT_LIMIT")
+
+GRID_ADVICE: Final = (
+    Column("hour_start", "time", "start of the hour whose close the row describes"),
+    Column("as_of_bar", "time", "open time of the newest bar due by then"),
+    Column("is_new_bar", "flag", "a bar was due to close within the hour"),
+    Column("status", "label", "why there is no advice, or OK", ADVICE_STATUSES),
+    Column("action", "label", "what the grid should do", ACTIONS),
+    Column("enabled", "flag", "the configured grid places orders"),
+    Column("is_actionable", "flag", "the action asks somebody to act; inventory speaks for itself"),
+    Column("inventory", "label", "what to do with what was bought, never decided by the verdict", INVENTORY),
+    Column("config_version", "int", "version of the grid valid at the hour's close, 0 = no grid"),
+    Column("closes_outside", "int", "newest closes in a row beyond the bounds, counted up to those that matter"),
+    Column("iou", "float", "overlap of discovered and configured range, 0..1, NaN without a discovered range"),
+    Column("lower_offset_atr", "float", "discovered less configured lower edge, ATR"),
+    Column("upper_offset_atr", "float", "discovered less configured upper edge, ATR"),
+    Column("configured_levels", "int", "levels of the configured grid"),
+    Column("configured_net_gain_bps", "float", "net gain of a round trip at its worst level, basis points"),
+    Column("capacity_then", "float", "GridCapacityScore of the configured range at the grid's costs, 0..100"),
+    Column("capacity_now", "float", "GridCapacityScore of the discovered range at the grid's costs, 0..100"),
+    Column("capacity_levels_now", "int", "levels that the discovered range carries at the grid's costs"),
+    Column("capacity_net_gain_now_bps", "float", "net gain of a round trip there, basis points"),
+    Column("bars_since_reposition", "float", "bars closed since an edge was last moved, NaN if never"),
+    Column("proposed_lower", "float", "lower edge to use where the action needs one, quote currency"),
+    Column("proposed_upper", "float", "upper edge to use where the action needs one, quote currency"),
+    Column("reasons", "json", "each rule with inputs, threshold, outcome and a sentence"),
+    Column("policy_hash", "text", "hash of the policy behind the row"),
+)

@@ -1,0 +1,103 @@
+"""A market is a symbol on a timeframe; this is the only module that parses or prints one.
+
+Prices, candles and exchange names do not belong here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from regime_pipeline.domain.errors import UsageError
+
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 3_600_000
+TIMEFRAME_MINUTES: Final = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1440}
+_QUOTES: Final = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "EUR", "BTC", "ETH", "BNB")
+_SYMBOL: Final = re.compile(r"[A-Z0-9]{1,20}-[A-Z0-9]{2,10}")
+
+
+def parse_symbol(text: str) -> str:
+    """Return the symbol as `BASE-QUOTE`.
+
+    Parameters
+    ----------
+    text : str
+        `ETH-USDT`, or the old forms `ETHUSDT`, `ETH/USDT`, `ETH_USDT`; letters in any case.
+
+    Raises
+    ------
+    UsageError
+        The text names no base and quote.
+    """
+    symbol = text.strip().upper().replace("/", "-").replace("_", "-")
+    if "-" not in symbol:
+        quote = next((q for q in _QUOTES if symbol.endswith(q) and len(symbol) > len(q)), "")
+        symbol = f"{symbol.removesuffix(quote)}-{quote}" if quote else symbol
+    if not _SYMBOL.fullmatch(symbol):
+        raise UsageError(f"'{text}' is not a symbol.", "Write it as BASE-QUOTE, for example ETH-USDT.")
+    return symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """A symbol on a timeframe, printed `ETH-USDT_1h`.
+
+    Parameters
+    ----------
+    symbol : str
+        `BASE-QUOTE`, upper case.
+    timeframe : str
+        One of `1m 5m 15m 1h 4h 1d`.
+    """
+
+    symbol: str
+    timeframe: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a market."""
+        object.__setattr__(self, "symbol", parse_symbol(self.symbol))
+        if self.timeframe not in TIMEFRAME_MINUTES:
+            raise UsageError(f"'{self.timeframe}' is not a timeframe.", f"Use one of {', '.join(TIMEFRAME_MINUTES)}.")
+
+    @classmethod
+    def parse(cls, text: str) -> Market:
+        """Read `ETH-USDT_1h`, also the old `ETHUSDT_1h`.
+
+        Raises
+        ------
+        UsageError
+            The text is not SYMBOL_TIMEFRAME.
+        """
+        symbol, underscore, timeframe = text.strip().rpartition("_")
+        if not underscore:
+            raise UsageError(f"'{text}' is not a market.", "Write SYMBOL_TIMEFRAME, for example ETH-USDT_1h.")
+        return cls(symbol, timeframe)
+
+    @property
+    def key(self) -> str:
+        """Partition key and file stem, `ETH-USDT_1h`."""
+        return f"{self.symbol}_{self.timeframe}"
+
+    @property
+    def step_ms(self) -> int:
+        """Length of a bar in milliseconds."""
+        return TIMEFRAME_MINUTES[self.timeframe] * MINUTE_MS
+
+    @property
+    def bars_per_hour(self) -> int:
+        """Bars that close in an hour; 0 above one hour, where a bar closes in some hours only."""
+        return HOUR_MS // self.step_ms
+
+    @property
+    def observation_ms(self) -> int:
+        """Distance of two observations: an hour, or a bar above one hour, in milliseconds."""
+        return max(HOUR_MS, self.step_ms)
+
+    def on(self, timeframe: str) -> Market:
+        """Return the same symbol on another timeframe."""
+        return Market(self.symbol, timeframe)
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,1 @@
+"""One range discovery method per file, and their consensus."""

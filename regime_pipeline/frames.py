@@ -1,0 +1,49 @@
+"""Columns of codes as pandas values: aware UTC times, categoricals for labels and regime names.
+
+Where rows come from belongs to their readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from regime_pipeline.domain.regime_state import REGIME_STATES
+
+_NAMES: Final = ("trend_state", "volatility_state", "momentum_state", "full_regime", "simplified_regime")
+
+
+def _by_state(name: str) -> tuple[NDArray[np.int8], pd.CategoricalDtype]:
+    """Return the category code by state, and the categories in order of first use."""
+    names = [getattr(state, name) for state in REGIME_STATES]
+    categories = list(dict.fromkeys(names))
+    return np.array([categories.index(text) for text in names], dtype=np.int8), pd.CategoricalDtype(categories)
+
+
+_STATE_COLUMNS: Final = {name: _by_state(name) for name in _NAMES}
+
+
+def regime_names(state: NDArray[Any]) -> dict[str, pd.Categorical]:
+    """Return the five names of each state code as categoricals, in the order of the view `market_regimes`."""
+    return {
+        name: pd.Categorical.from_codes(codes[state], dtype=dtype, validate=False)
+        for name, (codes, dtype) in _STATE_COLUMNS.items()
+    }
+
+
+def utc_times(times_ms: NDArray[Any]) -> pd.DatetimeIndex:
+    """Return int64 epoch milliseconds as datetime64[ms, UTC]."""
+    return pd.DatetimeIndex(np.ascontiguousarray(times_ms).view("M8[ms]")).tz_localize("UTC")
+
+
+def column_values(kind: str, categories: Sequence[str], values: NDArray[Any]) -> Any:
+    """Return the values of one column as they stand in a frame: times aware, labels and texts categorical."""
+    if kind == "time":
+        return utc_times(values)
+    if kind == "label":
+        return pd.Categorical.from_codes(values, dtype=pd.CategoricalDtype(list(categories)), validate=False)
+    return values

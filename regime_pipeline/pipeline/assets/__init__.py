@@ -1,0 +1,1 @@
+"""One file per layer of the chain; assets are thin."""

@@ -1,0 +1,94 @@
+"""Assembles the chain: partitions, backfill policy, assets, checks and job, from a universe and a workspace.
+
+Reading settings does not belong here, so tests and faces can build the same chain around parts of their own.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+
+import dagster as dg
+
+from regime_pipeline.pipeline.assets.candle_regimes import build_candle_regimes
+from regime_pipeline.pipeline.assets.chain import Chain
+from regime_pipeline.pipeline.assets.dashboard_hours import build_dashboard_hours
+from regime_pipeline.pipeline.assets.features import build_features
+from regime_pipeline.pipeline.assets.hourly_snapshots import build_hourly_snapshots
+from regime_pipeline.pipeline.assets.raw_candles import build_raw_candles
+from regime_pipeline.pipeline.assets.regime_verdicts import build_regime_verdicts
+from regime_pipeline.pipeline.assets.scores import build_scores
+from regime_pipeline.pipeline.partitions import build_partitions
+from regime_pipeline.pipeline.resources import WORKSPACE_KEY, workspace_resource
+from regime_pipeline.pipeline.sensors import build_sensors
+from regime_pipeline.services.markets_file import Universe
+from regime_pipeline.services.workspace import Workspace
+
+CHAIN_JOB = "market_chain"
+MAX_PARTITIONS_PER_RUN = 2160
+"""Ninety days of one market: what a lost run of a `multi_run` backfill costs at most."""
+
+
+def build_pipeline(
+    universe: Universe,
+    open_workspace: Callable[[], AbstractContextManager[Workspace]],
+    *,
+    grain: str = "hour",
+    backfill: str = "single_run",
+    versions: Mapping[str, str] | None = None,
+    alert_url: str = "",
+) -> dg.Definitions:
+    """Return the definitions of the chain.
+
+    Parameters
+    ----------
+    universe : Universe
+        Markets and span of the partitions.
+    open_workspace : callable
+        Opens what the stages work with; called once per run.
+    grain : {"hour", "day"}
+        Length of a partition.
+    backfill : {"single_run", "multi_run"}
+        One run per market, or runs of at most 2,160 partitions.
+    versions : mapping of str to str, optional
+        Hash of the policy behind each asset.
+    alert_url : str
+        Where failed runs are posted; empty for nowhere.
+    """
+    with warnings.catch_warnings():
+        for category in (dg.BetaWarning, dg.PreviewWarning):  # backfill policies and code references still say beta
+            warnings.simplefilter("ignore", category)
+        chain = Chain(build_partitions(universe, grain), _backfill_policy(backfill), versions or {})
+        return _definitions(chain, open_workspace, build_sensors(CHAIN_JOB, grain, alert_url))
+
+
+def _definitions(
+    chain: Chain,
+    open_workspace: Callable[[], AbstractContextManager[Workspace]],
+    sensors: list[dg.SensorDefinition],
+) -> dg.Definitions:
+    assets = [
+        build_raw_candles(chain),
+        build_hourly_snapshots(chain),
+        build_candle_regimes(chain),
+        build_features(chain),
+        build_scores(chain),
+        build_regime_verdicts(chain),
+        build_dashboard_hours(chain),
+    ]
+    return dg.Definitions(
+        assets=dg.with_source_code_references(assets),
+        jobs=[
+            dg.define_asset_job(
+                CHAIN_JOB, dg.AssetSelection.assets(*assets), description="The whole chain, candles to dashboard rows."
+            )
+        ],
+        sensors=sensors,
+        resources={WORKSPACE_KEY: workspace_resource(open_workspace)},
+        executor=dg.in_process_executor,
+    )
+
+
+def _backfill_policy(name: str) -> dg.BackfillPolicy:
+    if name == "multi_run":
+        return dg.BackfillPolicy.multi_run(max_partitions_per_run=MAX_PARTITIONS_PER_RUN)
+    return dg.BackfillPolicy.single_run()

@@ -1,0 +1,141 @@
+"""Sensors: the hour that has closed, the hours that a correction made stale, the run that failed.
+
+What to run is planned in `services.catch_up`; sensors only keep the cursor and ask for runs.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from regime_pipeline.domain.market import HOUR_MS
+from regime_pipeline.domain.window import Window, to_iso
+from regime_pipeline.pipeline.partitions import range_tags
+from regime_pipeline.pipeline.resources import WORKSPACE_KEY
+from regime_pipeline.services.alerts import send_alert
+from regime_pipeline.services.catch_up import Correction, corrections, frontier, next_window
+from regime_pipeline.services.workspace import Workspace
+
+MAX_HOURS_PER_TICK = 168
+"""A week: what one tick asks for at most after downtime; the next tick goes on from there."""
+LIVE_PRIORITY, CORRECTION_PRIORITY = "10", "5"
+"""Above backfills, whose priority is 0: the hour that has just closed goes first."""
+CORRECTION_TAG = "regime/correction"
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+def build_sensors(job_name: str, grain: str, alert_url: str) -> list[dg.SensorDefinition]:
+    """Return the sensors of the chain's job.
+
+    Parameters
+    ----------
+    job_name : str
+        The job they ask runs of.
+    grain : {"hour", "day"}
+        Length of a partition; with `day` a tick asks for whole days.
+    alert_url : str
+        Where failed runs are posted; empty for nowhere.
+    """
+    return [_hourly(job_name, grain), _corrections(job_name, grain), _failures(alert_url)]
+
+
+def _hourly(job_name: str, grain: str) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="hourly_market_sensor",
+        job_name=job_name,
+        minimum_interval_seconds=60,
+        required_resource_keys={WORKSPACE_KEY},
+        description="Runs the chain for every hour that the sources have closed since the last one, all markets.",
+    )
+    def hourly_market_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        workspace: Workspace = getattr(context.resources, WORKSPACE_KEY)
+        found = frontier(workspace)
+        for failure in found.failures:
+            context.log.warning(failure)
+        cursor = int(context.cursor) if context.cursor else None
+        window = _whole(next_window(workspace.universe, found.closed_ms, cursor, MAX_HOURS_PER_TICK), grain)
+        if window is None:
+            yield dg.SkipReason(_nothing_new(found.closed_ms, found.failures))
+            return
+        markets = workspace.universe.markets
+        tags = range_tags(markets[0], markets[-1], window, grain)
+        yield dg.RunRequest(tags={**tags, "dagster/priority": LIVE_PRIORITY})
+        context.update_cursor(str(window.end_ms))
+
+    return hourly_market_sensor
+
+
+def _whole(window: Window | None, grain: str) -> Window | None:
+    """The window, cut to whole days where partitions are days."""
+    if window is None or grain == "hour":
+        return window
+    day = 24 * HOUR_MS
+    start, end = window.start_ms // day * day, window.end_ms // day * day
+    return Window(start, end) if end > start else None
+
+
+def _nothing_new(closed_ms: int | None, failures: Sequence[str]) -> str:
+    if closed_ms is None:
+        return "No source could be asked: " + " ".join(failures) if failures else "No source has closed an hour yet."
+    return f"Nothing has closed since {to_iso(closed_ms)}."
+
+
+def _corrections(job_name: str, grain: str) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="correction_sensor",
+        job_name=job_name,
+        minimum_interval_seconds=60,
+        required_resource_keys={WORKSPACE_KEY},
+        description="Runs the stages and hours that a restated candle has made stale, one run per market.",
+    )
+    def correction_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        workspace: Workspace = getattr(context.resources, WORKSPACE_KEY)
+        running = context.instance.get_runs_count(
+            dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED, tags={CORRECTION_TAG: "true"})
+        )
+        if running:
+            yield dg.SkipReason(f"{running} correction runs are not finished yet.")
+            return
+        found = corrections(workspace)
+        if not found:
+            yield dg.SkipReason("Nothing is stale.")
+        for correction in found:
+            yield _request(correction, grain)
+
+    return correction_sensor
+
+
+def _request(correction: Correction, grain: str) -> dg.RunRequest:
+    window = correction.window
+    if grain == "day":
+        day = 24 * HOUR_MS
+        window = Window(window.start_ms // day * day, -(-window.end_ms // day) * day)
+    tags = range_tags(correction.market, correction.market, window, grain)
+    return dg.RunRequest(
+        asset_selection=[dg.AssetKey(stage) for stage in correction.stages],
+        tags={**tags, "dagster/priority": CORRECTION_PRIORITY, CORRECTION_TAG: "true"},
+    )
+
+
+def _failures(alert_url: str) -> dg.SensorDefinition:
+    @dg.run_failure_sensor(
+        name="failure_sensor",
+        minimum_interval_seconds=30,
+        description="Logs every failed run and posts it to REGIME_ALERT_URL where that is set.",
+    )
+    def failure_sensor(context: dg.RunFailureSensorContext) -> None:
+        alert = {
+            "run_id": context.dagster_run.run_id,
+            "job": context.dagster_run.job_name,
+            "partitions": context.dagster_run.tags.get("dagster/asset_partition_range_start", ""),
+            "error": context.failure_event.message or "",
+        }
+        context.log.error("Run %(run_id)s of %(job)s failed: %(error)s", alert)
+        if alert_url:
+            send_alert(alert_url, alert)
+
+    return failure_sensor

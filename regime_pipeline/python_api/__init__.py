@@ -1,0 +1,1 @@
+"""The Python API for notebooks and strategies: thin names over the domain, frames in and out, no database."""

@@ -1,0 +1,146 @@
+"""3D regimes of a user's candles: a whole frame at once, or one candle at a time.
+
+The hourly verdict belongs to `python_api.verdicts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from regime_pipeline.domain.classifier import classify
+from regime_pipeline.domain.market import Market
+from regime_pipeline.domain.regime_state import REGIME_STATES
+from regime_pipeline.domain.streaming import CandleStream
+from regime_pipeline.frames import regime_names, utc_times
+from regime_pipeline.policy import Policy, default_policy
+from regime_pipeline.python_api.inputs import PRICE_SCALE, candle_of_mapping, candles_of_frame
+
+SYMBOL = "CANDLES-USDT"
+"""Stands for the market where the caller names none."""
+
+
+def classify_candles(
+    candles: Any,
+    timeframe: str | None = None,
+    *,
+    policy: Policy | None = None,
+    price_scale: int = PRICE_SCALE,
+) -> pd.DataFrame:
+    """Return the 3D regime of every candle.
+
+    Parameters
+    ----------
+    candles : DataFrame
+        pandas or Polars; columns `open_time` (aware times or int64 epoch milliseconds; in pandas it may be the
+        index), `open`, `high`, `low`, `close` (quote currency), `volume`. Ascending, closed candles only; gaps stay
+        gaps, and history begins anew behind each.
+    timeframe : str, optional
+        One of `1m 5m 15m 1h 4h 1d`; None takes the smallest distance of two candles.
+    policy : Policy, optional
+        Thresholds; the shipped ones if None.
+    price_scale : int
+        Ticks per unit of quote currency.
+
+    Returns
+    -------
+    DataFrame
+        One row per candle, in order, RangeIndex: `open_time` datetime64[ms, UTC]; `trend_state`, `volatility_state`,
+        `momentum_state`, `full_regime`, `simplified_regime` categoricals; `confidence` float64, 0..1. Candles with
+        fewer than 199 unbroken ones before them are UNDEFINED with confidence 0.
+
+    Raises
+    ------
+    BadCandlesError, UsageError
+        The frame is not candles; names the column or the first row.
+
+    Notes
+    -----
+    Uses bars <= t: a prefix of the frame gives the same rows.
+    """
+    sound = candles_of_frame(candles, timeframe, SYMBOL, price_scale)
+    found = classify(sound, (policy or default_policy()).candle_regime)
+    columns: dict[str, Any] = {"open_time": utc_times(found.open_time_ms), **regime_names(found.state)}
+    return pd.DataFrame({**columns, "confidence": found.confidence}, copy=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CandleRegime:
+    """The 3D regime of one candle, named as in the columns of `classify_candles`."""
+
+    open_time: pd.Timestamp
+    trend_state: str
+    volatility_state: str
+    momentum_state: str
+    full_regime: str
+    simplified_regime: str
+    confidence: float
+
+
+class StreamingClassifier:
+    """Classifies candles as they close: the labels of `classify_candles`, bit for bit, one candle at a time.
+
+    Parameters
+    ----------
+    timeframe : str
+        One of `1m 5m 15m 1h 4h 1d`.
+    policy : Policy, optional
+        Thresholds; the shipped ones if None.
+    price_scale : int
+        Ticks per unit of quote currency.
+
+    Examples
+    --------
+    >>> clf = StreamingClassifier("1h")
+    >>> regime = clf.update({"open_time": "2026-09-01T00:00:00Z", "open": 1, "high": 2, "low": 1, "close": 2, "volume": 5})
+    >>> regime.simplified_regime
+    'UNDEFINED'
+    """  # noqa: E501
+
+    def __init__(self, timeframe: str = "1h", *, policy: Policy | None = None, price_scale: int = PRICE_SCALE) -> None:
+        self._market = Market(SYMBOL, timeframe)
+        self._price_scale = price_scale
+        self._stream = CandleStream((policy or default_policy()).candle_regime)
+
+    def update(self, candle: Mapping[str, Any]) -> CandleRegime:
+        """Take the next closed candle and return its regime.
+
+        Parameters
+        ----------
+        candle : mapping
+            `open_time` (aware time, ISO-8601 text with offset, or epoch milliseconds), `open`, `high`, `low`, `close`,
+            `volume`; a row of a frame will do.
+
+        Raises
+        ------
+        BadCandlesError
+            The candle is unsound, or not after the one before it; the stream is as it was.
+        """
+        found = self._stream.update(candle_of_mapping(candle, self._market, self._price_scale))
+        state = REGIME_STATES[found.state[-1]]
+        return CandleRegime(
+            pd.Timestamp(int(found.open_time_ms[-1]), unit="ms", tz="UTC"),
+            state.trend_state,
+            state.volatility_state,
+            state.momentum_state,
+            state.full_regime,
+            state.simplified_regime,
+            float(found.confidence[-1]),
+        )
+
+    def warm_up(self, candles: Any) -> pd.DataFrame:
+        """Take a frame of earlier candles, as `classify_candles` does, and return their regimes.
+
+        Raises
+        ------
+        BadCandlesError, UsageError
+            The frame is not candles, or does not continue what the stream knows; the stream is as it was.
+        """
+        sound = candles_of_frame(candles, self._market.timeframe, SYMBOL, self._price_scale)
+        found = self._stream.update(sound)
+        columns: dict[str, Any] = {"open_time": utc_times(found.open_time_ms), **regime_names(found.state)}
+        return pd.DataFrame({**columns, "confidence": np.asarray(found.confidence)}, copy=False)

@@ -1,0 +1,171 @@
+"""Hourly verdicts of a user's candles or of one snapshot bundle; the same rows as the pipeline's.
+
+3D regimes of single candles belong to `python_api.candles`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import orjson
+import pandas as pd
+
+from regime_pipeline.domain.analysis import Analysis, analyze, observed_hours, reach_hours
+from regime_pipeline.domain.candles import Candles
+from regime_pipeline.domain.errors import BadSnapshotError, UsageError
+from regime_pipeline.domain.layout import FEATURES, SCORES, VERDICT_COLUMNS, Column
+from regime_pipeline.domain.market import HOUR_MS
+from regime_pipeline.domain.null_table import NullTable
+from regime_pipeline.domain.window import Int64, to_ms
+from regime_pipeline.frames import column_values, utc_times
+from regime_pipeline.null_data import default_null_table
+from regime_pipeline.policy import Policy, default_policy
+from regime_pipeline.python_api.inputs import PRICE_SCALE, candles_of_frame
+from regime_pipeline.storage.snapshot_bundle import candles_of_bundle
+
+_FIRST: Final = (
+    *("verdict", "confidence", "direction", "dominant_risk", "trend_score", "mean_rev_score", "vol_change_score"),
+    *("range_quality_score", "grid_capacity_score", "range_low", "range_high", "range_confidence", "competing"),
+    *("factors", "policy_hash"),
+)
+_DROPPED: Final = ("hour_start", "as_of_bar", "is_new_bar", "policy_hash")
+
+
+def verdicts(
+    candles: Any,
+    timeframe: str = "1h",
+    *,
+    symbol: str = "CANDLES-USDT",
+    policy: Policy | None = None,
+    null_table: NullTable | None = None,
+    price_scale: int = PRICE_SCALE,
+) -> pd.DataFrame:
+    """Return the verdict of every observation, with scores, range, rivals, factors and raw features.
+
+    Parameters
+    ----------
+    candles : DataFrame
+        As `classify_candles` takes them.
+    timeframe : str
+        One of `1m 5m 15m 1h 4h 1d`.
+    symbol : str
+        `BASE-QUOTE`, for error texts.
+    policy : Policy, optional
+        Thresholds; the shipped ones if None. A policy with other features or ranges needs its own null table.
+    null_table : NullTable, optional
+        Made for the policy; the shipped one if None.
+    price_scale : int
+        Ticks per unit of quote currency. The tick enters GridCapacityScore: give the market's own.
+
+    Returns
+    -------
+    DataFrame
+        One row per observation that is over by the last candle's close, in order, RangeIndex: per candle at one hour
+        and above, per hour with a candle below. `open_time` (start of the hour or bar) and `as_of_bar` are
+        datetime64[ms, UTC]; labels are categoricals; `competing` and `factors` are lists of dicts; scores 0..100;
+        prices in quote currency. Warm-up rows say INSUFFICIENT_DATA with confidence 0, and `status` why; their
+        numbers are NaN.
+
+    Raises
+    ------
+    BadCandlesError, UsageError
+        The frame is not candles, or the null table was made for another policy.
+
+    Notes
+    -----
+    Uses bars <= the observation's close: a prefix of the frame gives the same rows.
+    """
+    sound = candles_of_frame(candles, timeframe, symbol, price_scale)
+    hours = observed_hours(sound)
+    found = analyze(sound, hours, policy or default_policy(), null_table or default_null_table())
+    return verdict_frame(found, sound, hours)
+
+
+def verdict_frame(found: Analysis, candles: Candles, hours: Int64) -> pd.DataFrame:
+    """Return analysis rows as the frame that `verdicts` documents."""
+    columns: dict[str, Any] = {
+        "open_time": utc_times(hours + HOUR_MS - candles.market.observation_ms),
+        "as_of_bar": utc_times(found.verdicts["as_of_bar"]),
+    }
+    layouts = ((VERDICT_COLUMNS, found.verdicts), (SCORES, found.scores), (FEATURES, found.features))
+    known = {c.name: (c, rows[c.name]) for layout, rows in reversed(layouts) for c in layout}
+    names = [*_FIRST, *(name for name in known if name not in (*_FIRST, *_DROPPED))]
+    columns |= {name: _values(*known[name]) for name in names}
+    return pd.DataFrame(columns, copy=False)
+
+
+def _values(column: Column, values: np.ndarray[Any, Any]) -> Any:
+    """A column's values, JSON parsed, one repeated text as a categorical."""
+    if column.kind == "json":
+        return [orjson.loads(text) for text in values]
+    if column.kind == "text":
+        return pd.Categorical(values)
+    return column_values(column.kind, column.categories, values)
+
+
+def analyze_snapshot(
+    bundle: str | Path | Mapping[str, Any],
+    *,
+    policy: Policy | None = None,
+    null_table: NullTable | None = None,
+) -> pd.Series:
+    """Return the verdict of one hour from its bundle: a snapshot with its history (`regime export --bundle`).
+
+    Parameters
+    ----------
+    bundle : path or mapping
+        A JSON file, or its content.
+    policy : Policy, optional
+        Thresholds; the shipped ones if None.
+    null_table : NullTable, optional
+        Made for the policy; the shipped one if None.
+
+    Returns
+    -------
+    Series
+        A row of `verdicts`, named by the market.
+
+    Raises
+    ------
+    BadSnapshotError
+        The file is no bundle, is damaged, or embeds less history than the verdict depends on.
+    UsageError
+        The null table was made for another policy.
+    """
+    policy = policy or default_policy()
+    document = _read(bundle)
+    candles = candles_of_bundle(document)
+    _refuse_short_history(document, candles, policy)
+    hours = np.array([to_ms(document["hour_start"])], dtype=np.int64)
+    found = analyze(candles, hours, policy, null_table or default_null_table())
+    row = verdict_frame(found, candles, hours).iloc[0]
+    return row.rename(str(candles.market))
+
+
+def _read(bundle: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
+    """The bundle's content."""
+    if isinstance(bundle, Mapping):
+        return bundle
+    try:
+        document = orjson.loads(Path(bundle).read_bytes())
+    except OSError as error:
+        raise UsageError(f"Cannot read {bundle}: {error.strerror}.") from error
+    except orjson.JSONDecodeError as error:
+        raise BadSnapshotError(f"{bundle} is not JSON: {error}.") from error
+    if not isinstance(document, dict):
+        raise BadSnapshotError(f"{bundle} is not a snapshot: the top is no object.")
+    return document
+
+
+def _refuse_short_history(document: Mapping[str, Any], candles: Candles, policy: Policy) -> None:
+    """Refuse a bundle from which the verdict could come out other than from the whole series."""
+    needed, embedded = reach_hours(candles.market, policy), document["historical_data"]["hours"]
+    if embedded < needed:
+        raise BadSnapshotError(
+            f"The bundle of {candles.market} {document['hour_start']} embeds {embedded} hours of history;"
+            f" its verdict depends on {needed}.",
+            "Export it with `regime export --bundle`, which embeds enough.",
+        )

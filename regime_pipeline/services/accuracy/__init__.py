@@ -1,0 +1,1 @@
+"""Beside `services.judgement`: a quick bench for choosing thresholds, and agreement with hindsight on real candles."""

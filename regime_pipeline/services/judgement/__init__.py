@@ -1,0 +1,1 @@
+"""Judging the engine beside its peers: arms, peers, metrics and the report of `regime benchmark accuracy`."""

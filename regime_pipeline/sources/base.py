@@ -1,0 +1,53 @@
+"""What every source of candles offers: closed candles of a span, and the spans in which it vouches for absence.
+
+How a source gets its candles does not belong here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from regime_pipeline.domain.candles import Candles
+from regime_pipeline.domain.completeness import Spans
+from regime_pipeline.domain.market import Market
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The answer of a source.
+
+    Parameters
+    ----------
+    candles : Candles
+        Every closed candle the source has with its open time in the span asked for.
+    covered : tuple of (start_ms, end_ms)
+        Half-open spans of open time, epoch milliseconds UTC, ascending and disjoint. A bar that is absent inside them
+        does not exist at the exchange (a gap); one that is absent outside is not known yet (missing).
+    """
+
+    candles: Candles
+    covered: Spans
+
+
+class CandleSource(Protocol):
+    """A venue, a file import or a simulation that knows candles."""
+
+    @property
+    def venue(self) -> str:
+        """Short name that is recorded with what was fetched."""
+        ...
+
+    def fetch(self, market: Market, start_ms: int, end_ms: int) -> Fetched:
+        """Return the closed candles whose open time lies in [start_ms, end_ms).
+
+        Raises
+        ------
+        SourceError
+            The source failed; names the market and the span.
+        """
+        ...
+
+    def newest_closed_ms(self, market: Market) -> int | None:
+        """Close time of the newest closed bar, epoch milliseconds UTC; None while there is none."""
+        ...

@@ -1,0 +1,1 @@
+"""Candle files: archives, CSV, JSON, Parquet and Feather, read whole and refused whole when anything is wrong."""

@@ -1,0 +1,1 @@
+"""Where rows and snapshots rest: embedded server, engine, migrations, warehouse, snapshot files."""

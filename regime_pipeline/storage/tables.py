@@ -1,0 +1,203 @@
+"""The schema as SQLAlchemy metadata: tables, keys, checks, storage parameters.
+
+Views stand in `views`; what is released is frozen in `migrations`, and a test holds the two equal.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, JSONB, TIMESTAMP
+
+from regime_pipeline.domain.layout import HOUR_STATUSES
+from regime_pipeline.domain.regime_state import SIMPLIFIED
+from regime_pipeline.storage.bulk_tables import HOURLY_TABLES, BulkTable, StoredColumn
+
+metadata: Final = sa.MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s",
+    }
+)
+_TIME: Final = TIMESTAMP(timezone=True)
+_SQL_TYPES: Final[dict[str, Any]] = {
+    "float": DOUBLE_PRECISION,
+    "int": sa.Integer,
+    "flag": sa.Boolean,
+    "time": _TIME,
+    "label": sa.Text,
+    "text": sa.Text,
+    "json": JSONB,
+}
+_VACUUM_OFTEN: Final = {"autovacuum_vacuum_insert_scale_factor": 0.02, "autovacuum_analyze_scale_factor": 0.02}
+"""Index-only scans need the visibility map, which only vacuum sets."""
+_BAR: Final = ("open", "high", "low", "close", "volume")
+
+
+def _required(name: str, kind: Any, **options: Any) -> sa.Column[Any]:
+    return sa.Column(name, kind, nullable=False, **options)
+
+
+def _identity(name: str, kind: Any) -> sa.Column[Any]:
+    return sa.Column(name, kind, sa.Identity(always=True), primary_key=True)
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
+    """Constrain a text column to a closed set."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IN ({listed})", name=f"{column}_check")
+
+
+series: Final = sa.Table(
+    "series",
+    metadata,
+    _identity("series_id", sa.Integer),
+    _required("venue", sa.Text),
+    _required("symbol", sa.Text),
+    _required("timeframe", sa.Text),
+    _required("step", sa.Interval),
+    _required("price_scale", sa.BigInteger),
+    sa.UniqueConstraint("symbol", "timeframe"),
+    sa.CheckConstraint("price_scale > 0", name="price_scale_check"),
+)
+
+runs: Final = sa.Table(
+    "runs",
+    metadata,
+    _identity("run_id", sa.Integer),
+    sa.Column("dagster_run_id", sa.Text),
+    _required("code_version", sa.Text),
+    _required("config_hash", sa.Text),
+    _required("started_at", _TIME, server_default=sa.func.now()),
+    _required("dirty_mark", sa.BigInteger),
+)
+
+candles: Final = sa.Table(
+    "candles",
+    metadata,
+    _required("open_time", _TIME),
+    *(_required(name, DOUBLE_PRECISION) for name in _BAR),
+    _required("series_id", sa.Integer),
+    _required("run_id", sa.Integer),
+    sa.PrimaryKeyConstraint("series_id", "open_time"),
+    postgresql_with=_VACUUM_OFTEN,
+)
+
+candle_revisions: Final = sa.Table(
+    "candle_revisions",
+    metadata,
+    _required("open_time", _TIME),
+    _required("revised_at", _TIME, server_default=sa.text("statement_timestamp()")),
+    *(_required(f"old_{name}", DOUBLE_PRECISION) for name in _BAR),
+    _required("series_id", sa.Integer),
+    _required("old_run_id", sa.Integer),
+    _required("run_id", sa.Integer),
+    _required("is_removed", sa.Boolean),
+    sa.PrimaryKeyConstraint("series_id", "open_time", "revised_at"),
+)
+
+candle_hours: Final = sa.Table(
+    "candle_hours",
+    metadata,
+    _required("hour_start", _TIME),
+    _required("series_id", sa.Integer),
+    _required("run_id", sa.Integer),
+    _required("expected", sa.SmallInteger),
+    _required("present", sa.SmallInteger),
+    _required("status", sa.Text),
+    sa.PrimaryKeyConstraint("series_id", "hour_start"),
+    _one_of("status", HOUR_STATUSES),
+)
+
+regime_state: Final = sa.Table(
+    "regime_state",
+    metadata,
+    sa.Column("state", sa.SmallInteger, primary_key=True, autoincrement=False),
+    *(
+        _required(name, sa.Text)
+        for name in ("trend_state", "volatility_state", "momentum_state", "full_regime", "simplified_regime")
+    ),
+    _one_of("simplified_regime", SIMPLIFIED),
+)
+
+candle_regime: Final = sa.Table(
+    "candle_regime",
+    metadata,
+    _required("open_time", _TIME),
+    _required("series_id", sa.Integer),
+    _required("run_id", sa.Integer),
+    _required("confidence", sa.REAL),
+    _required("state", sa.SmallInteger),
+    sa.PrimaryKeyConstraint("series_id", "open_time", postgresql_include=["state", "confidence"]),
+    sa.CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence_check"),
+    postgresql_with=_VACUUM_OFTEN,
+)
+
+regime_period: Final = sa.Table(
+    "regime_period",
+    metadata,
+    _required("t0", _TIME),
+    _required("t1", _TIME),
+    _required("series_id", sa.Integer),
+    _required("n", sa.Integer),
+    *(_required(f"conf_{name}", sa.REAL) for name in ("avg", "min", "max")),
+    _required("regime", sa.SmallInteger),
+    _required("is_open", sa.Boolean),
+    sa.PrimaryKeyConstraint("series_id", "t0"),
+    sa.Index("regime_period_regime_idx", "regime", "series_id", "t0"),
+)
+
+partition_ledger: Final = sa.Table(
+    "partition_ledger",
+    metadata,
+    _required("day", _TIME),
+    _required("updated_at", _TIME, server_default=sa.func.now()),
+    _required("series_id", sa.Integer),
+    _required("asset", sa.Text),
+    _required("content_hash", ARRAY(sa.BigInteger)),
+    _required("row_count", ARRAY(sa.Integer)),
+    _required("run_id", ARRAY(sa.Integer)),
+    sa.PrimaryKeyConstraint("asset", "series_id", "day"),
+)
+
+dirty_ids: Final = sa.Sequence("dirty_range_id_seq", metadata=metadata)
+
+dirty_range: Final = sa.Table(
+    "dirty_range",
+    metadata,
+    _required("id", sa.BigInteger),
+    _required("from_time", _TIME),
+    _required("to_time", _TIME),
+    _required("marked_at", _TIME, server_default=sa.func.now()),
+    _required("series_id", sa.Integer),
+    _required("run_id", sa.Integer),
+    _required("asset", sa.Text),
+    _required("reason", sa.Text),
+    sa.PrimaryKeyConstraint("id", "from_time"),
+    sa.CheckConstraint("from_time < to_time", name="span_check"),
+    sa.Index("dirty_range_asset_idx", "asset", "series_id"),
+)
+
+
+def _stored(column: StoredColumn) -> sa.Column[Any]:
+    return sa.Column(column.name, _SQL_TYPES[column.kind], nullable=column.is_nullable)
+
+
+def _hourly(table: BulkTable) -> sa.Table:
+    """Build an hourly table from its layout, with the closed set of every label."""
+    return sa.Table(
+        table.name,
+        metadata,
+        _required("hour_start", _TIME),
+        _required("series_id", sa.Integer),
+        _required("run_id", sa.Integer),
+        *map(_stored, table.columns),
+        sa.PrimaryKeyConstraint("series_id", "hour_start"),
+        *(_one_of(column.name, column.categories) for column in table.columns if column.categories),
+        postgresql_with=_VACUUM_OFTEN,
+    )
+
+
+hourly: Final = {table.name: _hourly(table) for table in HOURLY_TABLES}

@@ -1,0 +1,337 @@
+"""`Warehouse`, the database as the package sees it: one bulk write, one bulk read, and small questions.
+
+The steps of a write belong to `replace`, statements to `queries` and `catalog`, files of snapshots elsewhere.
+
+API in short (times are epoch milliseconds UTC, windows are whole hours)::
+
+    warehouse = Warehouse(url)                                  # picklable, lazy, thread-safe, a context manager
+    warehouse.series_id(market, venue="binance", price_scale=100)          # get or create
+    run_id = warehouse.start_run(code_version, config_hash, dagster_run_id)  # once per step, BEFORE it reads
+    report = warehouse.replace_range("features", market, window, rows, run_id)
+    candles_report, hours_report = warehouse.replace_candles(market, window, candles, hours, run_id, reach)
+    rows = warehouse.read_range("features", market, window)     # dict of numpy arrays, sorted by the key
+    candles = warehouse.read_candles(market, start_ms, end_ms)  # by open time
+    frame = warehouse.read_frame("candle_regime", market, window)
+    warehouse.ledger(asset, market, window); warehouse.last_partition(asset, market); warehouse.latest(market)
+    warehouse.dirty(market, asset); warehouse.clear_dirty(asset, market, window, run_id)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from regime_pipeline.domain.candles import Candles
+from regime_pipeline.domain.errors import MissingDataError, StorageError
+from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.window import Window
+from regime_pipeline.storage import catalog
+from regime_pipeline.storage.batch import Batch, prepare_batch
+from regime_pipeline.storage.bulk_io import lock, read_arrays
+from regime_pipeline.storage.bulk_tables import BULK_TABLES, CANDLES, BulkTable, Rows, bulk_table
+from regime_pipeline.storage.dirty import DirtyRange, Reach, clear, read_dirty
+from regime_pipeline.storage.engine import ConnectionPool, Cursor
+from regime_pipeline.storage.frames import to_frame
+from regime_pipeline.storage.ledger import Recorded, newest_hour, read_days, stale_hours, whole_days
+from regime_pipeline.storage.replace import WriteReport
+from regime_pipeline.storage.writes import apply_batches
+
+PAGE_ROWS: Final = 131_072
+"""Most rows read by one statement: an array of texts then stays far below PostgreSQL's limit of 1 GB a value."""
+_SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+_BAR: Final = ("open", "high", "low", "close")
+
+
+class Warehouse:
+    """Rows of every asset in one PostgreSQL database.
+
+    Parameters
+    ----------
+    url : str
+        PostgreSQL URL in any spelling. Nothing is opened before the first use.
+
+    Notes
+    -----
+    Safe in threads; pickles as its URL; a forked child opens connections of its own. Every method raises
+    `StorageError` when the database refuses. Lost races and lost connections are retried as whole transactions.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._pool = ConnectionPool(url)
+        self._series: dict[Market, catalog.Series] = {}
+        self._runs: dict[int, catalog.Run] = {}
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        return type(self), (self.url,)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every idle connection; a later call opens new ones."""
+        self._pool.close()
+
+    # Markets and runs
+
+    def series_id(self, market: Market, *, venue: str | None = None, price_scale: int | None = None) -> int:
+        """Return the number of a market, creating it when venue and price scale are given.
+
+        Parameters
+        ----------
+        market : Market
+            Symbol and timeframe.
+        venue : str, optional
+            Where it trades; needed the first time.
+        price_scale : int, optional
+            Ticks per unit of quote currency; needed the first time.
+
+        Raises
+        ------
+        MissingDataError
+            The market is unknown and was not to be created.
+        StorageError
+            It is stored with another price scale (`rescale` changes it).
+        """
+        if self._found(market) is None and venue is not None and price_scale is not None:
+            self._pool.transact(lambda cursor: catalog.add_series(cursor, market, venue, price_scale))
+        series = self._known(market)
+        if price_scale is not None and price_scale != series.price_scale:
+            raise StorageError(
+                f"{market} is stored with price scale {series.price_scale}, not {price_scale}.",
+                "Use the stored one, or change it with Warehouse.rescale.",
+            )
+        return series.series_id
+
+    def rescale(self, market: Market, price_scale: int) -> None:
+        """Change how many ticks make a unit of quote currency; stored prices stay as they are."""
+        self._pool.transact(lambda cursor: catalog.rescale_series(cursor, market, price_scale))
+        self._series.pop(market, None)
+
+    def price_scale(self, market: Market) -> int:
+        """Return a market's ticks per unit of quote currency; errors as `series_id`."""
+        return self._known(market).price_scale
+
+    def markets(self) -> list[Market]:
+        """Return every stored market, in the order of first use."""
+        return self._pool.query(catalog.list_markets)
+
+    def start_run(self, code_version: str, config_hash: str, dagster_run_id: str | None = None) -> int:
+        """Register a run and return its number, which every row it writes carries.
+
+        Call it for every step, before the step reads: corrections that arrive later keep their dirty marks.
+        """
+        return self._pool.transact(lambda cursor: catalog.start_run(cursor, code_version, config_hash, dagster_run_id))
+
+    # Bulk write
+
+    def replace_range(self, table: str, market: Market, window: Window, rows: Rows, run_id: int) -> WriteReport:
+        """Make a table hold exactly these rows of a market in a window, in one transaction.
+
+        Parameters
+        ----------
+        table : str
+            Name of a bulk table, for example `features`; also the asset in the ledger and in dirty marks.
+        market : Market
+            A market known to `series_id`.
+        window : Window
+            Whole hours. A bar belongs to the hour in which it closes.
+        rows : mapping of ndarray, each of shape (n,)
+            Exactly the table's columns, sorted by the key (`open_time` or `hour_start`, int64 epoch milliseconds UTC).
+            NaN in floats of hourly tables and NaT (least int64) in times are stored as NULL; labels are int8 codes;
+            documents are JSON texts or objects.
+        run_id : int
+            From `start_run`.
+
+        Returns
+        -------
+        WriteReport
+            What was written. Hours whose content (and configuration) is unchanged are not touched.
+
+        Raises
+        ------
+        StorageError
+            The rows are not sound (nothing is written), or the database refused.
+        """
+        if table == CANDLES.name:
+            raise StorageError("Candles are written with their hours.", "Call replace_candles.")
+        return self._write(market, window, {bulk_table(table): rows}, run_id, {})[0]
+
+    def replace_candles(
+        self, market: Market, window: Window, candles: Candles, hours: Rows, run_id: int, reach: Reach
+    ) -> tuple[WriteReport, WriteReport]:
+        """Make `candles` and `candle_hours` hold exactly these rows of a window, in one transaction.
+
+        Changed and removed candles keep their former values in `candle_revisions`. Where that, or a candle that
+        comes late, alters what downstream assets were computed from, their hours are marked dirty.
+
+        Parameters
+        ----------
+        market : Market
+            A market known to `series_id`.
+        window : Window
+            Whole hours.
+        candles : Candles
+            The bars that close in the window.
+        hours : mapping of ndarray
+            `hour_start`, `expected`, `present`, `status` of each hour (see `completeness.hour_statuses`).
+        run_id : int
+            From `start_run`.
+        reach : mapping of str to int
+            Asset to how far after a changed bar's close its rows may change, in milliseconds.
+
+        Returns
+        -------
+        tuple of WriteReport
+            Of `candles` and of `candle_hours`. Errors as `replace_range`.
+        """
+        if candles.market != market or candles.price_scale != self.price_scale(market):
+            raise StorageError(
+                f"Candles of {candles.market} at scale {candles.price_scale} given for {market} "
+                f"at scale {self.price_scale(market)}.",
+                "Convert them first.",
+            )
+        rows = {"open_time": candles.open_time_ms, **{name: candles.prices(name) for name in _BAR}}
+        tables = {CANDLES: {**rows, "volume": candles.volume}, BULK_TABLES["candle_hours"]: hours}
+        bars, statuses = self._write(market, window, tables, run_id, reach)
+        return bars, statuses
+
+    def _write(
+        self, market: Market, window: Window, tables: dict[BulkTable, Rows], run_id: int, reach: Reach
+    ) -> Sequence[WriteReport]:
+        run, series_id = self._run(run_id), self._known(market).series_id
+        batches = [prepare_batch(table, market, window, rows, run.config_hash) for table, rows in tables.items()]
+        return self._locked_write(batches, series_id, run, reach)
+
+    def _locked_write(
+        self, batches: Sequence[Batch], series_id: int, run: catalog.Run, reach: Reach
+    ) -> Sequence[WriteReport]:
+        def work(cursor: Cursor) -> Sequence[WriteReport]:
+            lock(cursor, [f"{batch.table.name}|{series_id}" for batch in batches])
+            return apply_batches(cursor, batches, series_id, run, reach)
+
+        return self._pool.transact(work)
+
+    # Bulk read
+
+    def read_range(
+        self, table: str, market: Market, window: Window, columns: Sequence[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Read the rows of a window, sorted by the key.
+
+        Parameters
+        ----------
+        table : str
+            Name of a bulk table.
+        market : Market
+            Symbol and timeframe; one that was never stored has no rows.
+        window : Window
+            Whole hours; the bars that close in them.
+        columns : sequence of str, optional
+            Columns wanted, in order (`run_id` can be asked for); all but run_id by default.
+
+        Returns
+        -------
+        dict of ndarray
+            Times int64 epoch milliseconds (NULL: NaT), labels int8 codes, NULL floats NaN, documents parsed.
+        """
+        source = bulk_table(table)
+        return self._read(source, market, *source.key_bounds(market, window), tuple(columns or source.names))
+
+    def read_candles(self, market: Market, start_ms: int, end_ms: int) -> Candles:
+        """Read the candles that open in [start, end); errors as `series_id`."""
+        scale = self.price_scale(market)
+        rows = self._read(CANDLES, market, start_ms, end_ms, CANDLES.names)
+        prices = [rows[name] for name in _BAR]
+        return Candles.from_prices(market, scale, rows["open_time"], prices, rows["volume"])
+
+    def read_frame(
+        self, table: str, market: Market, window: Window, columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """Read a window as a frame: aware UTC times, categoricals, regime states by name (see `read_range`)."""
+        return to_frame(bulk_table(table), self.read_range(table, market, window, columns))
+
+    def _read(
+        self, table: BulkTable, market: Market, start_ms: int, end_ms: int, names: tuple[str, ...]
+    ) -> dict[str, NDArray[Any]]:
+        """Read a span of keys, in pages of one snapshot where one value could grow too large."""
+        series = self._found(market)
+        if series is None:
+            return table.empty(names)
+        page_ms = PAGE_ROWS * (market.step_ms if table.is_per_bar else HOUR_MS)
+        if end_ms - start_ms <= page_ms:
+            return self._pool.query(lambda c: read_arrays(c, table, series.series_id, start_ms, end_ms, names))
+
+        def work(cursor: Cursor) -> dict[str, NDArray[Any]]:
+            cursor.execute(_SNAPSHOT)
+            pages = [
+                read_arrays(cursor, table, series.series_id, page, min(page + page_ms, end_ms), names)
+                for page in range(start_ms, end_ms, page_ms)
+            ]
+            return {name: np.concatenate([page[name] for page in pages]) for name in names}
+
+        return self._pool.transact(work)
+
+    # Questions
+
+    def ledger(self, asset: str, market: Market, window: Window) -> Recorded:
+        """Return hash, row count and run of each hour of a window (run 0: nothing recorded)."""
+        series = self._found(market)
+        if series is None:
+            return Recorded.nothing(window)
+        days = whole_days(window)
+        return self._pool.query(lambda c: read_days(c, asset, series.series_id, days)).within(window)
+
+    def stale_hours(self, asset: str, config_hash: str) -> dict[Market, int]:
+        """Return how many recorded hours of an asset another configuration wrote, by market; none are left out."""
+        found = self._pool.query(lambda cursor: stale_hours(cursor, asset, config_hash))
+        return {Market(symbol, timeframe): hours for symbol, timeframe, hours in found}
+
+    def last_partition(self, asset: str, market: Market) -> int | None:
+        """Return the start of the newest recorded hour of an asset, epoch milliseconds; None if there is none."""
+        series = self._found(market)
+        return None if series is None else self._pool.query(lambda c: newest_hour(c, asset, series.series_id))
+
+    def latest(self, market: Market, table: str = "candles") -> int | None:
+        """Return the newest key of a market's rows in a bulk table, epoch milliseconds; None if there are none."""
+        series, source = self._found(market), bulk_table(table)
+        if series is None:
+            return None
+        return self._pool.query(lambda c: catalog.newest_key(c, source, series.series_id))
+
+    def dirty(self, market: Market | None = None, asset: str | None = None) -> list[DirtyRange]:
+        """Return what corrections have made stale and nothing has recomputed yet, oldest mark first."""
+        return self._pool.query(lambda cursor: read_dirty(cursor, market, asset))
+
+    def clear_dirty(self, asset: str, market: Market, window: Window, run_id: int) -> None:
+        """Clear the marks that the run could see over a window, for an asset that rests outside the database."""
+        run, series_id = self._run(run_id), self._known(market).series_id
+        self._pool.transact(lambda cursor: clear(cursor, asset, series_id, window, run.dirty_mark))
+
+    # Memory of what does not change
+
+    def _found(self, market: Market) -> catalog.Series | None:
+        series = self._series.get(market)
+        if series is None:
+            series = self._pool.query(lambda cursor: catalog.find_series(cursor, market))
+            if series is not None:
+                self._series[market] = series
+        return series
+
+    def _known(self, market: Market) -> catalog.Series:
+        series = self._found(market)
+        if series is None:
+            raise MissingDataError(f"{market} is not stored.", "Materialize its raw_candles first.")
+        return series
+
+    def _run(self, run_id: int) -> catalog.Run:
+        if run_id not in self._runs:
+            self._runs[run_id] = self._pool.query(lambda cursor: catalog.find_run(cursor, run_id))
+        return self._runs[run_id]

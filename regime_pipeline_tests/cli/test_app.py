@@ -1,0 +1,62 @@
+"""Tests of `cli.app` and `cli.up`: what every command shares."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from regime_pipeline.cli.up import child_environment
+from regime_pipeline.settings import Settings
+from regime_pipeline.storage.databases import DatabaseUrls
+
+COMMANDS = ("demo", "up", "import", "backfill", "db")
+
+
+def regime(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    code = "from regime_pipeline.cli.app import main; main()"
+    command = [sys.executable, "-c", code, *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    done = regime(tmp_path, "--help")
+
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in COMMANDS)
+
+
+def test_without_a_markets_file_a_command_says_what_to_do(tmp_path: Path) -> None:
+    done = regime(tmp_path, "backfill")
+
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        f"Error: There is no markets file at {tmp_path}/markets.toml. Create it or set REGIME_MARKETS."
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_setting_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGIME_PARTITION", "week")
+
+    done = regime(tmp_path, "backfill")
+
+    assert done.returncode == 2
+    assert "REGIME_PARTITION is 'week'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_dagsters_processes_get_the_instance_and_the_home_but_not_our_url(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, markets=tmp_path / "m.toml")
+    urls = DatabaseUrls("postgresql:///regimes", "postgresql+psycopg2:///dagster", is_embedded=True)
+
+    environment = child_environment(settings, urls)
+
+    assert environment["DAGSTER_PG_URL"] == "postgresql+psycopg2:///dagster"
+    assert environment["DAGSTER_HOME"] == str(tmp_path / "dagster")
+    assert environment["REGIME_HOME"] == str(tmp_path)
+    assert environment["REGIME_MARKETS"] == str(tmp_path / "m.toml")
+    assert environment["DAGSTER_EVENT_BATCH_SIZE"] == "1000"
+    assert "REGIME_DATABASE_URL" not in environment

@@ -1,0 +1,133 @@
+"""Tests of `regime demo` and `regime backfill`: the whole chain, as a user sees it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from regime_pipeline.cli.app import main
+from regime_pipeline.cli.chain_runs import run_chain
+from regime_pipeline.composition import open_workspace, read_universe
+from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.window import Window
+from regime_pipeline.settings import Settings
+
+MARKETS = """
+[partitions]
+start = 2026-09-01T00:00:00Z
+
+[[markets]]
+symbol = "ALFA-USDT"
+timeframes = ["15m", "1h"]
+source = "simulated"
+"""
+
+
+@pytest.fixture
+def project(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project home of two simulated markets."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "markets.toml").write_text(MARKETS, "utf-8")
+    monkeypatch.setenv("REGIME_HOME", str(home))
+    return home
+
+
+def unwrapped(text: str) -> str:
+    """The text on one line, whatever the width it was printed for."""
+    return " ".join(text.split())
+
+
+def regime(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Run the command line; return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["regime", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def test_demo_shows_verdicts_and_a_second_one_writes_nothing(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert regime(monkeypatch, "demo", "--days", "1") == 0
+    first = unwrapped(capsys.readouterr().out)
+    assert regime(monkeypatch, "demo", "--days", "1") == 0
+    second = unwrapped(capsys.readouterr().out)
+
+    assert "2 Dagster runs" in first
+    assert "336 hour partitions written, 0 unchanged" in first  # 2 markets x 24 hours x 7 assets
+    assert "0 hour partitions written, 336 unchanged (everything was there already)" in second
+    assert re.search(r"ALFA-USDT_1h │ 24 │", first)
+    assert "INSUFFICIENT_DATA: Data: the series is younger than the window" in first
+    for named in (str(project / "snapshots"), "make dev", "regime import", "regime backfill"):
+        assert named in first
+
+
+def test_backfill_of_one_market_and_span(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["backfill", "--market", "ALFAUSDT_1h", "--start", "2026-09-01T02:00:00Z", "--end", "2026-09-01T05:00:00Z"]
+
+    assert regime(monkeypatch, *words) == 0
+
+    said = capsys.readouterr()
+    assert "Backfilled 2026-09-01T02:00:00Z to 2026-09-01T05:00:00Z" in unwrapped(said.out)
+    assert "21 hour partitions written, 0 unchanged, 0 of 1 markets failed." in unwrapped(said.err)
+    assert not (project / "snapshots/2026/09/01/05").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--market", "ETH-USDT_1h"], "ETH-USDT_1h is not in markets.toml (listed: ALFA-USDT_15m, ALFA-USDT_1h)"),
+        (["--market", "ALFA-USDT"], "is not a market"),
+        (["--start", "2026-08-01T00:00:00Z"], "is not inside the partitions"),
+        (["--start", "2026-09-01"], "has no offset"),
+        (["--end", "yesterday"], "is not a time"),
+        (["--start", "2026-09-01T02:00:00Z", "--end", "2026-09-01T02:00:00Z"], "is not inside the partitions"),
+    ],
+)
+def test_a_users_mistake_is_a_sentence_and_exit_code_2(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    assert regime(monkeypatch, "backfill", *words) == 2
+
+    said = capsys.readouterr().err
+    assert said.startswith("Error: ")
+    assert says in said
+    assert "Traceback" not in said
+    assert not (project / "postgres").exists()
+
+
+def test_a_market_that_fails_is_named_and_the_others_go_on(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A directory of the first market's snapshots stands where a file must be."""
+    (project / "snapshots/2026/09/01/00/ALFA-USDT_15m.json").mkdir(parents=True)
+
+    code = regime(monkeypatch, "backfill", "--end", "2026-09-01T01:00:00Z")
+
+    said = unwrapped(capsys.readouterr().err)
+    assert code == 3
+    assert "ALFA-USDT_15m failed" in said
+    assert "hourly_snapshots" in said
+    assert "1 of 2 markets failed" in said
+    settings = Settings()
+    with open_workspace(settings) as workspace:
+        start = read_universe(settings).start_ms
+        rows = workspace.warehouse.read_range(
+            "dashboard_hours", Market("ALFA-USDT", "1h"), Window(start, start + HOUR_MS)
+        )
+    assert len(rows["hour_start"]) == 1
+
+
+def test_daily_partitions_run_the_same_chain(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGIME_PARTITION", "day")
+    settings = Settings()
+    universe = read_universe(settings)
+
+    (run,) = run_chain(settings, universe.markets[1:], Window(universe.start_ms, universe.start_ms + 24 * HOUR_MS))
+
+    assert (run.is_success, run.written, run.unchanged) == (True, 24 * 7, 0)

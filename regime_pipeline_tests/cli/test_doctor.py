@@ -1,0 +1,66 @@
+"""Tests of `regime doctor`: what is well, what is not, and what to do about it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from regime_pipeline.cli.app import main
+from regime_pipeline.policy import __file__ as policy_home
+
+MARKETS = """
+[partitions]
+start = 2026-09-01T00:00:00Z
+end = 2026-09-01T03:00:00Z
+
+[[markets]]
+symbol = "ALFA-USDT"
+timeframes = ["1h"]
+source = "simulated"
+"""
+
+
+def regime(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["regime", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0), " ".join(capsys.readouterr().out.split())
+
+
+def test_a_changed_policy_makes_its_rows_stale_visibly_and_a_backfill_mends_it(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "markets.toml").write_text(MARKETS, "utf-8")
+    monkeypatch.setenv("REGIME_HOME", str(home))
+    assert regime(monkeypatch, capsys, "backfill")[0] == 0
+    code, said = regime(monkeypatch, capsys, "doctor")
+    assert code == 0
+    assert "1 in " in said
+    assert "every stored hour is of this policy" in said
+
+    text = Path(policy_home).with_name("policy.toml").read_text("utf-8")
+    own = tmp_path / "policy.toml"
+    own.write_text(text.replace("risk_from = 60.0", "risk_from = 65.0"), "utf-8")
+    monkeypatch.setenv("REGIME_POLICY", str(own))
+
+    code, said = regime(monkeypatch, capsys, "doctor")
+    assert code == 3
+    assert "another policy wrote regime_verdicts 3 hours of 1 markets, dashboard_hours 3 hours of 1 markets." in said
+    assert "regime backfill" in said
+
+    assert regime(monkeypatch, capsys, "backfill")[0] == 0
+    assert regime(monkeypatch, capsys, "doctor")[0] == 0
+
+
+def test_what_cannot_be_read_is_a_sentence_and_the_rest_is_still_looked_at(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REGIME_HOME", str(home))
+
+    code, said = regime(monkeypatch, capsys, "doctor")
+
+    assert code == 3
+    assert "There is no markets file at" in said
+    assert "ok policy the shipped one" in said

@@ -1,0 +1,152 @@
+"""Fixtures of every test: homes of embedded servers, databases, the shared market data."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import psycopg
+import pytest
+from psycopg import sql
+
+from regime_pipeline.storage.embedded import EmbeddedServer
+from regime_pipeline.storage.urls import with_database
+
+hypothesis.settings.register_profile("steady", deadline=None)
+hypothesis.settings.load_profile("steady")  # machines are noisy: no test fails for being slow once
+SOAK = int(os.environ.get("REGIME_TEST_SOAK", "1"))
+"""How many times longer than in `make test` the tests marked `faults` go on; `make faults` says 10."""
+REPOSITORY = Path(__file__).resolve().parent.parent
+SECOND_SERVER = os.environ.get("REGIME_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Directory of real market data that is never committed; skips where it is absent."""
+    path = Path(os.environ.get("REGIME_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (path / "MANIFEST.csv").is_file():
+        pytest.skip(f"no shared market data at {path} (set REGIME_SHARED_DATA)")
+    return path
+
+
+@contextlib.contextmanager
+def temporary_homes() -> Iterator[Callable[..., Path]]:
+    """Make empty homes; whatever server they have is stopped and removed afterwards."""
+    root = Path(tempfile.mkdtemp(prefix="regime-test-"))
+    root.chmod(0o755)
+    homes: list[Path] = []
+
+    def make(name: str = "home", uid: int | None = None) -> Path:
+        home = root / name
+        home.mkdir(parents=True)
+        homes.append(home)
+        if uid is not None:
+            os.chown(home, uid, -1)
+        return home
+
+    yield make
+    for home in homes:
+        stop_by_force(home)
+        for link in (home / "postgres" / "socket", home / "postgres"):
+            shutil.rmtree(link.resolve(), ignore_errors=True)
+    shutil.rmtree(root)
+
+
+def stop_by_force(home: Path) -> None:
+    """Stop the server of a home, whoever runs it."""
+    data = home / "postgres" / "data"
+    if data.exists() and (home / "postgres").stat().st_uid == os.geteuid():
+        owner = data.stat().st_uid
+        with contextlib.suppress(KeyError):
+            EmbeddedServer(home, pwd.getpwuid(owner).pw_name).stop(force=True)
+
+
+@pytest.fixture
+def make_home() -> Iterator[Callable[..., Path]]:
+    """Make empty homes."""
+    with temporary_homes() as make:
+        yield make
+
+
+@pytest.fixture
+def home(make_home: Callable[..., Path]) -> Path:
+    """An empty home that the server's account can reach."""
+    return make_home()
+
+
+@pytest.fixture(scope="module")
+def module_home() -> Iterator[Path]:
+    """A home for the tests of a module that leave it in good order."""
+    with temporary_homes() as make:
+        yield make()
+
+
+@pytest.fixture
+def used_home(module_home: Path) -> Iterator[Path]:
+    """A home that other tests used before; its server is stopped afterwards."""
+    yield module_home
+    stop_by_force(module_home)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Maintenance database of an embedded server that lives as long as the session (per xdist worker)."""
+    with temporary_homes() as make_home:
+        server = EmbeddedServer(make_home())
+        url = server.attach()
+        with psycopg.connect(url, autocommit=True) as connection:
+            for name, value in (("fsync", "off"), ("full_page_writes", "off"), ("synchronous_commit", "off")):
+                connection.execute(f"ALTER SYSTEM SET {name} = {value}")
+            connection.execute("SELECT pg_reload_conf()")
+        yield url
+        server.release()
+
+
+@pytest.fixture
+def database_url(postgres_url: str) -> Iterator[str]:
+    """A fresh, empty database on the embedded server, dropped afterwards (libpq form)."""
+    with fresh_database(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture
+def make_database(postgres_url: str) -> Iterator[Callable[[], str]]:
+    """Make further fresh databases on the embedded server."""
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(fresh_database(postgres_url))
+
+
+@pytest.fixture(params=["embedded", "pg15"])
+def each_postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh, empty database on the embedded server and then on a server of the oldest supported version."""
+    url = request.getfixturevalue("postgres_url") if request.param == "embedded" else _second_server()
+    with fresh_database(url) as fresh:
+        yield fresh
+
+
+@contextlib.contextmanager
+def fresh_database(server_url: str) -> Iterator[str]:
+    """Create an empty database on a server and drop it afterwards, whoever is still connected."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+    try:
+        yield with_database(server_url, name)
+    finally:
+        with psycopg.connect(server_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _second_server() -> str:
+    try:
+        psycopg.connect(SECOND_SERVER, connect_timeout=3).close()
+    except psycopg.OperationalError as error:
+        pytest.skip(f"no second PostgreSQL to test with (set REGIME_TEST_POSTGRES_URL): {error}")
+    return SECOND_SERVER

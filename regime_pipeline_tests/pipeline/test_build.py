@@ -1,0 +1,103 @@
+"""Tests of `pipeline.build`: what the definitions are, before anything runs."""
+
+from contextlib import nullcontext
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from regime_pipeline.pipeline.build import CHAIN_JOB, build_pipeline
+from regime_pipeline.pipeline.partitions import MAX_PARTITIONS
+from regime_pipeline.services.markets_file import load_universe
+from regime_pipeline_tests.conftest import REPOSITORY
+
+HOURS_A_YEAR = 365 * 24
+
+
+def built(**options: Any) -> dg.Definitions:
+    return build_pipeline(load_universe(REPOSITORY / "markets.toml"), lambda: nullcontext(None), **options)  # type: ignore[arg-type]
+
+
+def chain(definitions: dg.Definitions) -> list[dg.AssetsDefinition]:
+    return list(definitions.resolve_asset_graph().assets_defs)
+
+
+def test_a_year_of_the_shipped_markets_stays_below_dagsters_advice() -> None:
+    markets = load_universe(REPOSITORY / "markets.toml").markets
+
+    assert len(markets) * HOURS_A_YEAR <= MAX_PARTITIONS
+
+
+def test_every_asset_shares_one_partition_space_and_one_policy() -> None:
+    assets = chain(built())
+
+    assert len(assets) == 7
+    assert len({asset.partitions_def for asset in assets}) == 1
+    assert {asset.backfill_policy for asset in assets} == {dg.BackfillPolicy.single_run()}
+
+
+def test_no_partition_mapping_but_identity() -> None:
+    for asset in chain(built()):
+        for spec in asset.specs:
+            assert all(dependency.partition_mapping is None for dependency in spec.deps)
+
+
+def test_every_asset_says_whose_it_is_and_what_it_holds() -> None:
+    for asset in chain(built()):
+        for spec in asset.specs:
+            assert spec.owners == ["team:regimes"]
+            assert spec.description
+            assert spec.group_name
+            assert spec.kinds
+            assert spec.code_version
+            assert "dagster/code_references" in spec.metadata
+
+
+def test_the_chain_is_the_chain() -> None:
+    graph = built().resolve_asset_graph()
+
+    parents = {
+        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
+        for key in graph.materializable_asset_keys
+    }
+
+    assert parents == {
+        "raw_candles": set(),
+        "hourly_snapshots": {"raw_candles"},
+        "candle_regimes": {"raw_candles"},
+        "features": {"hourly_snapshots"},
+        "scores": {"features"},
+        "regime_verdicts": {"features", "scores"},
+        "dashboard_hours": {"hourly_snapshots", "candle_regimes", "scores", "regime_verdicts"},
+    }
+
+
+def test_the_first_three_stages_have_blocking_checks() -> None:
+    graph = built().resolve_asset_graph()
+
+    blocking = {key.asset_key.to_user_string() for key in graph.asset_check_keys if graph.get_check_spec(key).blocking}
+
+    assert blocking == {"raw_candles", "hourly_snapshots", "candle_regimes"}
+
+
+def test_every_stage_is_checked() -> None:
+    graph = built().resolve_asset_graph()
+
+    assert {key.asset_key for key in graph.asset_check_keys} == graph.materializable_asset_keys
+
+
+@pytest.mark.parametrize(("name", "per_run"), [("single_run", None), ("multi_run", 2160)])
+def test_the_backfill_setting_decides_the_policy(name: str, per_run: int | None) -> None:
+    policies = {asset.backfill_policy for asset in chain(built(backfill=name))}
+
+    assert [policy.max_partitions_per_run for policy in policies if policy] == [per_run]
+
+
+def test_daily_windows_give_the_same_assets() -> None:
+    hourly, daily = (built(grain=grain).resolve_asset_graph() for grain in ("hour", "day"))
+
+    assert hourly.materializable_asset_keys == daily.materializable_asset_keys
+
+
+def test_steps_run_in_one_process() -> None:
+    assert built().resolve_job_def(CHAIN_JOB).executor_def is dg.in_process_executor

@@ -1,0 +1,121 @@
+"""Tests of the assets as Dagster runs them: slices, metadata, checks, and what stops the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.window import Window
+from regime_pipeline.pipeline.build import CHAIN_JOB, build_pipeline
+from regime_pipeline.pipeline.partitions import range_tags
+from regime_pipeline.services.markets_file import Universe
+from regime_pipeline.services.stages import STAGES
+from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.sources.simulated import SimulatedSource
+from regime_pipeline_tests.workbench import START, assert_same_bytes, dump, hours_from_start, simulated_workspace
+
+MARKETS = (Market("ALFA-USDT", "15m"), Market("ALFA-USDT", "1h"), Market("BRAVO-USDT", "1h"))
+
+
+@pytest.fixture
+def workspace(database_url: str, tmp_path: Path) -> Iterator[Workspace]:
+    with simulated_workspace(database_url, tmp_path, MARKETS) as opened:
+        yield opened
+
+
+def run(
+    workspace: Workspace, first: Market, last: Market, window: Window, grain: str = "hour"
+) -> dg.ExecuteInProcessResult:
+    @contextmanager
+    def open_workspace() -> Iterator[Workspace]:
+        yield workspace
+
+    specs = workspace.universe.specs
+    definitions = build_pipeline(Universe(specs, START, START + 48 * HOUR_MS), open_workspace, grain=grain)
+    with dg.DagsterInstance.ephemeral() as instance:
+        return definitions.resolve_job_def(CHAIN_JOB).execute_in_process(
+            instance=instance, tags=dict(range_tags(first, last, window, grain)), raise_on_error=False
+        )
+
+
+def materializations(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, dict[str, object]]:
+    return {
+        str(event.partition): {name: value.value for name, value in event.metadata.items()}
+        for event in result.asset_materializations_for_node(asset)
+    }
+
+
+def test_a_rectangle_runs_in_one_run_and_reports_every_partition(workspace: Workspace) -> None:
+    result = run(workspace, MARKETS[1], MARKETS[2], hours_from_start(0, 3))
+
+    assert result.success
+    for stage in STAGES:
+        found = materializations(result, stage.name)
+        assert sorted(found) == [
+            f"2026-09-01-0{hour}:00|{market}" for hour in range(3) for market in (MARKETS[1], MARKETS[2])
+        ]
+        assert all(metadata["hours_written"] == 6 for metadata in found.values())
+    raw = materializations(result, "raw_candles")["2026-09-01-01:00|ALFA-USDT_1h"]
+    assert (raw["candles"], raw["hour_status"]) == (1, "complete")
+    verdict = materializations(result, "regime_verdicts")["2026-09-01-01:00|ALFA-USDT_1h"]
+    assert verdict["verdict"] == "INSUFFICIENT_DATA"
+    assert len(str(verdict["policy_hash"])) == 16
+
+
+def test_every_check_is_evaluated_and_passes(workspace: Workspace) -> None:
+    result = run(workspace, MARKETS[0], MARKETS[0], hours_from_start(0, 2))
+
+    evaluations = result.get_asset_check_evaluations()
+
+    assert len(evaluations) == 17
+    assert [e.check_name for e in evaluations if not e.passed] == []
+    closed = next(e for e in evaluations if e.check_name == "candles_closed")
+    assert closed.metadata["checked"].value == 8
+
+
+def test_day_partitions_hold_the_same_rows(workspace: Workspace, tmp_path: Path) -> None:
+    market, window = MARKETS[1], hours_from_start(0, 24)
+    assert run(workspace, market, market, window, "day").success
+    daily = dump(workspace, market, window)
+
+    result = run(workspace, market, market, window)
+
+    assert result.success
+    assert all(m["hours_unchanged"] == 24 for m in materializations(result, "features").values())
+    assert_same_bytes(dump(workspace, market, window), daily)
+
+
+def test_a_failing_blocking_check_stops_the_later_stages(database_url: str, tmp_path: Path) -> None:
+    """The source's clock runs ahead of ours: its newest candles are open for us."""
+    source = SimulatedSource(7, lambda: START + 48 * HOUR_MS, 100)
+    market = MARKETS[1]
+    with simulated_workspace(
+        database_url, tmp_path, MARKETS, source=source, clock=lambda: START + HOUR_MS
+    ) as workspace:
+        result = run(workspace, market, market, hours_from_start(0, 3))
+
+        failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
+        assert not result.success
+        assert [(e.asset_key.to_user_string(), e.check_name) for e in failed] == [("raw_candles", "candles_closed")]
+        assert failed[0].metadata["offending"].value == 2
+        assert "ALFA-USDT_1h 2026-09-01T01:00:00Z" in str(failed[0].metadata["where"].value)
+        assert not materializations(result, "hourly_snapshots")
+        assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_stage_without_its_upstream_rows_says_what_to_do(workspace: Workspace) -> None:
+    from regime_pipeline.domain.errors import MissingDataError
+
+    scores = next(stage for stage in STAGES if stage.name == "scores")
+    workspace.warehouse.series_id(MARKETS[1], venue="simulated", price_scale=100)
+    run_id = workspace.start_run("")
+
+    with pytest.raises(MissingDataError, match="features of ALFA-USDT_1h lacks 2 of the 2 hours") as raised:
+        scores.run(workspace, run_id, MARKETS[1], hours_from_start(0, 2))
+
+    assert "Materialize features" in raised.value.todo

@@ -1,0 +1,39 @@
+"""Tests of `pipeline.instance`."""
+
+import os
+from pathlib import Path
+
+import yaml
+
+from regime_pipeline.pipeline.instance import BATCHING, dagster_environment, open_instance, prepare_home, shipped_file
+from regime_pipeline.storage.urls import dagster_url
+from regime_pipeline_tests.conftest import REPOSITORY
+
+
+def test_the_environment_has_what_makes_backfills_fast(tmp_path: Path) -> None:
+    environment = dagster_environment(tmp_path, "postgresql+psycopg2:///dagster")
+
+    assert environment["DAGSTER_EVENT_BATCH_SIZE"] == "1000"
+    assert environment["DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS"] == "1"
+    assert environment["DAGSTER_HOME"] == str(tmp_path)
+    assert environment["DAGSTER_PG_URL"] == "postgresql+psycopg2:///dagster"
+
+
+def test_the_home_gets_the_shipped_file_and_postgres(tmp_path: Path) -> None:
+    prepare_home(tmp_path / "dagster")
+
+    written = yaml.safe_load((tmp_path / "dagster" / "dagster.yaml").read_text("utf-8"))
+    shipped = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text("utf-8"))
+    assert shipped_file("dagster.yaml") == REPOSITORY / "dagster.yaml"
+    assert written == {**shipped, "storage": {"postgres": {"postgres_url": {"env": "DAGSTER_PG_URL"}}}}
+
+
+def test_an_instance_stores_in_postgres_and_leaves_the_environment_alone(tmp_path: Path, database_url: str) -> None:
+    before = dict(os.environ)
+
+    with open_instance(tmp_path, dagster_url(database_url)) as instance:
+        assert {name: os.environ[name] for name in BATCHING} == BATCHING
+        assert type(instance.event_log_storage).__name__ == "PostgresEventLogStorage"
+        assert instance.get_runs_count() == 0
+
+    assert dict(os.environ) == before

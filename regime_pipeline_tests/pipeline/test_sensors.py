@@ -1,0 +1,182 @@
+"""Tests of `pipeline.sensors`: one run per tick for the whole rectangle, a cursor, alerts that arrive."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from regime_pipeline.domain.errors import SourceError, UsageError
+from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.window import Window
+from regime_pipeline.pipeline.build import CHAIN_JOB, build_pipeline
+from regime_pipeline.pipeline.sensors import build_sensors
+from regime_pipeline.services.alerts import send_alert
+from regime_pipeline.services.catch_up import Correction
+from regime_pipeline.services.workspace import Workspace
+from regime_pipeline_tests.workbench import NOW, START, simulated_workspace
+
+MARKETS = (Market("ALFA-USDT", "1h"), Market("BRAVO-USDT", "15m"))
+HOURLY, CORRECTIONS, _ = build_sensors(CHAIN_JOB, "hour", "")
+
+
+@pytest.fixture
+def workspace(database_url: str, tmp_path: Path) -> Iterator[Workspace]:
+    with simulated_workspace(database_url, tmp_path, MARKETS) as opened:
+        yield replace(opened, universe=replace(opened.universe, end_ms=None))
+
+
+def tick(sensor: dg.SensorDefinition, workspace: Workspace, cursor: str | None = None) -> dg.SensorExecutionData:
+    with dg.instance_for_test() as instance:
+        context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"workspace": workspace})
+        return sensor.evaluate_tick(context)
+
+
+def test_the_first_tick_runs_the_newest_hour_of_every_market_in_one_run(workspace: Workspace) -> None:
+    found = tick(HOURLY, workspace)
+
+    (request,) = found.run_requests or []
+    assert request.tags["dagster/asset_partition_range_start"] == "2026-12-30-23:00|ALFA-USDT_1h"
+    assert request.tags["dagster/asset_partition_range_end"] == "2026-12-30-23:00|BRAVO-USDT_15m"
+    assert request.tags["dagster/priority"] == "10"
+    assert request.run_key is None
+    assert found.cursor == str(NOW)
+
+
+def test_downtime_is_caught_up_in_one_run_and_then_nothing_is_new(workspace: Workspace) -> None:
+    found = tick(HOURLY, workspace, str(NOW - 5 * HOUR_MS))
+
+    (request,) = found.run_requests or []
+    assert request.tags["dagster/asset_partition_range_start"] == "2026-12-30-19:00|ALFA-USDT_1h"
+    assert request.tags["dagster/asset_partition_range_end"] == "2026-12-30-23:00|BRAVO-USDT_15m"
+    again = tick(HOURLY, workspace, found.cursor)
+    assert not again.run_requests
+    assert again.skip_message == "Nothing has closed since 2026-12-31T00:00:00Z."
+
+
+def test_a_long_downtime_is_caught_up_a_week_at_a_time(workspace: Workspace) -> None:
+    found = tick(HOURLY, workspace, str(START))
+
+    assert found.cursor == str(START + 168 * HOUR_MS)
+
+
+def test_days_are_asked_for_when_they_are_over(workspace: Workspace) -> None:
+    daily = build_sensors(CHAIN_JOB, "day", "")[0]
+
+    found = tick(daily, workspace, str(NOW - 50 * HOUR_MS))
+
+    (request,) = found.run_requests or []
+    assert request.tags["dagster/asset_partition_range_start"] == "2026-12-28|ALFA-USDT_1h"
+    assert request.tags["dagster/asset_partition_range_end"] == "2026-12-30|BRAVO-USDT_15m"
+    assert tick(daily, replace(workspace, clock=lambda: NOW), str(NOW)).skip_message
+
+
+def test_a_source_that_fails_is_the_reason_to_skip(workspace: Workspace) -> None:
+    class Down:
+        def newest_closed_ms(self, market: Market) -> int:
+            raise SourceError(f"{market} cannot be reached.")
+
+    broken = replace(workspace, source_of=lambda _: Down())  # type: ignore[arg-type, return-value]
+
+    found = tick(HOURLY, broken, str(NOW - HOUR_MS))
+
+    assert not found.run_requests
+    assert "No source could be asked: ALFA-USDT_1h cannot be reached." in str(found.skip_message)
+    assert found.cursor == str(NOW - HOUR_MS)
+
+
+def test_a_correction_becomes_a_run_of_its_stages_and_window(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tick(CORRECTIONS, workspace).skip_message == "Nothing is stale."
+    window = Window(START, START + 3 * HOUR_MS)
+    found = (Correction(MARKETS[1], window, ("features", "scores")),)
+    monkeypatch.setattr("regime_pipeline.pipeline.sensors.corrections", lambda _: found)
+
+    (request,) = tick(CORRECTIONS, workspace).run_requests or []
+
+    assert request.asset_selection == [dg.AssetKey("features"), dg.AssetKey("scores")]
+    assert request.tags["dagster/asset_partition_range_start"] == "2026-09-01-00:00|BRAVO-USDT_15m"
+    assert request.tags["dagster/asset_partition_range_end"] == "2026-09-01-02:00|BRAVO-USDT_15m"
+    daily = build_sensors(CHAIN_JOB, "day", "")[1]
+    (whole,) = tick(daily, workspace).run_requests or []
+    assert whole.tags["dagster/asset_partition_range_end"] == "2026-09-01|BRAVO-USDT_15m"
+
+
+def test_corrections_wait_for_the_ones_that_run(workspace: Workspace) -> None:
+    with dg.instance_for_test() as instance:
+        instance.create_run_for_job(
+            build_pipeline(workspace.universe, simulated_nothing).resolve_job_def(CHAIN_JOB),
+            tags={"regime/correction": "true"},
+        )
+        context = dg.build_sensor_context(instance=instance, resources={"workspace": workspace})
+        assert "1 correction runs are not finished yet." in str(CORRECTIONS.evaluate_tick(context).skip_message)
+
+
+@contextmanager
+def simulated_nothing() -> Iterator[Any]:
+    yield None
+
+
+@contextmanager
+def receiver(status: int = 204) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A webhook that remembers what it got."""
+    got: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/alert", got
+        server.shutdown()
+        thread.join()
+
+
+def test_a_failed_run_is_posted_to_the_webhook() -> None:
+    @dg.op
+    def fails() -> None:
+        raise ValueError("no candles today")
+
+    @dg.job(tags={"dagster/asset_partition_range_start": "2026-09-01-00:00|ALFA-USDT_1h"})
+    def market_chain() -> None:
+        fails()
+
+    with receiver() as (url, got), dg.instance_for_test() as instance:
+        result = market_chain.execute_in_process(instance=instance, raise_on_error=False)
+        context = dg.build_run_status_sensor_context(
+            sensor_name="failure_sensor",
+            dagster_instance=instance,
+            dagster_run=result.dagster_run,
+            dagster_event=result.get_run_failure_event(),
+        ).for_run_failure()
+        build_sensors(CHAIN_JOB, "hour", url)[2](context)
+        build_sensors(CHAIN_JOB, "hour", "")[2](context)
+
+    (alert,) = got
+    assert alert["run_id"] == result.run_id
+    assert alert["job"] == "market_chain"
+    assert alert["partitions"] == "2026-09-01-00:00|ALFA-USDT_1h"
+    assert "failed" in alert["error"]
+
+
+def test_an_alert_that_nobody_takes_is_an_error() -> None:
+    with receiver(500) as (url, _), pytest.raises(OSError, match="500"):
+        send_alert(url, {"run_id": "x"})
+    with pytest.raises(UsageError, match="not an http"):
+        send_alert("file:///etc/passwd", {})

@@ -1,0 +1,131 @@
+"""Tests of `python_api.verdicts`: one row per observation, and bundles that suffice or are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pandas as pd
+import pytest
+
+import regime_pipeline as rp
+from regime_pipeline.domain.analysis import reach_hours
+from regime_pipeline.domain.layout import VERDICTS
+from regime_pipeline.domain.market import HOUR_MS
+from regime_pipeline.domain.snapshot import build_snapshots
+from regime_pipeline.domain.window import Window
+from regime_pipeline.policy import default_policy
+from regime_pipeline.storage.snapshot_bundle import bundle
+from regime_pipeline.storage.snapshot_files import SnapshotStore
+from regime_pipeline_tests.domain.verdict_kit import run
+from regime_pipeline_tests.python_api.frames_kit import candles, frame_of
+
+BARS = {"15m": 3_000, "1h": 900, "4h": 900}
+DOCUMENTED = [
+    *("open_time", "as_of_bar", "verdict", "confidence", "direction", "dominant_risk", "trend_score"),
+    *("mean_rev_score", "vol_change_score", "range_quality_score", "grid_capacity_score", "range_low", "range_high"),
+    *("range_confidence", "competing", "factors", "policy_hash"),
+]
+
+
+@pytest.mark.parametrize("timeframe", list(BARS))
+def test_one_row_per_observation_as_the_engine_says(timeframe: str) -> None:
+    found = candles(BARS[timeframe], timeframe)
+    rows = rp.verdicts(frame_of(found), timeframe, price_scale=found.price_scale)
+
+    step = found.market.step_ms
+    count = len(found) // 4 if timeframe == "15m" else len(found)
+    starts = found.open_time_ms[0] + max(step, HOUR_MS) * pd.RangeIndex(count)
+    assert list(rows.columns[: len(DOCUMENTED)]) == DOCUMENTED
+    assert rows["open_time"].tolist() == pd.to_datetime(starts, unit="ms", utc=True).tolist()
+    hours = starts.to_numpy() + max(step, HOUR_MS) - HOUR_MS
+    expected = run(found, hours).verdicts
+    assert rows["verdict"].tolist() == [VERDICTS[code] for code in expected["verdict"]]
+    assert rows["confidence"].tolist() == expected["confidence"].tolist()
+    assert rows["factors"].tolist() == [orjson.loads(text) for text in expected["factors"]]
+    assert len(set(rows["verdict"])) > 2
+
+
+def test_warm_up_is_insufficient_data_and_no_status_is_nan() -> None:
+    rows = rp.verdicts(frame_of(candles(400)))
+
+    assert set(rows["verdict"][:168]) == {"INSUFFICIENT_DATA"}
+    assert (rows["confidence"][:168] == 0).all()
+    assert set(rows["status"][:168]) == {"WARMING_UP"}
+    assert not rows.select_dtypes("category").isna().any().any()
+    assert [factor["rule"] for factor in rows["factors"][0]] == ["DATA"]
+
+
+def test_an_hour_that_is_not_over_has_no_row_yet() -> None:
+    found = candles(402, "15m")
+
+    assert len(rp.verdicts(frame_of(found), "15m")) == 100
+    assert len(rp.verdicts(frame_of(found[:403]), "15m")) == 100
+    assert len(rp.verdicts(frame_of(candles(404, "15m")), "15m")) == 101
+
+
+def test_a_prefix_gives_the_same_rows() -> None:
+    frame = frame_of(candles(900))
+
+    pd.testing.assert_frame_equal(rp.verdicts(frame[:700]), rp.verdicts(frame)[:700])
+
+
+def test_an_empty_frame_gives_no_rows() -> None:
+    rows = rp.verdicts(frame_of(candles(5))[:0])
+
+    assert len(rows) == 0
+    assert list(rows.columns[: len(DOCUMENTED)]) == DOCUMENTED
+
+
+def test_another_policy_needs_its_own_null_table() -> None:
+    policy = default_policy()
+    other = policy.model_copy(update={"features": policy.features.model_copy(update={"er_bars": 40})})
+
+    with pytest.raises(rp.RegimeError, match="null table"):
+        rp.verdicts(frame_of(candles(300)), policy=other)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> SnapshotStore:
+    """Snapshots of an hourly market."""
+    found, kept = candles(1_000), SnapshotStore(str(tmp_path_factory.mktemp("snapshots")))
+    start = int(found.open_time_ms[0])
+    window = Window(start, start + len(found) * HOUR_MS)
+    statuses = pd.array([0] * len(found), dtype="int8").to_numpy()
+    kept.write(build_snapshots(found, statuses, window, source="test", config_hash="c", collected_at_ms=2 * 10**12))
+    return kept
+
+
+def test_a_bundle_alone_gives_the_row_of_the_whole_series(store: SnapshotStore, tmp_path: Path) -> None:
+    found = candles(1_000)
+    hour = int(found.open_time_ms[950])
+    document = bundle(store, found.market, hour, reach_hours(found.market, default_policy()))
+    path = tmp_path / "bundle.json"
+    path.write_bytes(orjson.dumps(document))
+
+    expected = rp.verdicts(frame_of(found), price_scale=found.price_scale).iloc[950]
+
+    for given in (path, str(path), document):
+        row = rp.analyze_snapshot(given)
+        assert row.name == "CANDLES-USDT_1h"
+        pd.testing.assert_series_equal(row, expected, check_names=False)
+
+
+def test_property_79_a_bundle_without_enough_history_is_refused(store: SnapshotStore) -> None:
+    found = candles(1_000)
+    needed = reach_hours(found.market, default_policy())
+    short = bundle(store, found.market, int(found.open_time_ms[950]), needed - 1)
+
+    with pytest.raises(rp.RegimeError, match=f"embeds {needed - 1} hours of history; its verdict depends on {needed}"):
+        rp.analyze_snapshot(short)
+
+
+@pytest.mark.parametrize(("content", "says"), [("{", "is not JSON"), ("[]", "the top is no object"), ("{}", "symbol")])
+def test_what_is_no_bundle_is_refused(tmp_path: Path, content: str, says: str) -> None:
+    path = tmp_path / "bundle.json"
+    path.write_text(content)
+
+    with pytest.raises(rp.RegimeError, match=says):
+        rp.analyze_snapshot(path)
+    with pytest.raises(rp.RegimeError, match="Cannot read .*nowhere"):
+        rp.analyze_snapshot(tmp_path / "nowhere")

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from regime_pipeline.domain.candles import COLUMNS
+from regime_pipeline.domain.completeness import COMPLETE, EXCHANGE_GAP, absent_bars, hour_statuses
+from regime_pipeline.domain.market import HOUR_MS, MINUTE_MS, Market
+from regime_pipeline.domain.simulation import LABELS
+from regime_pipeline.domain.simulation_market import EPOCH_MS
+from regime_pipeline.domain.window import Window, to_ms
+from regime_pipeline.sources.simulated import SimulatedSource
+
+NOW = to_ms("2026-11-20T10:37:12Z")
+DAY_MS = 24 * HOUR_MS
+
+
+def source(now_ms: int = NOW) -> SimulatedSource:
+    return SimulatedSource(7, lambda: now_ms)
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "newest_open"),
+    [("1m", "10:36"), ("5m", "10:30"), ("15m", "10:15"), ("1h", "09:00"), ("4h", "04:00")],
+)
+def test_only_closed_candles_exist(timeframe: str, newest_open: str) -> None:
+    market = Market("ANY-USDT", timeframe)
+    fetched = source().fetch(market, NOW - DAY_MS, NOW + DAY_MS)
+    newest = to_ms(f"2026-11-20T{newest_open}:00Z")
+    assert fetched.candles.open_time_ms[-1] == newest
+    assert fetched.covered == ((NOW - DAY_MS, newest + market.step_ms),)
+    assert source().newest_closed_ms(market) == newest + market.step_ms
+    exactly = source(newest + market.step_ms).fetch(market, newest, NOW).candles
+    assert exactly.open_time_ms.tolist() == [newest]
+
+
+def test_a_later_clock_changes_nothing_that_was_closed() -> None:
+    market = Market("ALFA-USDT", "15m")
+    early = source(NOW - 3 * DAY_MS).fetch(market, NOW - 10 * DAY_MS, NOW).candles
+    late = source().fetch(market, NOW - 10 * DAY_MS, NOW - 3 * DAY_MS // market.step_ms * market.step_ms).candles
+    late = late.closed_by(NOW - 3 * DAY_MS)
+    assert all(getattr(early, name).tobytes() == getattr(late, name).tobytes() for name in COLUMNS)
+
+
+def test_a_span_in_the_future_or_without_length_is_empty_and_vouches_for_nothing() -> None:
+    for start, end in ((NOW, NOW + DAY_MS), (NOW - DAY_MS, NOW - DAY_MS)):
+        fetched = source().fetch(Market("ALFA-USDT", "1m"), start, end)
+        assert (len(fetched.candles), fetched.covered) == (0, ())
+
+
+def test_before_the_listing_absence_is_confirmed_and_nothing_has_closed() -> None:
+    market = Market("ALFA-USDT", "1h")
+    fetched = source().fetch(market, EPOCH_MS - DAY_MS, EPOCH_MS)
+    assert (len(fetched.candles), fetched.covered) == (0, ((EPOCH_MS - DAY_MS, EPOCH_MS),))
+    assert source(EPOCH_MS).newest_closed_ms(market) is None
+    assert source(EPOCH_MS + HOUR_MS).newest_closed_ms(market) == EPOCH_MS + HOUR_MS
+
+
+def test_outages_are_exchange_gaps_and_an_hour_they_only_touch_has_its_bar() -> None:
+    start, end = to_ms("2024-01-01T00:00:00Z"), to_ms("2026-01-01T00:00:00Z")
+    window = Window(start, end)
+    minutes, hours = (source().fetch(Market("ALFA-USDT", timeframe), start, end) for timeframe in ("1m", "1h"))
+    status = hour_statuses(Market("ALFA-USDT", "1m"), window, minutes.candles, minutes.covered)
+    assert set(status["status"].tolist()) == {COMPLETE, EXCHANGE_GAP}
+    assert 3 <= (status["status"] == EXCHANGE_GAP).sum() <= 60
+    _, is_absent = absent_bars(Market("ALFA-USDT", "1h"), start, end, hours.candles)
+    assert is_absent.tolist() == (status["present"] == 0).tolist()
+
+
+def test_labels_are_those_of_the_hours_of_any_spelling_of_the_symbol() -> None:
+    labels = source().labels("ALFA-USDT", NOW - 10 * DAY_MS, NOW)
+    assert labels.tolist() == source().labels("alfausdt", NOW - 10 * DAY_MS, NOW).tolist()
+    assert set(labels.tolist()) <= set(range(len(LABELS)))
+    assert len(labels) == 240
+
+
+def test_sixty_days_of_minutes_come_in_a_third_of_a_second() -> None:
+    market = Market("ALFA-USDT", "1m")
+    source().fetch(market, NOW - DAY_MS, NOW)
+    took = []
+    for attempt in range(3):
+        fresh = source()
+        begin = time.perf_counter()
+        candles = fresh.fetch(Market(f"S{attempt}-USDT", "1m"), NOW - 60 * DAY_MS, NOW).candles
+        took.append(time.perf_counter() - begin)
+        assert len(candles) > 86_000
+    assert min(took) < 0.3
+
+
+def test_minutes_are_minutes() -> None:
+    candles = source().fetch(Market("ALFA-USDT", "1m"), NOW - DAY_MS, NOW).candles
+    assert (np.diff(candles.open_time_ms) >= MINUTE_MS).all()
+    assert candles.price_scale == 100
+    assert SimulatedSource(7, lambda: NOW, 1_000).fetch(candles.market, NOW - HOUR_MS, NOW).candles.price_scale == 1_000

@@ -1,0 +1,84 @@
+"""A writer killed at any point leaves the old content or the new, in table, periods and ledger alike."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from regime_pipeline.storage.batch import prepare_batch
+from regime_pipeline.storage.bulk_tables import CANDLE_REGIME
+from regime_pipeline.storage.warehouse import Warehouse
+from regime_pipeline_tests.conftest import SOAK
+from regime_pipeline_tests.storage.crash_client import POINTS, WINDOW
+from regime_pipeline_tests.storage.test_period_upkeep import assert_periods_are_from_scratch
+from regime_pipeline_tests.storage.warehouse_kit import MINUTES, begin, random_rows
+
+SEEDS = (1, 2)
+
+
+class Writer:
+    """The program that forks writers and lets them die."""
+
+    def __init__(self, url: str, run_id: int) -> None:
+        program = Path(__file__).with_name("crash_client.py")
+        self.process = subprocess.Popen(
+            [sys.executable, program, url, str(run_id)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def write(self, seed: int, point: str) -> str:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{seed} {point}\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def close(self) -> None:
+        self.process.communicate(timeout=60)
+
+
+@pytest.fixture
+def writer(each_warehouse: Warehouse) -> Iterator[Writer]:
+    made = Writer(each_warehouse.url, begin(each_warehouse, MINUTES))
+    yield made
+    made.close()
+
+
+def stored_seed(warehouse: Warehouse) -> int:
+    """Which content the warehouse holds; fails unless it is one of the two, whole."""
+    found = warehouse.read_range("candle_regime", MINUTES, WINDOW)
+    hashes = warehouse.ledger("candle_regime", MINUTES, WINDOW).hashes
+    assert_periods_are_from_scratch(warehouse, MINUTES)
+    for seed in SEEDS:
+        rows = random_rows(CANDLE_REGIME, MINUTES, WINDOW, seed)
+        if all(found[name].tobytes() == values.tobytes() for name, values in rows.items()):
+            assert np.array_equal(hashes, prepare_batch(CANDLE_REGIME, MINUTES, WINDOW, rows, "cfg").hashes)
+            return seed
+    raise AssertionError("neither the old content nor the new")
+
+
+def test_a_kill_at_any_named_point_changes_nothing(each_warehouse, writer):
+    assert writer.write(1, "never") == "done"
+    for point in POINTS:
+        assert writer.write(2, point) == "killed", point
+        assert stored_seed(each_warehouse) == 1, point
+    assert writer.write(2, "never") == "done"
+    assert stored_seed(each_warehouse) == 2
+
+
+@pytest.mark.faults
+def test_kills_at_random_moments_leave_old_or_new(each_warehouse, writer):
+    assert writer.write(1, "never") == "done"
+    rng = np.random.default_rng(7)
+    seed, killed, moved = 1, 0, 0
+    for _ in range(30 * SOAK):
+        killed += writer.write(3 - seed, f"after:{rng.uniform(0, 60):.2f}") == "killed"
+        now = stored_seed(each_warehouse)
+        moved += now != seed
+        seed = now
+    assert killed > 0
+    assert 0 < moved < 30 * SOAK
