@@ -33,6 +33,7 @@ def test_defaults_lie_below_the_current_directory(tmp_path: Path) -> None:
         "partition": "hour",
         "backfill": "single_run",
         "snapshot_root": str(tmp_path / ".regime" / "snapshots"),
+        "alert_url": "",
         "simulation_seed": 7,
     }
     assert settings.dagster_home == tmp_path / ".regime" / "dagster"

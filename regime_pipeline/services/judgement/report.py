@@ -76,7 +76,7 @@ def _difficulty(results: Sequence[MarketResult], names: Sequence[str]) -> dict[s
 
 def _total(scores: Sequence[Score]) -> list[list[int]]:
     none = np.zeros((len(CLASSES), len(CLASSES) + 1), dtype=np.int64)
-    total: list[list[int]] = np.sum([none, *(s.confusion for s in scores)], axis=0).tolist()
+    total: list[list[int]] = sum((np.array(s.confusion) for s in scores), none).tolist()
     return total
 
 

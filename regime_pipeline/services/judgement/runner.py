@@ -16,6 +16,7 @@ from multiprocessing import get_context
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regime_pipeline.domain.analysis import analyze
 from regime_pipeline.domain.layout import VERDICTS
@@ -153,15 +154,19 @@ def _detail(track: Track, judged: slice, policy: Policy) -> VerdictDetail:
     is_ok, weights = verdict == VERDICTS.index("RANGE_OK"), verdict_weights(track)[judged]
     known = ~np.isnan(weights).any(axis=1)
     is_range, is_trend = truth == RANGE, truth == TREND
-    hits = int(np.sum(is_ok & is_range))
     return VerdictDetail(
-        range_ok_precision=hits / max(int(is_ok.sum()), 1) if is_ok.any() else float("nan"),
-        range_ok_recall=hits / max(int(is_range.sum()), 1),
-        trend_called_weak=float(np.mean(verdict[is_trend] == VERDICTS.index("RANGE_WEAK"))),
+        range_ok_precision=_share(is_range, is_ok),
+        range_ok_recall=_share(is_ok, is_range),
+        trend_called_weak=_share(verdict == VERDICTS.index("RANGE_WEAK"), is_trend),
         brier=brier(truth[known], weights[known]),
         calibration_error=calibration_error(truth[known], weights[known]),
         revised_share=_revised_share(track, policy),
     )
+
+
+def _share(hits: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
+    """Share of hits among some bars; NaN where there are none of those."""
+    return float(np.mean(hits[among])) if among.any() else float("nan")
 
 
 def _revised_share(track: Track, policy: Policy) -> float:
