@@ -128,9 +128,9 @@ def _broken_rules(c: Candles) -> list[tuple[str, NDArray[np.bool_]]]:
 
 
 def concatenate(parts: Sequence[Candles]) -> Candles:
-    """Join candles of one market, in order; overlaps are refused by the invariants."""
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
-    return _rebuild(parts[0], columns)
+    """Join candles of one market, whatever their order; overlaps are refused by the invariants."""
+    order = np.argsort(np.concatenate([part.open_time_ms for part in parts]), kind="stable")
+    return _rebuild(parts[0], {name: np.concatenate([getattr(p, name) for p in parts])[order] for name in COLUMNS})
 
 
 def _rebuild(candles: Candles, columns: dict[str, Any]) -> Candles:

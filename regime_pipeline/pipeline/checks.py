@@ -9,7 +9,8 @@ import dagster as dg
 
 from regime_pipeline.domain.market import Market
 from regime_pipeline.domain.window import Window
-from regime_pipeline.services.quality import CHECKS, MAX_LISTED, Check, Finding, findings
+from regime_pipeline.services.findings import MAX_LISTED, Check, Finding
+from regime_pipeline.services.quality import CHECKS, findings
 from regime_pipeline.services.workspace import Workspace
 
 

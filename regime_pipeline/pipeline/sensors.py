@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from regime_pipeline.domain.market import HOUR_MS
+from regime_pipeline.domain.market import DAY_MS
 from regime_pipeline.domain.window import Window, to_iso
 from regime_pipeline.pipeline.partitions import range_tags
 from regime_pipeline.pipeline.resources import WORKSPACE_KEY
 from regime_pipeline.services.alerts import send_alert
-from regime_pipeline.services.catch_up import Correction, corrections, frontier, next_window
+from regime_pipeline.services.catch_up import Correction, corrections, frontier, next_window, recheck_from
 from regime_pipeline.services.workspace import Workspace
 
 MAX_HOURS_PER_TICK = 168
@@ -57,7 +57,8 @@ def _hourly(job_name: str, grain: str) -> dg.SensorDefinition:
         for failure in found.failures:
             context.log.warning(failure)
         cursor = int(context.cursor) if context.cursor else None
-        window = _whole(next_window(workspace.universe, found.closed_ms, cursor, MAX_HOURS_PER_TICK), grain)
+        again = recheck_from(workspace, found.closed_ms)
+        window = _whole(next_window(workspace.universe, found.closed_ms, cursor, MAX_HOURS_PER_TICK, again), grain)
         if window is None:
             yield dg.SkipReason(_nothing_new(found.closed_ms, found.failures))
             return
@@ -73,8 +74,7 @@ def _whole(window: Window | None, grain: str) -> Window | None:
     """The window, cut to whole days where partitions are days."""
     if window is None or grain == "hour":
         return window
-    day = 24 * HOUR_MS
-    start, end = window.start_ms // day * day, window.end_ms // day * day
+    start, end = window.start_ms // DAY_MS * DAY_MS, window.end_ms // DAY_MS * DAY_MS
     return Window(start, end) if end > start else None
 
 
@@ -112,8 +112,7 @@ def _corrections(job_name: str, grain: str) -> dg.SensorDefinition:
 def _request(correction: Correction, grain: str) -> dg.RunRequest:
     window = correction.window
     if grain == "day":
-        day = 24 * HOUR_MS
-        window = Window(window.start_ms // day * day, -(-window.end_ms // day) * day)
+        window = Window(window.start_ms // DAY_MS * DAY_MS, -(-window.end_ms // DAY_MS) * DAY_MS)
     tags = range_tags(correction.market, correction.market, window, grain)
     return dg.RunRequest(
         asset_selection=[dg.AssetKey(stage) for stage in correction.stages],

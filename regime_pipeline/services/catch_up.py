@@ -6,13 +6,20 @@ Pure planning over a workspace; launching runs and keeping the cursor belong to 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
+from regime_pipeline.domain.completeness import MISSING
 from regime_pipeline.domain.errors import RegimeError
-from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.domain.window import Window
 from regime_pipeline.services.markets_file import Universe
 from regime_pipeline.services.stages import STAGES
 from regime_pipeline.services.workspace import Workspace
+
+RECHECK_HOURS: Final = 72
+"""How far back an hour that a source could not answer for is asked for again, and every hour once a day."""
+LIVE_SOURCES: Final = frozenset({"simulated", "exchange", "archive"})
+"""Sources that may know more later; imported files do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,32 @@ def frontier(ws: Workspace) -> Frontier:
     return Frontier(max(newest, default=None), tuple(failures))
 
 
-def next_window(universe: Universe, closed_ms: int | None, cursor_ms: int | None, cap_hours: int) -> Window | None:
+def recheck_from(ws: Workspace, closed_ms: int | None) -> int | None:
+    """Return the oldest hour that is worth asking the sources for again, epoch milliseconds UTC.
+
+    Notes
+    -----
+    That is the oldest one of the last `RECHECK_HOURS` which a live source could not answer for (status missing). With
+    the last hour of a day it is the oldest of all of them: exchanges restate candles. None where there is nothing.
+    """
+    if closed_ms is None:
+        return None
+    recent = Window(closed_ms - RECHECK_HOURS * HOUR_MS, closed_ms)
+    if closed_ms % DAY_MS == 0:
+        return recent.start_ms
+    asked = [spec.market for spec in ws.universe.specs if spec.source in LIVE_SOURCES]
+    rows = [ws.warehouse.read_range("candle_hours", market, recent, ["hour_start", "status"]) for market in asked]
+    missing = [hours["hour_start"][hours["status"] == MISSING] for hours in rows]
+    return min((int(hours[0]) for hours in missing if len(hours)), default=None)
+
+
+def next_window(
+    universe: Universe,
+    closed_ms: int | None,
+    cursor_ms: int | None,
+    cap_hours: int,
+    recheck_from_ms: int | None = None,
+) -> Window | None:
     """Return the hours to run next: from the cursor to the newest closed hour, at most `cap_hours`, oldest first.
 
     Parameters
@@ -59,6 +91,8 @@ def next_window(universe: Universe, closed_ms: int | None, cursor_ms: int | None
         End of the last hour asked for; None the first time, which takes the newest hour alone: history is a backfill.
     cap_hours : int
         Most hours of one run.
+    recheck_from_ms : int, optional
+        Start earlier, here, if anything runs at all.
 
     Returns
     -------
@@ -69,7 +103,11 @@ def next_window(universe: Universe, closed_ms: int | None, cursor_ms: int | None
         return None
     end = closed_ms if universe.end_ms is None else min(closed_ms, universe.end_ms)
     start = max(universe.start_ms, end - HOUR_MS if cursor_ms is None else cursor_ms)
-    return Window(start, min(end, start + cap_hours * HOUR_MS)) if end > start else None
+    if start >= end:
+        return None
+    if recheck_from_ms is not None and cursor_ms is not None:
+        start = max(universe.start_ms, min(start, recheck_from_ms))
+    return Window(start, min(end, start + cap_hours * HOUR_MS))
 
 
 @dataclass(frozen=True, slots=True)

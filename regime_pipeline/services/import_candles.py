@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from regime_pipeline.domain.candles import COLUMNS, Candles
+from regime_pipeline.domain.candles import COLUMNS, Candles, concatenate
 from regime_pipeline.domain.completeness import confirmed_spans, hour_statuses, is_covered, merge_spans
 from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.market import HOUR_MS, Market
@@ -122,9 +122,5 @@ def _overlay(stored: Candles, plan: ImportPlan) -> Candles:
     """Return the plan's candles together with the stored ones outside the spans it covers, on the stored scale."""
     kept = stored[~is_covered(stored.open_time_ms, plan.covered)]
     factor = stored.price_scale // plan.candles.price_scale
-    columns = {
-        name: np.concatenate((getattr(kept, name), getattr(plan.candles, name) * (factor if name in _PRICES else 1)))
-        for name in COLUMNS
-    }
-    order = np.argsort(columns["open_time_ms"], kind="stable")
-    return Candles(plan.market, stored.price_scale, **{name: column[order] for name, column in columns.items()})
+    columns = {name: getattr(plan.candles, name) * (factor if name in _PRICES else 1) for name in COLUMNS}
+    return concatenate([kept, Candles(plan.market, stored.price_scale, **columns)])

@@ -6,7 +6,6 @@ Checks only read; mending is the stages' business, reporting the pipeline's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -17,68 +16,25 @@ from regime_pipeline.domain.errors import RegimeError
 from regime_pipeline.domain.layout import VERDICTS
 from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.regime_state import REGIME_STATES
-from regime_pipeline.domain.window import Int64, Window, to_iso
+from regime_pipeline.domain.window import Window
+from regime_pipeline.services.findings import Check, Finding, at
+from regime_pipeline.services.live_quality import market_fresh, revisions_rare, timeframes_agree
 from regime_pipeline.services.stages import candle_span
 from regime_pipeline.services.workspace import Workspace
 
-MAX_LISTED: Final = 20
 _ROUNDING: Final = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found in one market's window.
-
-    Parameters
-    ----------
-    offending : tuple of str
-        Where it fails, `ETH-USDT_1h 2020-03-12T10:00:00Z` or a sentence; empty where it holds.
-    checked : int
-        Rows, hours or files looked at.
-    """
-
-    offending: tuple[str, ...]
-    checked: int
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One named check of one stage.
-
-    Parameters
-    ----------
-    asset, name, description : str
-        What is checked, and the sentence that says what holds.
-    is_blocking : bool
-        Later stages must not run where it fails.
-    is_warning : bool
-        It reports dirt in the data (a gap), not a broken contract.
-    find : callable
-        `(workspace, market, window) -> Finding`.
-    """
-
-    asset: str
-    name: str
-    description: str
-    find: Callable[[Workspace, Market, Window], Finding]
-    is_blocking: bool = False
-    is_warning: bool = False
-
-
-def _at(market: Market, times_ms: Int64) -> tuple[str, ...]:
-    return tuple(f"{market} {to_iso(int(moment))}" for moment in times_ms)
 
 
 def hours_recorded(ws: Workspace, market: Market, window: Window) -> Finding:
     """Every hour has its completeness on record."""
     hours = ws.warehouse.read_range("candle_hours", market, window, ["hour_start"])
-    return Finding(_at(market, np.setdiff1d(window.hours, hours["hour_start"])), len(window))
+    return Finding(at(market, np.setdiff1d(window.hours, hours["hour_start"])), len(window))
 
 
 def hours_complete(ws: Workspace, market: Market, window: Window) -> Finding:
     """No hour lacks a candle."""
     hours = ws.warehouse.read_range("candle_hours", market, window)
-    return Finding(_at(market, hours["hour_start"][hours["status"] != COMPLETE]), len(window))
+    return Finding(at(market, hours["hour_start"][hours["status"] != COMPLETE]), len(window))
 
 
 def candles_sound(ws: Workspace, market: Market, window: Window) -> Finding:
@@ -94,7 +50,7 @@ def candles_closed(ws: Workspace, market: Market, window: Window) -> Finding:
     """No stored candle was still open."""
     candles = ws.warehouse.read_candles(market, *candle_span(market, window))
     is_open = candles.close_time_ms > ws.clock()
-    return Finding(_at(market, candles.open_time_ms[is_open]), len(candles))
+    return Finding(at(market, candles.open_time_ms[is_open]), len(candles))
 
 
 def snapshots_valid(ws: Workspace, market: Market, window: Window) -> Finding:
@@ -105,7 +61,7 @@ def snapshots_valid(ws: Workspace, market: Market, window: Window) -> Finding:
     except RegimeError as error:
         return Finding((str(error),), len(window))
     row = (recorded["hour_start"] - window.start_ms) // HOUR_MS
-    return Finding(_at(market, window.hours[row][statuses[row] != recorded["status"]]), len(window))
+    return Finding(at(market, window.hours[row][statuses[row] != recorded["status"]]), len(window))
 
 
 def snapshots_equal_candles(ws: Workspace, market: Market, window: Window) -> Finding:
@@ -114,17 +70,17 @@ def snapshots_equal_candles(ws: Workspace, market: Market, window: Window) -> Fi
     table, files = ws.warehouse.read_candles(market, *span), ws.snapshots.read_candles(market, *span)
     lost = np.setxor1d(table.open_time_ms, files.open_time_ms)
     if len(lost):
-        return Finding(_at(market, lost), len(table))
+        return Finding(at(market, lost), len(table))
     columns = ("open", "high", "low", "close", "volume")
     differs = np.any([getattr(table, name) != getattr(files, name) for name in columns], axis=0)
-    return Finding(_at(market, table.open_time_ms[differs]), len(table))
+    return Finding(at(market, table.open_time_ms[differs]), len(table))
 
 
 def one_regime_per_candle(ws: Workspace, market: Market, window: Window) -> Finding:
     """Candles and candle regimes have the same open times."""
     candles = ws.warehouse.read_candles(market, *candle_span(market, window))
     regimes = ws.warehouse.read_range("candle_regime", market, window, ["open_time"])
-    return Finding(_at(market, np.setxor1d(candles.open_time_ms, regimes["open_time"])), len(candles))
+    return Finding(at(market, np.setxor1d(candles.open_time_ms, regimes["open_time"])), len(candles))
 
 
 def regimes_in_bounds(ws: Workspace, market: Market, window: Window) -> Finding:
@@ -132,7 +88,7 @@ def regimes_in_bounds(ws: Workspace, market: Market, window: Window) -> Finding:
     rows = ws.warehouse.read_range("candle_regime", market, window)
     is_known = (rows["state"] >= 0) & (rows["state"] < len(REGIME_STATES))
     is_sound = is_known & _is_within(rows["confidence"], 0.0, 1.0)
-    return Finding(_at(market, rows["open_time"][~is_sound]), len(is_sound))
+    return Finding(at(market, rows["open_time"][~is_sound]), len(is_sound))
 
 
 def one_row_per_hour(table: str) -> Callable[[Workspace, Market, Window], Finding]:
@@ -140,7 +96,7 @@ def one_row_per_hour(table: str) -> Callable[[Workspace, Market, Window], Findin
 
     def find(ws: Workspace, market: Market, window: Window) -> Finding:
         rows = ws.warehouse.read_range(table, market, window, ["hour_start"])
-        return Finding(_at(market, np.setxor1d(window.hours, rows["hour_start"])), len(window))
+        return Finding(at(market, np.setxor1d(window.hours, rows["hour_start"])), len(window))
 
     return find
 
@@ -149,7 +105,7 @@ def no_lookahead(ws: Workspace, market: Market, window: Window) -> Finding:
     """The newest bar behind each row had closed by the end of its hour."""
     rows = ws.warehouse.read_range("features", market, window, ["hour_start", "as_of_bar"])
     is_late = rows["as_of_bar"] + market.step_ms > rows["hour_start"] + HOUR_MS
-    return Finding(_at(market, rows["hour_start"][is_late]), len(is_late))
+    return Finding(at(market, rows["hour_start"][is_late]), len(is_late))
 
 
 def scores_in_bounds(ws: Workspace, market: Market, window: Window) -> Finding:
@@ -157,7 +113,7 @@ def scores_in_bounds(ws: Workspace, market: Market, window: Window) -> Finding:
     rows = ws.warehouse.read_range("scores", market, window)
     columns = [values for name, values in rows.items() if name.endswith("_score")]
     is_sound = np.all([np.isnan(values) | _is_within(values, 0.0, 100.0) for values in columns], axis=0)
-    return Finding(_at(market, rows["hour_start"][~is_sound]), len(is_sound))
+    return Finding(at(market, rows["hour_start"][~is_sound]), len(is_sound))
 
 
 def verdicts_closed_set(ws: Workspace, market: Market, window: Window) -> Finding:
@@ -165,7 +121,7 @@ def verdicts_closed_set(ws: Workspace, market: Market, window: Window) -> Findin
     rows = ws.warehouse.read_range("regime_verdicts", market, window, ["hour_start", "verdict", "confidence"])
     is_known = (rows["verdict"] >= 0) & (rows["verdict"] < len(VERDICTS))
     is_sound = is_known & _is_within(rows["confidence"], 0.0, 1.0)
-    return Finding(_at(market, rows["hour_start"][~is_sound]), len(is_sound))
+    return Finding(at(market, rows["hour_start"][~is_sound]), len(is_sound))
 
 
 def weights_sum_to_one(ws: Workspace, market: Market, window: Window) -> Finding:
@@ -174,7 +130,7 @@ def weights_sum_to_one(ws: Workspace, market: Market, window: Window) -> Finding
     rows = ws.warehouse.read_range("regime_verdicts", market, window, ["hour_start", "verdict", *names])
     total = np.sum([rows[name] for name in names], axis=0)
     is_off = (rows["verdict"] != 0) & ~(np.abs(total - 1.0) < _ROUNDING)
-    return Finding(_at(market, rows["hour_start"][is_off]), len(is_off))
+    return Finding(at(market, rows["hour_start"][is_off]), len(is_off))
 
 
 def dashboard_equals_verdicts(ws: Workspace, market: Market, window: Window) -> Finding:
@@ -183,9 +139,9 @@ def dashboard_equals_verdicts(ws: Workspace, market: Market, window: Window) -> 
     shown = ws.warehouse.read_range("dashboard_hours", market, window, names)
     truth = ws.warehouse.read_range("regime_verdicts", market, window, names)
     if not np.array_equal(shown["hour_start"], truth["hour_start"]):
-        return Finding(_at(market, np.setxor1d(shown["hour_start"], truth["hour_start"])), len(window))
+        return Finding(at(market, np.setxor1d(shown["hour_start"], truth["hour_start"])), len(window))
     differs = (shown["verdict"] != truth["verdict"]) | (shown["confidence"] != truth["confidence"])
-    return Finding(_at(market, truth["hour_start"][differs]), len(differs))
+    return Finding(at(market, truth["hour_start"][differs]), len(differs))
 
 
 def _is_within(values: NDArray[Any], low: float, high: float) -> NDArray[np.bool_]:
@@ -206,6 +162,9 @@ CHECKS: Final = (
     _described("raw_candles", candles_sound, is_blocking=True),
     _described("raw_candles", candles_closed, is_blocking=True),
     _described("raw_candles", hours_complete, is_warning=True),
+    _described("raw_candles", market_fresh, is_warning=True),
+    _described("raw_candles", revisions_rare, is_warning=True),
+    _described("raw_candles", timeframes_agree, is_warning=True),
     _described("hourly_snapshots", snapshots_valid, is_blocking=True),
     _described("hourly_snapshots", snapshots_equal_candles, is_blocking=True),
     _described("candle_regimes", one_regime_per_candle, is_blocking=True),

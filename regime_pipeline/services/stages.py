@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.candles import Candles
 from regime_pipeline.domain.classifier import classify, lookback_bars
-from regime_pipeline.domain.completeness import hour_statuses
+from regime_pipeline.domain.completeness import confirmed_spans, hour_statuses
 from regime_pipeline.domain.dashboard import dashboard_rows
-from regime_pipeline.domain.errors import MissingDataError
+from regime_pipeline.domain.errors import MissingDataError, SourceError
 from regime_pipeline.domain.features import SECTIONS as FEATURE_SECTIONS
 from regime_pipeline.domain.features import compute_features, feature_lookback_bars
 from regime_pipeline.domain.layout import FEATURES, HOUR_STATUSES, SCORES, VERDICTS
@@ -28,6 +28,7 @@ from regime_pipeline.domain.verdict import decide_verdicts, verdict_hash, verdic
 from regime_pipeline.domain.window import Window, bars_closing_in, hour_of_close
 from regime_pipeline.policy import Policy
 from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.sources.base import Fetched, joined
 
 Columns = dict[str, NDArray[Any]]
 Scalar = int | float | str
@@ -43,11 +44,14 @@ class StageReport:
         Hour partitions written, and left alone because their content was there already.
     per_hour : mapping of str to ndarray, each of shape (hours of the window,)
         Two to four scalars an hour, for the metadata of its partition.
+    failure : str
+        Why the source gave nothing, in words; its hours stand as missing and are asked for again. Empty otherwise.
     """
 
     written: int
     unchanged: int
     per_hour: Mapping[str, NDArray[Any]]
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +93,36 @@ def _require_hours(rows: Columns, window: Window, market: Market, upstream: str)
 
 
 def raw_candles(ws: Workspace, run_id: int, market: Market, window: Window) -> StageReport:
-    """Fetch the candles that closed in the window, keep revisions, and record the completeness of every hour."""
-    source = ws.source_of(market)
+    """Fetch the candles that closed in the window, keep revisions, and record the completeness of every hour.
+
+    Notes
+    -----
+    A source changes what is stored only where it vouches for absence: a candle that it does not mention elsewhere
+    stays, so a source that fails, or that no longer reaches so far back, loses nothing.
+    """
+    source, failure = ws.source_of(market), ""
     ws.warehouse.series_id(market, venue=source.venue, price_scale=ws.universe.spec(market).price_scale)
-    fetched = source.fetch(market, *candle_span(market, window))
-    hours = hour_statuses(market, window, fetched.candles, fetched.covered)
+    stored = stored_answer(ws, market, window)
+    try:
+        known = joined(source.fetch(market, *candle_span(market, window)), stored)
+    except SourceError as error:
+        known, failure = stored, str(error)
+    hours = hour_statuses(market, window, known.candles, known.covered)
     reach = correction_reach(market, ws.policy)
-    report, _ = ws.warehouse.replace_candles(market, window, fetched.candles, hours, run_id, reach)
+    report, _ = ws.warehouse.replace_candles(market, window, known.candles, hours, run_id, reach)
     return StageReport(
         report.written_partitions,
         report.unchanged_partitions,
         {"candles": hours["present"], "hour_status": np.array(HOUR_STATUSES, dtype=object)[hours["status"]]},
+        failure,
     )
+
+
+def stored_answer(ws: Workspace, market: Market, window: Window) -> Fetched:
+    """Return what is stored of a window as if a source had answered it."""
+    hours = ws.warehouse.read_range("candle_hours", market, window, ["hour_start", "status"])
+    candles = ws.warehouse.read_candles(market, *candle_span(market, window))
+    return Fetched(candles, confirmed_spans(market, hours["hour_start"], hours["status"]))
 
 
 def hourly_snapshots(ws: Workspace, run_id: int, market: Market, window: Window) -> StageReport:

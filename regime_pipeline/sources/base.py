@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from regime_pipeline.domain.candles import Candles
-from regime_pipeline.domain.completeness import Spans
+import numpy as np
+
+from regime_pipeline.domain.candles import Candles, concatenate
+from regime_pipeline.domain.completeness import Spans, is_covered, merge_spans
 from regime_pipeline.domain.market import Market
 
 
@@ -28,6 +30,14 @@ class Fetched:
 
     candles: Candles
     covered: Spans
+
+
+def joined(answer: Fetched, known: Fetched) -> Fetched:
+    """Return a source's answer, completed by what was known before where the answer does not vouch for absence."""
+    times = known.candles.open_time_ms
+    is_kept = ~is_covered(times, answer.covered) & ~np.isin(times, answer.candles.open_time_ms)
+    parts = [answer.candles, known.candles[is_kept]] if is_kept.any() else [answer.candles]
+    return Fetched(concatenate(parts), merge_spans((*answer.covered, *known.covered)))
 
 
 class CandleSource(Protocol):

@@ -11,13 +11,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from regime_pipeline.domain.market import HOUR_MS
+from regime_pipeline.domain.market import DAY_MS, HOUR_MS
 from regime_pipeline.domain.window import Int64, Window
 from regime_pipeline.storage.bulk_io import copy_rows, epoch_ms, moment
 from regime_pipeline.storage.bulk_tables import StoredColumn
 from regime_pipeline.storage.engine import Cursor
 
-DAY_MS: Final = 24 * HOUR_MS
 _TABLE: Final = "partition_ledger"
 _READ: Final = (
     "SELECT array_agg(day), array_agg(content_hash), array_agg(row_count), array_agg(run_id) FROM partition_ledger "

@@ -35,6 +35,21 @@ def keep_old_values(cursor: Cursor, series_id: int, run_id: int, difference: Dif
     )
 
 
+_REVISED: Final = """
+SELECT coalesce(array_agg(DISTINCT (extract(epoch FROM open_time) * 1000)::bigint
+                          ORDER BY (extract(epoch FROM open_time) * 1000)::bigint), '{}')
+FROM candle_revisions
+WHERE series_id = %s AND open_time >= to_timestamp(%s / 1000.0) AND open_time < to_timestamp(%s / 1000.0)
+"""
+
+
+def revised_bars(cursor: Cursor, series_id: int, start_ms: int, end_ms: int) -> Int64:
+    """Return the open times in [start, end) whose candles were ever restated or removed, ascending, int64 ms."""
+    cursor.execute(_REVISED, (series_id, start_ms, end_ms))
+    row = cursor.fetchone()
+    return np.array(row[0] if row else [], dtype=np.int64)
+
+
 def late_closes(difference: Difference, time: str, step_ms: int, recorded_end_ms: int) -> Int64:
     """Return the closes of rows that differ from what readers may have seen, ascending epoch milliseconds.
 

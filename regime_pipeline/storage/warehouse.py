@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from regime_pipeline.domain.candles import Candles
 from regime_pipeline.domain.errors import MissingDataError, StorageError
 from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window
+from regime_pipeline.domain.window import Int64, Window
 from regime_pipeline.storage import catalog
 from regime_pipeline.storage.batch import Batch, prepare_batch
 from regime_pipeline.storage.bulk_io import lock, read_arrays
@@ -38,6 +38,7 @@ from regime_pipeline.storage.engine import ConnectionPool, Cursor
 from regime_pipeline.storage.frames import to_frame
 from regime_pipeline.storage.ledger import Recorded, newest_hour, read_days, stale_hours, whole_days
 from regime_pipeline.storage.replace import WriteReport
+from regime_pipeline.storage.revisions import revised_bars
 from regime_pipeline.storage.writes import apply_batches
 
 PAGE_ROWS: Final = 131_072
@@ -305,6 +306,11 @@ class Warehouse:
         if series is None:
             return None
         return self._pool.query(lambda c: catalog.newest_key(c, source, series.series_id))
+
+    def revised_bars(self, market: Market, start_ms: int, end_ms: int) -> Int64:
+        """Return the open times in [start, end) whose candles were ever restated or removed, ascending, int64 ms."""
+        series_id = self._known(market).series_id
+        return self._pool.query(lambda cursor: revised_bars(cursor, series_id, start_ms, end_ms))
 
     def dirty(self, market: Market | None = None, asset: str | None = None) -> list[DirtyRange]:
         """Return what corrections have made stale and nothing has recomputed yet, oldest mark first."""

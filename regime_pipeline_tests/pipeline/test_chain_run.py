@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from regime_pipeline.domain.errors import SourceError
 from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.window import Window
 from regime_pipeline.pipeline.build import CHAIN_JOB, build_pipeline
@@ -16,6 +18,7 @@ from regime_pipeline.pipeline.partitions import range_tags
 from regime_pipeline.services.markets_file import Universe
 from regime_pipeline.services.stages import STAGES
 from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.sources.base import Fetched
 from regime_pipeline.sources.simulated import SimulatedSource
 from regime_pipeline_tests.workbench import START, assert_same_bytes, dump, hours_from_start, simulated_workspace
 
@@ -72,8 +75,8 @@ def test_every_check_is_evaluated_and_passes(workspace: Workspace) -> None:
 
     evaluations = result.get_asset_check_evaluations()
 
-    assert len(evaluations) == 17
-    assert [e.check_name for e in evaluations if not e.passed] == []
+    assert len(evaluations) == 20
+    assert [e.check_name for e in evaluations if not e.passed] == ["market_fresh"]  # two hours of four months
     closed = next(e for e in evaluations if e.check_name == "candles_closed")
     assert closed.metadata["checked"].value == 8
 
@@ -106,6 +109,38 @@ def test_a_failing_blocking_check_stops_the_later_stages(database_url: str, tmp_
         assert "ALFA-USDT_1h 2026-09-01T01:00:00Z" in str(failed[0].metadata["where"].value)
         assert not materializations(result, "hourly_snapshots")
         assert not list(tmp_path.rglob("*.json"))
+
+
+class Deaf(SimulatedSource):
+    """A simulation that fails for some symbols."""
+
+    symbols: tuple[str, ...] = ()
+
+    def fetch(self, market: Market, start_ms: int, end_ms: int) -> Fetched:
+        if market.symbol in self.symbols:
+            raise SourceError(f"{market} cannot be reached.")
+        return super().fetch(market, start_ms, end_ms)
+
+
+def test_a_source_that_fails_leaves_its_hours_missing_and_holds_up_no_other_market(workspace: Workspace) -> None:
+    source = Deaf(7, workspace.clock, 100)
+    source.symbols = ("ALFA-USDT",)
+
+    result = run(replace(workspace, source_of=lambda _: source), MARKETS[1], MARKETS[2], hours_from_start(0, 2))
+
+    assert result.success
+    raw = materializations(result, "raw_candles")
+    assert raw["2026-09-01-01:00|ALFA-USDT_1h"]["hour_status"] == "missing"
+    assert raw["2026-09-01-01:00|BRAVO-USDT_1h"]["hour_status"] == "complete"
+    assert "ALFA-USDT_1h cannot be reached." in str(raw["2026-09-01-01:00|ALFA-USDT_1h"]["source_failures"])
+    incomplete = next(e for e in result.get_asset_check_evaluations() if e.check_name == "hours_complete")
+    assert incomplete.metadata["offending"].value == 2
+
+    source.symbols = ("ALFA-USDT", "BRAVO-USDT")
+    failed = run(replace(workspace, source_of=lambda _: source), MARKETS[1], MARKETS[2], hours_from_start(2, 4))
+
+    assert not failed.success
+    assert "No source answered. ALFA-USDT_1h cannot be reached." in str(failed.failure_data_for_node("raw_candles"))
 
 
 def test_a_stage_without_its_upstream_rows_says_what_to_do(workspace: Workspace) -> None:

@@ -35,5 +35,13 @@ def test_an_instance_stores_in_postgres_and_leaves_the_environment_alone(tmp_pat
         assert {name: os.environ[name] for name in BATCHING} == BATCHING
         assert type(instance.event_log_storage).__name__ == "PostgresEventLogStorage"
         assert instance.get_runs_count() == 0
+        pools = instance.get_concurrency_config()
+        assert pools.pool_config.default_pool_limit == 3
+        assert pools.run_queue_config is not None
+        assert pools.run_queue_config.max_concurrent_runs == 4
+        assert pools.run_queue_config.tag_concurrency_limits == [
+            {"key": "dagster/backfill", "limit": 2},
+            {"key": "regime/correction", "limit": 1},
+        ]
 
     assert dict(os.environ) == before

@@ -21,16 +21,20 @@ from regime_pipeline.pipeline.build import CHAIN_JOB, build_pipeline
 from regime_pipeline.pipeline.sensors import build_sensors
 from regime_pipeline.services.alerts import send_alert
 from regime_pipeline.services.catch_up import Correction
+from regime_pipeline.services.stages import STAGES
 from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.sources.base import Fetched
+from regime_pipeline.sources.simulated import SimulatedSource
 from regime_pipeline_tests.workbench import NOW, START, simulated_workspace
 
 MARKETS = (Market("ALFA-USDT", "1h"), Market("BRAVO-USDT", "15m"))
+EVENING = NOW - HOUR_MS
 HOURLY, CORRECTIONS, _ = build_sensors(CHAIN_JOB, "hour", "")
 
 
 @pytest.fixture
 def workspace(database_url: str, tmp_path: Path) -> Iterator[Workspace]:
-    with simulated_workspace(database_url, tmp_path, MARKETS) as opened:
+    with simulated_workspace(database_url, tmp_path, MARKETS, clock=lambda: EVENING) as opened:
         yield replace(opened, universe=replace(opened.universe, end_ms=None))
 
 
@@ -44,22 +48,50 @@ def test_the_first_tick_runs_the_newest_hour_of_every_market_in_one_run(workspac
     found = tick(HOURLY, workspace)
 
     (request,) = found.run_requests or []
-    assert request.tags["dagster/asset_partition_range_start"] == "2026-12-30-23:00|ALFA-USDT_1h"
-    assert request.tags["dagster/asset_partition_range_end"] == "2026-12-30-23:00|BRAVO-USDT_15m"
+    assert request.tags["dagster/asset_partition_range_start"] == "2026-12-30-22:00|ALFA-USDT_1h"
+    assert request.tags["dagster/asset_partition_range_end"] == "2026-12-30-22:00|BRAVO-USDT_15m"
     assert request.tags["dagster/priority"] == "10"
     assert request.run_key is None
-    assert found.cursor == str(NOW)
+    assert found.cursor == str(EVENING)
 
 
 def test_downtime_is_caught_up_in_one_run_and_then_nothing_is_new(workspace: Workspace) -> None:
-    found = tick(HOURLY, workspace, str(NOW - 5 * HOUR_MS))
+    found = tick(HOURLY, workspace, str(EVENING - 5 * HOUR_MS))
 
     (request,) = found.run_requests or []
-    assert request.tags["dagster/asset_partition_range_start"] == "2026-12-30-19:00|ALFA-USDT_1h"
-    assert request.tags["dagster/asset_partition_range_end"] == "2026-12-30-23:00|BRAVO-USDT_15m"
+    assert request.tags["dagster/asset_partition_range_start"] == "2026-12-30-18:00|ALFA-USDT_1h"
+    assert request.tags["dagster/asset_partition_range_end"] == "2026-12-30-22:00|BRAVO-USDT_15m"
     again = tick(HOURLY, workspace, found.cursor)
     assert not again.run_requests
-    assert again.skip_message == "Nothing has closed since 2026-12-31T00:00:00Z."
+    assert again.skip_message == "Nothing has closed since 2026-12-30T23:00:00Z."
+
+
+def test_an_hour_that_a_source_could_not_answer_for_is_asked_for_again_with_the_next_one(
+    workspace: Workspace,
+) -> None:
+    raw = STAGES[0]
+    gap = Window(EVENING - 9 * HOUR_MS, EVENING - 8 * HOUR_MS)
+
+    class Deaf(SimulatedSource):
+        def fetch(self, market: Market, start_ms: int, end_ms: int) -> Fetched:
+            raise SourceError("Nobody answers.")
+
+    deaf = replace(workspace, source_of=lambda _: Deaf(7, lambda: EVENING, 100))
+    assert raw.run(deaf, deaf.start_run(""), MARKETS[0], gap).failure == "Nobody answers."
+
+    (request,) = tick(HOURLY, workspace, str(EVENING - HOUR_MS)).run_requests or []
+
+    assert request.tags["dagster/asset_partition_range_start"] == "2026-12-30-14:00|ALFA-USDT_1h"
+    assert request.tags["dagster/asset_partition_range_end"] == "2026-12-30-22:00|BRAVO-USDT_15m"
+    assert not tick(HOURLY, workspace, str(EVENING)).run_requests  # not before a new hour has closed
+
+
+def test_the_last_hour_of_a_day_asks_for_three_days_again(database_url: str, tmp_path: Path) -> None:
+    with simulated_workspace(database_url, tmp_path, MARKETS) as workspace:
+        (request,) = tick(HOURLY, workspace, str(NOW - HOUR_MS)).run_requests or []
+
+    assert request.tags["dagster/asset_partition_range_start"] == "2026-12-28-00:00|ALFA-USDT_1h"
+    assert request.tags["dagster/asset_partition_range_end"] == "2026-12-30-23:00|BRAVO-USDT_15m"
 
 
 def test_a_long_downtime_is_caught_up_a_week_at_a_time(workspace: Workspace) -> None:
@@ -75,8 +107,8 @@ def test_days_are_asked_for_when_they_are_over(workspace: Workspace) -> None:
 
     (request,) = found.run_requests or []
     assert request.tags["dagster/asset_partition_range_start"] == "2026-12-28|ALFA-USDT_1h"
-    assert request.tags["dagster/asset_partition_range_end"] == "2026-12-30|BRAVO-USDT_15m"
-    assert tick(daily, replace(workspace, clock=lambda: NOW), str(NOW)).skip_message
+    assert request.tags["dagster/asset_partition_range_end"] == "2026-12-29|BRAVO-USDT_15m"  # the 30th is not over
+    assert tick(daily, workspace, found.cursor).skip_message
 
 
 def test_a_source_that_fails_is_the_reason_to_skip(workspace: Workspace) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from regime_pipeline.domain.candles import Candles
+from regime_pipeline.domain.completeness import hour_statuses
 from regime_pipeline.domain.errors import SourceError
 from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.window import Window
-from regime_pipeline.services.catch_up import Frontier, corrections, frontier, next_window
+from regime_pipeline.services.catch_up import Frontier, corrections, frontier, next_window, recheck_from
 from regime_pipeline.services.markets_file import Universe
 from regime_pipeline.services.stages import STAGES
 from regime_pipeline.services.workspace import Workspace
@@ -61,6 +63,44 @@ def test_nothing_runs_beyond_the_end_of_the_partitions() -> None:
 
     assert next_window(ended, START + 9 * HOUR_MS, START + 3 * HOUR_MS, 168) == hours_from_start(3, 5)
     assert next_window(ended, START + 9 * HOUR_MS, START + 5 * HOUR_MS, 168) is None
+
+
+@pytest.mark.parametrize(
+    ("closed", "cursor", "again", "expected"),
+    [
+        (60, 59, 20, (20, 60)),
+        (60, 60, 20, None),  # nothing new: nothing is asked for again
+        (60, None, 20, (59, 60)),  # history is a backfill
+        (60, 10, 20, (10, 60)),
+        (60, 59, -5, (0, 60)),
+        (300, 250, 230, (230, 300)),
+    ],
+)
+def test_a_tick_starts_earlier_where_something_is_asked_for_again(
+    closed: int, cursor: int | None, again: int, expected: tuple[int, int] | None
+) -> None:
+    cursor_ms = None if cursor is None else START + cursor * HOUR_MS
+
+    found = next_window(UNIVERSE, START + closed * HOUR_MS, cursor_ms, 168, START + again * HOUR_MS)
+
+    assert found == (None if expected is None else hours_from_start(*expected))
+
+
+def test_imported_hours_that_are_missing_are_not_asked_for_again(database_url: str, tmp_path: Path) -> None:
+    closed = START + 61 * HOUR_MS
+    with simulated_workspace(database_url, tmp_path, MARKETS) as ws:
+        assert recheck_from(ws, None) is None
+        assert recheck_from(ws, closed) is None
+        market, window = MARKETS[0], hours_from_start(55, 57)
+        none = Candles.empty(market, 100)
+        ws.warehouse.series_id(market, venue="x", price_scale=100)
+        ws.warehouse.replace_candles(
+            market, window, none, hour_statuses(market, window, none, ()), ws.start_run(""), {}
+        )
+        assert recheck_from(ws, closed) == window.start_ms
+
+        specs = tuple(replace(spec, source="files") for spec in ws.universe.specs)
+        assert recheck_from(replace(ws, universe=replace(ws.universe, specs=specs)), closed) is None
 
 
 class Clocked:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from regime_pipeline.domain.errors import SourceError
 from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.policy import Policy, default_policy
 from regime_pipeline.services.stages import STAGES, config_hashes, stale_hours
@@ -114,3 +115,29 @@ def test_only_the_stages_that_read_a_changed_section_become_stale(database_url: 
         run_stages(later, market, [hours_from_start(0, 20)])
         assert stale_hours(later) == {"candle_regimes": {market: 10}}
         assert stale_hours(ws) == {"candle_regimes": {market: 20}}
+
+
+def test_a_source_changes_only_what_it_vouches_for(database_url: str, tmp_path: Path) -> None:
+    """One that fails, and one that has forgotten all but the newest ten hours, lose nothing that is stored."""
+
+    class Forgetful(SimulatedSource):
+        def fetch(self, market: Market, start_ms: int, end_ms: int) -> Fetched:
+            recent = max(start_ms, WINDOW.end_ms - 10 * HOUR_MS)
+            return super().fetch(market, recent, end_ms)
+
+    class Deaf(SimulatedSource):
+        def fetch(self, market: Market, start_ms: int, end_ms: int) -> Fetched:
+            raise SourceError("Nobody answers.")
+
+    with simulated_workspace(database_url, tmp_path, [MARKET]) as workspace:
+        run_stages(workspace, MARKET, [WINDOW])
+        before = dump(workspace, MARKET, WINDOW)
+        for kind, failure in ((Forgetful, ""), (Deaf, "Nobody answers.")):
+            source = kind(7, lambda: NOW, 100)
+            later = replace(workspace, source_of=lambda _, found=source: found)
+            reports = run_stages(later, MARKET, [WINDOW])
+
+            assert reports[0].failure == failure
+            assert [report.written for report in reports] == [0] * len(STAGES)
+        assert workspace.warehouse.dirty() == []
+        assert_same_bytes(dump(workspace, MARKET, WINDOW), before)

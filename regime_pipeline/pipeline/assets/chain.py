@@ -5,6 +5,7 @@ An asset of its own does not belong here; each has its file.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -18,6 +19,10 @@ from regime_pipeline.services.stages import STAGES, StageReport
 from regime_pipeline.services.workspace import Workspace
 
 OWNERS = ["team:regimes"]
+SOURCE_POOL = "candle_source"
+"""Steps that ask exchanges; the instance limits how many run at once, so that rate limits hold."""
+FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3), warn_window=timedelta(hours=2))
+"""Of the badge in the UI; a backfill of old hours turns it green too, so the check `market_fresh` looks at the data."""
 _STAGE = {stage.name: stage for stage in STAGES}
 
 
@@ -40,7 +45,7 @@ class Chain:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def asset(
-        self, name: str, *, group: str, deps: list[str], kinds: set[str], tables: list[str]
+        self, name: str, *, group: str, deps: list[str], kinds: set[str], tables: list[str], pool: str | None = None
     ) -> Callable[..., Any]:
         """Return the asset decorator with everything that the chain shares filled in."""
         return dg.asset(
@@ -54,24 +59,37 @@ class Chain:
             partitions_def=self.partitions,
             backfill_policy=self.backfill_policy,
             metadata={"written_to": ", ".join(tables)},
+            freshness_policy=FRESHNESS,
+            pool=pool,
         )
 
 
 def run_stage(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
-    """Run the stage that has the asset's name over every slice of the run, and report it per partition."""
+    """Run the stage that has the asset's name over every slice of the run, and report it per partition.
+
+    A source that fails leaves its market's hours missing and is named; where none answered the run fails.
+    """
     stage = _STAGE[context.asset_key.to_user_string()]
     config_hash = stage.config_hash(workspace.policy, workspace.nulls)
     run_id = workspace.start_run(config_hash, context.run.run_id)
     written = unchanged = 0
+    failures = []
     slices = list(MarketHours(context))
     for part in slices:
         report = stage.run(workspace, run_id, part.market, part.window)
         add_partition_metadata(context, _per_partition(part, report))
         written, unchanged = written + report.written, unchanged + report.unchanged
+        if report.failure:
+            context.log.warning(report.failure)
+            failures.append(report.failure)
         context.log.info(
             "%s %s: %d hours written, %d unchanged", part.market, part.window, report.written, report.unchanged
         )
-    shown = {"policy_hash": config_hash} if config_hash else {}
+    if failures and len(failures) == len(slices):
+        raise dg.Failure(f"No source answered. {failures[0]}")
+    shown: dict[str, Any] = {"policy_hash": config_hash} if config_hash else {}
+    if failures:
+        shown["source_failures"] = dg.MetadataValue.md("\n".join(f"* {failure}" for failure in failures))
     return dg.MaterializeResult(
         metadata={**shown, "hours_written": written, "hours_unchanged": unchanged},
         check_results=check_results(stage.name, workspace, [(part.market, part.window) for part in slices]),

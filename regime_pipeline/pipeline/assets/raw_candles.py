@@ -5,7 +5,7 @@ What a source is, and how completeness is judged, does not belong here.
 
 import dagster as dg
 
-from regime_pipeline.pipeline.assets.chain import Chain, run_stage
+from regime_pipeline.pipeline.assets.chain import SOURCE_POOL, Chain, run_stage
 from regime_pipeline.services.workspace import Workspace
 
 
@@ -18,6 +18,7 @@ def build_raw_candles(chain: Chain) -> dg.AssetsDefinition:
         deps=[],
         kinds={"python", "postgres"},
         tables=["candles", "candle_revisions", "candle_hours"],
+        pool=SOURCE_POOL,
     )
     def raw_candles(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
         """Candles of the market that closed in the hour, from its source; restated ones keep their old values."""
