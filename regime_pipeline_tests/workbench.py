@@ -25,7 +25,16 @@ from regime_pipeline.storage.warehouse import Warehouse
 
 START = to_ms("2026-09-01T00:00:00Z")
 NOW = to_ms("2026-12-31T00:00:00Z")
-TABLES = ("candles", "candle_hours", "candle_regime", "features", "scores", "regime_verdicts", "dashboard_hours")
+TABLES = (
+    "candles",
+    "candle_hours",
+    "candle_regime",
+    "features",
+    "scores",
+    "regime_verdicts",
+    "grid_advice",
+    "dashboard_hours",
+)
 LINEAGE = {"run_id"}
 """Columns that say who wrote a row, not what is in it."""
 

@@ -13,6 +13,7 @@ from regime_pipeline.pipeline.assets.candle_regimes import build_candle_regimes
 from regime_pipeline.pipeline.assets.chain import Chain
 from regime_pipeline.pipeline.assets.dashboard_hours import build_dashboard_hours
 from regime_pipeline.pipeline.assets.features import build_features
+from regime_pipeline.pipeline.assets.grid_advice import build_grid_advice
 from regime_pipeline.pipeline.assets.hourly_snapshots import build_hourly_snapshots
 from regime_pipeline.pipeline.assets.raw_candles import build_raw_candles
 from regime_pipeline.pipeline.assets.regime_verdicts import build_regime_verdicts
@@ -73,6 +74,7 @@ def _definitions(
         build_features(chain),
         build_scores(chain),
         build_regime_verdicts(chain),
+        build_grid_advice(chain),
         build_dashboard_hours(chain),
     ]
     return dg.Definitions(

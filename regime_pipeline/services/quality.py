@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.completeness import COMPLETE
 from regime_pipeline.domain.errors import RegimeError
+from regime_pipeline.domain.grids.layout import ACTIONS
 from regime_pipeline.domain.layout import VERDICTS
 from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.regime_state import REGIME_STATES
@@ -133,6 +134,18 @@ def weights_sum_to_one(ws: Workspace, market: Market, window: Window) -> Finding
     return Finding(at(market, rows["hour_start"][is_off]), len(is_off))
 
 
+def advice_consistent(ws: Workspace, market: Market, window: Window) -> Finding:
+    """Advice is actionable exactly where it asks for an act, and never repositions in TREND or TRANSITION."""
+    advice = ws.warehouse.read_range("grid_advice", market, window, ["hour_start", "action", "is_actionable"])
+    verdicts = ws.warehouse.read_range("regime_verdicts", market, window, ["verdict"])
+    if len(advice["action"]) != len(verdicts["verdict"]):
+        return Finding(at(market, window.hours), len(window))
+    is_danger = np.isin(verdicts["verdict"], [VERDICTS.index("TREND"), VERDICTS.index("TRANSITION")])
+    asks = np.isin(advice["action"], [ACTIONS.index(name) for name in ("ENABLE", "STOP_PLACING", "REPOSITION")])
+    is_off = (advice["is_actionable"] != asks) | (is_danger & (advice["action"] == ACTIONS.index("REPOSITION")))
+    return Finding(at(market, advice["hour_start"][is_off]), len(is_off))
+
+
 def dashboard_equals_verdicts(ws: Workspace, market: Market, window: Window) -> Finding:
     """Dashboard rows show the verdict and confidence of the verdict table."""
     names = ["hour_start", "verdict", "confidence"]
@@ -176,6 +189,8 @@ CHECKS: Final = (
     _rows("regime_verdicts"),
     _described("regime_verdicts", verdicts_closed_set),
     _described("regime_verdicts", weights_sum_to_one),
+    _rows("grid_advice"),
+    _described("grid_advice", advice_consistent),
     _rows("dashboard_hours"),
     _described("dashboard_hours", dashboard_equals_verdicts),
 )

@@ -19,6 +19,8 @@ from regime_pipeline.domain.dashboard import dashboard_rows
 from regime_pipeline.domain.errors import MissingDataError, SourceError
 from regime_pipeline.domain.features import SECTIONS as FEATURE_SECTIONS
 from regime_pipeline.domain.features import compute_features, feature_lookback_bars
+from regime_pipeline.domain.grids.advice_rows import advice_hash, advice_lookback_bars, grid_advice_rows
+from regime_pipeline.domain.grids.layout import GRID_ADVICE
 from regime_pipeline.domain.layout import FEATURES, HOUR_STATUSES, SCORES, VERDICTS
 from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.null_table import NullTable
@@ -201,6 +203,18 @@ def regime_verdicts(ws: Workspace, run_id: int, market: Market, window: Window) 
     return _write_hours(ws, "regime_verdicts", run_id, market, window, rows, shown)
 
 
+def grid_advice(ws: Workspace, run_id: int, market: Market, window: Window) -> StageReport:
+    """Compare each hour's verdict and range with the grid that was configured then, and say what to do with it."""
+    verdict_rows = ws.warehouse.read_range("regime_verdicts", market, window)
+    _require_hours(verdict_rows, window, market, "regime_verdicts")
+    feature_rows = ws.warehouse.read_range("features", market, window)
+    candles = snapshot_candles(ws, market, window, advice_lookback_bars(ws.policy))
+    history = ws.warehouse.grids.history(market.symbol)
+    rows = grid_advice_rows(window.hours, verdict_rows, feature_rows, candles, history, ws.policy)
+    shown = {"action": _labels(rows, GRID_ADVICE, "action"), "config_version": rows["config_version"]}
+    return _write_hours(ws, "grid_advice", run_id, market, window, rows, shown)
+
+
 def dashboard_hours(ws: Workspace, run_id: int, market: Market, window: Window) -> StageReport:
     """Flatten verdict, scores, candle regime and the hour's prices into the row that dashboards read."""
     verdict_rows = ws.warehouse.read_range("regime_verdicts", market, window)
@@ -240,6 +254,7 @@ def correction_reach(market: Market, policy: Policy) -> dict[str, int]:
         "features": feature_ms,
         "scores": score_ms,
         "regime_verdicts": verdict_ms,
+        "grid_advice": verdict_ms,
         "dashboard_hours": verdict_ms,
     }
 
@@ -252,6 +267,10 @@ def _verdicts_hash(policy: Policy, nulls: NullTable) -> str:
     return verdict_hash(scores_hash(policy, nulls), policy)
 
 
+def _advice_hash(policy: Policy, nulls: NullTable) -> str:
+    return advice_hash(_verdicts_hash(policy, nulls), policy)
+
+
 STAGES = (
     Stage("raw_candles", "candles", raw_candles, _no_hash),
     Stage("hourly_snapshots", "", hourly_snapshots, _no_hash),
@@ -259,6 +278,7 @@ STAGES = (
     Stage("features", "features", features, lambda policy, _: policy.hash_of(*FEATURE_SECTIONS)),
     Stage("scores", "scores", scores, scores_hash),
     Stage("regime_verdicts", "regime_verdicts", regime_verdicts, _verdicts_hash),
+    Stage("grid_advice", "grid_advice", grid_advice, _advice_hash),
     Stage("dashboard_hours", "dashboard_hours", dashboard_hours, _verdicts_hash),
 )
 """The chain in order."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regime_pipeline.domain.errors import StorageError
+from regime_pipeline.domain.grids.layout import GRID_ADVICE
 from regime_pipeline.domain.layout import DASHBOARD_HOURS, FEATURES, HOUR_STATUSES, SCORES, VERDICT_COLUMNS, Column
 from regime_pipeline.domain.market import Market
 from regime_pipeline.domain.window import Int64, Window, hour_of_close
@@ -156,6 +157,7 @@ HOURLY_TABLES: Final = (
     _hourly("features", FEATURES),
     _hourly("scores", SCORES),
     _hourly("regime_verdicts", VERDICT_COLUMNS),
+    _hourly("grid_advice", GRID_ADVICE),
     _hourly("dashboard_hours", DASHBOARD_HOURS),
 )
 BULK_TABLES: Final = {t.name: t for t in (CANDLES, CANDLE_HOURS, CANDLE_REGIME, *HOURLY_TABLES)}

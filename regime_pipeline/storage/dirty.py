@@ -96,6 +96,12 @@ def mark_stale(
     )
 
 
+def mark_window(cursor: Cursor, asset: str, series_id: int, run_id: int, window: Window, reason: str) -> None:
+    """Mark one window of an asset."""
+    cursor.execute(_IN_COMMIT_ORDER)
+    cursor.execute(_MARK, (moment(window.start_ms), moment(window.end_ms), series_id, run_id, asset, reason))
+
+
 def clear(cursor: Cursor, asset: str, series_id: int, window: Window, mark: int) -> None:
     """Clear the marks up to `mark` over a window; what sticks out of it stays marked.
 

@@ -180,6 +180,27 @@ dirty_range: Final = sa.Table(
     sa.Index("dirty_range_asset_idx", "asset", "series_id"),
 )
 
+grid_config: Final = sa.Table(
+    "grid_config",
+    metadata,
+    _required("symbol", sa.Text),
+    _required("version", sa.Integer),
+    _required("valid_from", _TIME),
+    _required("recorded_at", _TIME, server_default=sa.func.now()),
+    _required("config", JSONB),
+    sa.PrimaryKeyConstraint("symbol", "version"),
+)
+
+grid_stop: Final = sa.Table(
+    "grid_stop",
+    metadata,
+    _required("symbol", sa.Text),
+    _required("stopped_at", _TIME),
+    _required("recorded_at", _TIME, server_default=sa.func.now()),
+    *(_required(name, sa.Text) for name in ("cause", "who", "why")),
+    sa.PrimaryKeyConstraint("symbol", "stopped_at"),
+)
+
 
 def _stored(column: StoredColumn) -> sa.Column[Any]:
     return sa.Column(column.name, _SQL_TYPES[column.kind], nullable=column.is_nullable)

@@ -36,6 +36,7 @@ from regime_pipeline.storage.bulk_tables import BULK_TABLES, CANDLES, BulkTable,
 from regime_pipeline.storage.dirty import DirtyRange, Reach, clear, read_dirty
 from regime_pipeline.storage.engine import ConnectionPool, Cursor
 from regime_pipeline.storage.frames import to_frame
+from regime_pipeline.storage.grid_store import GridStore
 from regime_pipeline.storage.ledger import Recorded, newest_hour, read_days, stale_hours, whole_days
 from regime_pipeline.storage.replace import WriteReport
 from regime_pipeline.storage.revisions import revised_bars
@@ -64,6 +65,7 @@ class Warehouse:
     def __init__(self, url: str) -> None:
         self.url = url
         self._pool = ConnectionPool(url)
+        self.grids = GridStore(self._pool)
         self._series: dict[Market, catalog.Series] = {}
         self._runs: dict[int, catalog.Run] = {}
 

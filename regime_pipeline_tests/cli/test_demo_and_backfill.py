@@ -13,6 +13,7 @@ from regime_pipeline.cli.chain_runs import run_chain
 from regime_pipeline.composition import open_workspace, read_universe
 from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.window import Window
+from regime_pipeline.services.stages import STAGES
 from regime_pipeline.settings import Settings
 
 MARKETS = """
@@ -57,8 +58,8 @@ def test_demo_shows_verdicts_and_a_second_one_writes_nothing(
     second = unwrapped(capsys.readouterr().out)
 
     assert "2 Dagster runs" in first
-    assert "336 hour partitions written, 0 unchanged" in first  # 2 markets x 24 hours x 7 assets
-    assert "0 hour partitions written, 336 unchanged (everything was there already)" in second
+    assert "384 hour partitions written, 0 unchanged" in first  # 2 markets x 24 hours x 8 assets
+    assert "0 hour partitions written, 384 unchanged (everything was there already)" in second
     assert re.search(r"ALFA-USDT_1h │ 24 │", first)
     assert "INSUFFICIENT_DATA: Data: the series is younger than the window" in first
     for named in (str(project / "snapshots"), "make dev", "regime import", "regime backfill"):
@@ -74,7 +75,7 @@ def test_backfill_of_one_market_and_span(
 
     said = capsys.readouterr()
     assert "Backfilled 2026-09-01T02:00:00Z to 2026-09-01T05:00:00Z" in unwrapped(said.out)
-    assert "21 hour partitions written, 0 unchanged, 0 of 1 markets failed." in unwrapped(said.err)
+    assert "24 hour partitions written, 0 unchanged, 0 of 1 markets failed." in unwrapped(said.err)
     assert not (project / "snapshots/2026/09/01/05").exists()
 
 
@@ -130,4 +131,4 @@ def test_daily_partitions_run_the_same_chain(project: Path, monkeypatch: pytest.
 
     (run,) = run_chain(settings, universe.markets[1:], Window(universe.start_ms, universe.start_ms + 24 * HOUR_MS))
 
-    assert (run.is_success, run.written, run.unchanged) == (True, 24 * 7, 0)
+    assert (run.is_success, run.written, run.unchanged) == (True, 24 * len(STAGES), 0)

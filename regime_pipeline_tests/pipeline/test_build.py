@@ -31,7 +31,7 @@ def test_a_year_of_the_shipped_markets_stays_below_dagsters_advice() -> None:
 def test_every_asset_shares_one_partition_space_and_one_policy() -> None:
     assets = chain(built())
 
-    assert len(assets) == 7
+    assert len(assets) == 8
     assert len({asset.partitions_def for asset in assets}) == 1
     assert {asset.backfill_policy for asset in assets} == {dg.BackfillPolicy.single_run()}
 
@@ -68,6 +68,7 @@ def test_the_chain_is_the_chain() -> None:
         "features": {"hourly_snapshots"},
         "scores": {"features"},
         "regime_verdicts": {"features", "scores"},
+        "grid_advice": {"hourly_snapshots", "features", "regime_verdicts"},
         "dashboard_hours": {"hourly_snapshots", "candle_regimes", "scores", "regime_verdicts"},
     }
 

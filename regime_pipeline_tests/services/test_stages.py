@@ -41,7 +41,7 @@ def with_candles(policy: Policy) -> Policy:
 @pytest.mark.parametrize(
     ("change", "rewritten"),
     [
-        (with_verdict, {"regime_verdicts", "dashboard_hours"}),
+        (with_verdict, {"regime_verdicts", "grid_advice", "dashboard_hours"}),
         (with_candles, {"candle_regimes", "dashboard_hours"}),
     ],
 )
@@ -81,7 +81,8 @@ def test_a_restated_candle_is_kept_marked_and_mended(database_url: str, each_pos
 
         dirty = {mark.asset: mark.window for mark in workspace.warehouse.dirty(MARKET)}
         assert set(dirty) == {
-            "hourly_snapshots", "candle_regime", "features", "scores", "regime_verdicts", "dashboard_hours",
+            "hourly_snapshots", "candle_regime", "features", "scores", "regime_verdicts", "grid_advice",
+            "dashboard_hours",
         }  # fmt: skip
         assert all(window.start_ms == hour.start_ms for window in dirty.values())
         for stage, table in zip(STAGES[1:], dirty_order(), strict=True):
@@ -97,7 +98,15 @@ def test_a_restated_candle_is_kept_marked_and_mended(database_url: str, each_pos
 
 
 def dirty_order() -> tuple[str, ...]:
-    return ("hourly_snapshots", "candle_regime", "features", "scores", "regime_verdicts", "dashboard_hours")
+    return (
+        "hourly_snapshots",
+        "candle_regime",
+        "features",
+        "scores",
+        "regime_verdicts",
+        "grid_advice",
+        "dashboard_hours",
+    )
 
 
 def test_only_the_stages_that_read_a_changed_section_become_stale(database_url: str, tmp_path: Path) -> None:

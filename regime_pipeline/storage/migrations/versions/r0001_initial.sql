@@ -162,6 +162,59 @@ CREATE TABLE features (
 )
  WITH (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 
+CREATE TABLE grid_advice (
+  hour_start TIMESTAMP WITH TIME ZONE NOT NULL,
+  series_id INTEGER NOT NULL,
+  run_id INTEGER NOT NULL,
+  as_of_bar TIMESTAMP WITH TIME ZONE,
+  is_new_bar BOOLEAN NOT NULL,
+  status TEXT NOT NULL,
+  action TEXT NOT NULL,
+  enabled BOOLEAN NOT NULL,
+  is_actionable BOOLEAN NOT NULL,
+  inventory TEXT NOT NULL,
+  config_version INTEGER NOT NULL,
+  closes_outside INTEGER NOT NULL,
+  iou DOUBLE PRECISION,
+  lower_offset_atr DOUBLE PRECISION,
+  upper_offset_atr DOUBLE PRECISION,
+  configured_levels INTEGER NOT NULL,
+  configured_net_gain_bps DOUBLE PRECISION,
+  capacity_then DOUBLE PRECISION,
+  capacity_now DOUBLE PRECISION,
+  capacity_levels_now INTEGER NOT NULL,
+  capacity_net_gain_now_bps DOUBLE PRECISION,
+  bars_since_reposition DOUBLE PRECISION,
+  proposed_lower DOUBLE PRECISION,
+  proposed_upper DOUBLE PRECISION,
+  reasons JSONB NOT NULL,
+  policy_hash TEXT NOT NULL,
+  CONSTRAINT grid_advice_pkey PRIMARY KEY (series_id, hour_start),
+  CONSTRAINT grid_advice_status_check CHECK (status IN ('OK', 'NO_GRID', 'NO_VERDICT')),
+  CONSTRAINT grid_advice_action_check CHECK (action IN ('NONE', 'KEEP', 'ENABLE', 'STOP_PLACING', 'REPOSITION')),
+  CONSTRAINT grid_advice_inventory_check CHECK (inventory IN ('NONE', 'KEEP', 'CLOSE_AT_LIMIT'))
+)
+ WITH (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+
+CREATE TABLE grid_config (
+  symbol TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  valid_from TIMESTAMP WITH TIME ZONE NOT NULL,
+  recorded_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+  config JSONB NOT NULL,
+  CONSTRAINT grid_config_pkey PRIMARY KEY (symbol, version)
+);
+
+CREATE TABLE grid_stop (
+  symbol TEXT NOT NULL,
+  stopped_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  recorded_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+  cause TEXT NOT NULL,
+  who TEXT NOT NULL,
+  why TEXT NOT NULL,
+  CONSTRAINT grid_stop_pkey PRIMARY KEY (symbol, stopped_at)
+);
+
 CREATE TABLE partition_ledger (
   day TIMESTAMP WITH TIME ZONE NOT NULL,
   updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
@@ -345,6 +398,15 @@ SELECT s.symbol, s.timeframe, t.hour_start, t.as_of_bar, t.is_new_bar, t.verdict
   t.weight_transition, t.is_rule_override, t.range_low, t.range_high, t.range_confidence, t.competing, t.factors,
   t.policy_hash, t.run_id
 FROM regime_verdicts t
+JOIN series s USING (series_id);
+
+CREATE VIEW market_grid_advice AS
+SELECT s.symbol, s.timeframe, t.hour_start, t.as_of_bar, t.is_new_bar, t.status, t.action, t.enabled, t.is_actionable,
+  t.inventory, t.config_version, t.closes_outside, t.iou, t.lower_offset_atr, t.upper_offset_atr,
+  t.configured_levels, t.configured_net_gain_bps, t.capacity_then, t.capacity_now, t.capacity_levels_now,
+  t.capacity_net_gain_now_bps, t.bars_since_reposition, t.proposed_lower, t.proposed_upper, t.reasons,
+  t.policy_hash, t.run_id
+FROM grid_advice t
 JOIN series s USING (series_id);
 
 CREATE VIEW market_dashboard_hours AS
