@@ -31,11 +31,13 @@ def _mount() -> None:
     from regime_pipeline.cli.benchmark import benchmark_app
     from regime_pipeline.cli.demo import demo_command
     from regime_pipeline.cli.doctor import doctor_command
+    from regime_pipeline.cli.grid import grid_app
     from regime_pipeline.cli.import_files import import_command
     from regime_pipeline.cli.up import up_command
     from regime_pipeline.cli.verify import verify_command
 
     app.add_typer(benchmark_app, name="benchmark")
+    app.add_typer(grid_app, name="grid")
     app.command("demo")(demo_command)
     app.command("up")(up_command)
     app.command("import")(import_command)

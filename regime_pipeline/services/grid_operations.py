@@ -14,6 +14,8 @@ from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.defaults import defaults_for
 from regime_pipeline.domain.grids.versions import History, new_version
+from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.window import Window, to_iso
 from regime_pipeline.services.workspace import Workspace
 from regime_pipeline.storage.grid_store import StoredStop
 
@@ -74,6 +76,22 @@ def proposed_fields(ws: Workspace, symbol: str) -> dict[str, Any]:
     candle = ws.warehouse.read_candles(market, closed - market.step_ms, closed)
     tick = Decimal(1) / candle.price_scale
     return defaults_for(symbol, int(candle.close[-1]) * tick, tick, ws.policy)
+
+
+def newest_advice(ws: Workspace, market: Market) -> dict[str, Any]:
+    """Return the newest hour's row of `grid_advice`: names instead of codes, the hour as ISO-8601.
+
+    Raises
+    ------
+    MissingDataError
+        The market has no advice yet.
+    """
+    newest = ws.warehouse.latest(market, "grid_advice")
+    if newest is None:
+        raise MissingDataError(f"{market} has no advice yet.", "Materialize grid_advice, e.g. with `regime backfill`.")
+    frame = ws.warehouse.read_frame("grid_advice", market, Window(newest, newest + HOUR_MS))
+    row = {str(name): value for name, value in frame.iloc[0].items()}
+    return row | {"hour_start": to_iso(newest)}
 
 
 def import_history(ws: Workspace, history: History) -> int:

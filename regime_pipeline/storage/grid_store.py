@@ -33,8 +33,8 @@ _STOP: Final = (
     "ON CONFLICT (symbol, stopped_at) DO NOTHING RETURNING symbol"
 )
 _RECORDED: Final = (
-    "SELECT s.series_id, min(g.hour_start), max(g.hour_start) + interval '1 hour' FROM grid_advice g JOIN series s USING (series_id) "
-    "WHERE s.symbol = %s GROUP BY s.series_id"
+    "SELECT s.series_id, min(g.hour_start), max(g.hour_start) + interval '1 hour' "
+    "FROM grid_advice g JOIN series s USING (series_id) WHERE s.symbol = %s GROUP BY s.series_id"
 )
 
 

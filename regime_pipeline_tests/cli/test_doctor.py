@@ -47,7 +47,8 @@ def test_a_changed_policy_makes_its_rows_stale_visibly_and_a_backfill_mends_it(
 
     code, said = regime(monkeypatch, capsys, "doctor")
     assert code == 3
-    assert "another policy wrote regime_verdicts 3 hours of 1 markets, grid_advice 3 hours of 1 markets, dashboard_hours 3 hours of 1 markets." in said
+    tables = ("regime_verdicts", "grid_advice", "dashboard_hours")
+    assert f"another policy wrote {', '.join(f'{table} 3 hours of 1 markets' for table in tables)}." in said
     assert "regime backfill" in said
 
     assert regime(monkeypatch, capsys, "backfill")[0] == 0

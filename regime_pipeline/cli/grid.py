@@ -1,0 +1,195 @@
+"""`regime grid`: show, set, import and export the configured grids, and what the newest hour advises.
+
+What a change means is decided in `services.grid_operations`; only arguments, wording and formats belong here.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import orjson
+import typer
+from rich.table import Table
+
+from regime_pipeline.cli.console import out
+from regime_pipeline.composition import open_workspace
+from regime_pipeline.domain.errors import MissingDataError, UsageError
+from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.grids.exports import to_freqtrade, to_hummingbot, to_threecommas
+from regime_pipeline.domain.grids.formats import from_json, from_toml, to_fields, to_json, to_toml
+from regime_pipeline.domain.grids.versions import History
+from regime_pipeline.domain.market import Market, parse_symbol
+from regime_pipeline.domain.window import to_iso
+from regime_pipeline.services.grid_operations import import_history, newest_advice, proposed_fields, update_grid
+from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.settings import Settings
+
+ExportFormat = Literal["toml", "json", "hummingbot", "3commas", "freqtrade"]
+Symbol = Annotated[str, typer.Argument(help="BASE-QUOTE, for example ETH-USDT.")]
+_BOTS: Final[dict[str, Callable[[GridConfig, str], dict[str, Any]]]] = {
+    "hummingbot": to_hummingbot,
+    "3commas": lambda config, _: to_threecommas(config),
+    "freqtrade": lambda config, _: to_freqtrade(config),
+}
+
+grid_app = typer.Typer(
+    name="grid", help="The configured grids: versions, advice, exchange of files.", no_args_is_help=True
+)
+
+
+@grid_app.command("list")
+def list_command() -> None:
+    """List every symbol's newest version.
+
+    Example: regime grid list
+    """
+    with open_workspace(Settings()) as workspace:
+        newest = [workspace.warehouse.grids.history(symbol)[-1] for symbol in workspace.warehouse.grids.symbols()]
+    if not newest:
+        raise MissingDataError("No grid is configured.", "Make one with `regime grid set SYMBOL --why TEXT`.")
+    out.print(_table(newest))
+
+
+@grid_app.command("show")
+def show_command(
+    symbol: Symbol,
+    version: Annotated[int, typer.Option(min=0, help="Version; 0 for the newest.")] = 0,
+) -> None:
+    """Print one version as JSON.
+
+    Example: regime grid show ETH-USDT --version 3
+    """
+    with open_workspace(Settings()) as workspace:
+        history = _history(workspace, symbol)
+    if version > len(history):
+        raise UsageError(f"The grid of {history[0].symbol} has {len(history)} versions, not {version}.")
+    out.print_json(data=to_fields(history[version - 1]))
+
+
+@grid_app.command("history")
+def history_command(symbol: Symbol) -> None:
+    """List every version: since when, by whom, why.
+
+    Example: regime grid history ETH-USDT
+    """
+    with open_workspace(Settings()) as workspace:
+        out.print(_table(_history(workspace, symbol)))
+
+
+@grid_app.command("set")
+def set_command(
+    symbol: Symbol,
+    why: Annotated[str, typer.Option(help="Reason of the change; stands in the history.")],
+    fields: Annotated[list[str] | None, typer.Argument(help="FIELD=VALUE, for example levels=8 enabled=true.")] = None,
+    on_version: Annotated[int, typer.Option(min=0, help="Version the change is made on; 0 for a first grid.")] = 0,
+    who: Annotated[str, typer.Option(help="Who makes the change.")] = "",
+) -> None:
+    """Make a new version; a first grid starts from defaults around the newest price, disabled.
+
+    Example: regime grid set ETH-USDT enabled=true levels=8 --on-version 1 --why "range is back"
+    """
+    name, update = parse_symbol(symbol), dict(_field(text) for text in fields or [])
+    with open_workspace(Settings()) as workspace:
+        start = {} if on_version else proposed_fields(workspace, name)
+        config = update_grid(
+            workspace, name, start | update, expected_version=on_version, who=who or getpass.getuser(), why=why
+        )
+    out.print(f"Stored the {config}.", highlight=False)
+    out.print_json(data=to_fields(config))
+
+
+@grid_app.command("import")
+def import_command(
+    file: Annotated[Path, typer.Argument(help="TOML or JSON, as `regime grid export` writes it.")],
+) -> None:
+    """Store the versions of a file that are not stored yet.
+
+    Example: regime grid import grids.toml
+    """
+    read = {".toml": from_toml, ".json": from_json}.get(file.suffix.lower())
+    if read is None or not file.is_file():
+        raise UsageError(f"{file} is no TOML or JSON file.", "Name a file ending in .toml or .json.")
+    histories = read(file.read_text("utf-8"))
+    with open_workspace(Settings()) as workspace:
+        stored = {symbol: import_history(workspace, history) for symbol, history in histories.items()}
+    for symbol, count in stored.items():
+        out.print(f"{symbol}: {count} versions stored, {len(histories[symbol]) - count} known.", highlight=False)
+
+
+@grid_app.command("export")
+def export_command(
+    symbols: Annotated[list[str] | None, typer.Argument(help="Symbols; all by default.")] = None,
+    form: Annotated[
+        ExportFormat, typer.Option("--format", help="Every version (toml, json), or the newest for a bot.")
+    ] = "toml",
+    output: Annotated[str, typer.Option(help="File, or - for stdout.")] = "-",
+    connector: Annotated[str, typer.Option(help="Hummingbot's name of the exchange.")] = "binance",
+) -> None:
+    """Write grids as TOML or JSON, or in the words of another bot.
+
+    Example: regime grid export ETH-USDT --format hummingbot --output grid.json
+    """
+    with open_workspace(Settings()) as workspace:
+        histories = [_history(workspace, symbol) for symbol in symbols or workspace.warehouse.grids.symbols()]
+    text = _exported(histories, form, connector)
+    if output == "-":
+        typer.echo(text)
+    else:
+        Path(output).write_text(text, "utf-8")
+
+
+@grid_app.command("advice")
+def advice_command(
+    market: Annotated[str, typer.Argument(help="SYMBOL_TIMEFRAME, for example ETH-USDT_1h.")],
+) -> None:
+    """Print what the newest hour advises, with the reasons.
+
+    Example: regime grid advice ETH-USDT_1h
+    """
+    with open_workspace(Settings()) as workspace:
+        found = newest_advice(workspace, Market.parse(market))
+    out.print(f"{market} {found['hour_start']}: [bold]{found['action']}[/] ({found['status']})", highlight=False)
+    for reason in found["reasons"]:
+        out.print(f"  {reason['outcome']:<8} {reason['sentence']}", highlight=False, soft_wrap=True)
+
+
+def _history(workspace: Workspace, symbol: str) -> History:
+    name = parse_symbol(symbol)
+    history = workspace.warehouse.grids.history(name)
+    if not history:
+        raise MissingDataError(f"{name} has no grid.", f"Make one with `regime grid set {name} --why TEXT`.")
+    return history
+
+
+def _field(text: str) -> tuple[str, Any]:
+    """FIELD=VALUE as the configuration takes it: whole numbers for levels, truth values for enabled, else texts."""
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise UsageError(f"'{text}' is no FIELD=VALUE.", "Write it as levels=8.")
+    if name == "levels" and value.isdigit():
+        return name, int(value)
+    known = {"true": True, "false": False, "none": None}
+    return name, known.get(value.lower(), value)
+
+
+def _table(configs: Sequence[GridConfig]) -> Table:
+    table = Table(pad_edge=False)
+    for header in ("symbol", "version", "valid from", "state", "range", "levels", "who", "why"):
+        table.add_column(header, justify="right" if header in ("version", "levels") else "left")
+    for config in configs:
+        state = "enabled" if config.enabled else "disabled"
+        edges = f"{config.lower:f} to {config.upper:f}"
+        cells = (config.symbol, str(config.version), to_iso(config.valid_from_ms), state, edges, str(config.levels))
+        table.add_row(*cells, config.who, config.reason)
+    return table
+
+
+def _exported(histories: Sequence[History], form: ExportFormat, connector: str) -> str:
+    if form in _BOTS:
+        documents = [_BOTS[form](history[-1], connector) for history in histories]
+        return orjson.dumps(documents, default=float, option=orjson.OPT_INDENT_2).decode()
+    every = [config for history in histories for config in history]
+    return to_toml(every) if form == "toml" else to_json(every)

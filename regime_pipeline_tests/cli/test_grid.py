@@ -1,0 +1,96 @@
+"""Tests of `regime grid`: from the first version to a bot's format, and every refusal in a sentence."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from regime_pipeline.cli.app import main
+from regime_pipeline_tests.cli.test_doctor import MARKETS
+
+
+@pytest.fixture
+def project(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (home / "markets.toml").write_text(MARKETS, "utf-8")
+    monkeypatch.setenv("REGIME_HOME", str(home))
+    monkeypatch.setenv("COLUMNS", "200")
+    return home
+
+
+def regime(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["regime", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def test_a_grid_from_its_first_version_to_its_advice(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert regime(monkeypatch, "grid", "list") == 1
+    assert "No grid is configured" in capsys.readouterr().err
+    assert regime(monkeypatch, "grid", "set", "ALFA-USDT", "--why", "try") == 1
+    assert "No candle of ALFA-USDT is stored" in capsys.readouterr().err
+    assert regime(monkeypatch, "backfill") == 0
+
+    assert regime(monkeypatch, "grid", "set", "alfausdt", "levels=6", "--why", "try it", "--who", "ada") == 0
+    assert "Stored the grid of ALFA-USDT, version 1" in capsys.readouterr().out
+    update = ("grid", "set", "ALFA-USDT", "enabled=true", "limit_upper=none", "--on-version", "1", "--why", "go")
+    assert regime(monkeypatch, *update) == 0
+    assert regime(monkeypatch, *update) == 2
+    assert "version 2 is the newest" in " ".join(capsys.readouterr().err.split())
+
+    assert regime(monkeypatch, "grid", "show", "ALFA-USDT") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["version"], shown["levels"], shown["enabled"], "limit_upper" in shown) == (2, 6, True, False)
+    assert regime(monkeypatch, "grid", "show", "ALFA-USDT", "--version", "1") == 0
+    assert json.loads(capsys.readouterr().out)["who"] == "ada"
+    assert regime(monkeypatch, "grid", "show", "ALFA-USDT", "--version", "9") == 2
+    assert regime(monkeypatch, "grid", "history", "ALFA-USDT") == 0
+    listed = capsys.readouterr().out
+    assert "try it" in listed
+    assert "enabled" in listed
+
+    file = tmp_path / "grids.toml"
+    assert regime(monkeypatch, "grid", "export", "--output", str(file)) == 0
+    assert regime(monkeypatch, "grid", "import", str(file)) == 0
+    assert "ALFA-USDT: 0 versions stored, 2 known." in capsys.readouterr().out
+    for form, field in (
+        ("json", "grids"),
+        ("hummingbot", "trading_pair"),
+        ("3commas", "pair"),
+        ("freqtrade", "entry_prices"),
+    ):
+        assert regime(monkeypatch, "grid", "export", "ALFA-USDT", "--format", form) == 0
+        assert field in capsys.readouterr().out
+
+    assert regime(monkeypatch, "backfill") == 0
+    capsys.readouterr()
+    assert regime(monkeypatch, "grid", "advice", "ALFA-USDT_1h") == 0
+    assert "ALFA-USDT_1h 2026-09-01T02:00:00Z: NONE (NO_GRID)" in capsys.readouterr().out
+    assert regime(monkeypatch, "grid", "list") == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["show", "ALFA-USDT"], 1, "ALFA-USDT has no grid"),
+        (["show", "!!"], 2, "is not a symbol"),
+        (["set", "ALFA-USDT", "levels", "--why", "x"], 2, "'levels' is no FIELD=VALUE"),
+        (["import", "missing.toml"], 2, "missing.toml is no TOML or JSON file"),
+        (["advice", "ALFA-USDT_1h"], 1, "ALFA-USDT_1h has no advice yet"),
+    ],
+)
+def test_refusals_are_sentences(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+    said: str,
+) -> None:
+    assert regime(monkeypatch, "grid", *words) == code
+    assert said in " ".join(capsys.readouterr().err.split())
