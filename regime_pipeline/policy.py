@@ -185,6 +185,7 @@ class ScoresPolicy(Section):
     rank_observations: Bars
     min_ranked_observations: Bars
     own_rank_share: Share
+    break_price_factor: Annotated[float, Field(gt=1, le=100)]
     adx_trend_from: Percent
     er_null_quantile: Share
     slope_t_from: Positive

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from regime_pipeline.domain.breaks import series_breaks, trailing_starts
 from regime_pipeline.domain.candles import Float64
 from regime_pipeline.domain.layout import RANKED
 from regime_pipeline.domain.null_table import NullTable
@@ -31,7 +32,7 @@ def as_evidence(name: str, values: Float64) -> Float64:
     return np.abs(values) if name in _TWO_SIDED else values
 
 
-def null_evidence(name: str, values: Float64, at: Int64, policy: ScoresPolicy) -> Float64:
+def null_evidence(name: str, values: Float64, at: Int64, first: Int64) -> Float64:
     """Return a ranked feature as the null table knows it, from its evidence over the calendar.
 
     Parameters
@@ -42,8 +43,8 @@ def null_evidence(name: str, values: Float64, at: Int64, policy: ScoresPolicy) -
         As `as_evidence` gives them, NaN where absent.
     at : ndarray of int64, shape (k,)
         Places wanted.
-    policy : ScoresPolicy
-        `rank_observations`: how far back the mean of a relative feature looks, strictly earlier.
+    first : ndarray of int64, shape (k,)
+        Where the mean of a relative feature begins for each of them; it ends strictly earlier.
 
     Returns
     -------
@@ -53,7 +54,7 @@ def null_evidence(name: str, values: Float64, at: Int64, policy: ScoresPolicy) -
 
     if name not in _RELATIVE:
         return values[at]
-    means: Float64 = trailing_means(values, at, policy.rank_observations)
+    means: Float64 = trailing_means(values, at, first)
     return values[at] - means
 
 
@@ -67,9 +68,9 @@ def blended_ranks(
     features : Observations
         Feature rows; those whose status is not OK hold NaN and count as absent.
     at : ndarray of int64, shape (k,)
-        Places to rank; strictly earlier places alone are compared with.
+        Places to rank; strictly earlier places alone are compared with, and none before a break of the series.
     policy : ScoresPolicy
-        `rank_observations`, `min_ranked_observations` and `own_rank_share`.
+        `rank_observations`, `min_ranked_observations`, `own_rank_share` and `break_price_factor`.
     nulls : NullTable
         Distribution of each feature without a regime.
 
@@ -83,12 +84,13 @@ def blended_ranks(
     from regime_pipeline.domain.score_kernels import trailing_ranks
 
     values = np.array([as_evidence(name, features.column(name)) for name in RANKED])
-    own, counts = trailing_ranks(values, at, policy.rank_observations)
+    breaks = series_breaks(features.column("close"), policy.break_price_factor)
+    first = trailing_starts(at, policy.rank_observations, breaks)
+    own, counts = trailing_ranks(values, at, first)
     own[:, counts < policy.min_ranked_observations] = np.nan
     share = policy.own_rank_share
     ranks = {
-        name: 100.0
-        * (share * own[row] + (1.0 - share) * nulls.rank(name, null_evidence(name, values[row], at, policy)))
+        name: 100.0 * (share * own[row] + (1.0 - share) * nulls.rank(name, null_evidence(name, values[row], at, first)))
         for row, name in enumerate(RANKED)
     }
     return ranks, counts

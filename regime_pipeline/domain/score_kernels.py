@@ -12,8 +12,8 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def trailing_ranks(values, at, window):  # type: ignore[no-untyped-def]
-    """Return the mid-rank of each observation among the `window` places strictly before it.
+def trailing_ranks(values, at, first):  # type: ignore[no-untyped-def]
+    """Return the mid-rank of each observation among the places from `first` on strictly before it.
 
     Parameters
     ----------
@@ -21,8 +21,8 @@ def trailing_ranks(values, at, window):  # type: ignore[no-untyped-def]
         Features over the calendar, NaN where there is no observation.
     at : ndarray of int64, shape (k,)
         Places to rank.
-    window : int
-        Places looked back over, present or not.
+    first : ndarray of int64, shape (k,)
+        Where the places looked back over begin.
 
     Returns
     -------
@@ -34,11 +34,10 @@ def trailing_ranks(values, at, window):  # type: ignore[no-untyped-def]
     out = np.full((values.shape[0], at.size), np.nan)
     counts = np.zeros(at.size, dtype=np.int64)
     for k in range(at.size):
-        first = max(0, at[k] - window)
         for f in range(values.shape[0]):
             row, value = values[f], values[f, at[k]]
             less, equal, present = 0, 0, 0
-            for j in range(first, at[k]):
+            for j in range(first[k], at[k]):
                 less += row[j] < value
                 equal += row[j] == value
                 present += row[j] == row[j]
@@ -50,15 +49,15 @@ def trailing_ranks(values, at, window):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def trailing_means(values, at, window):  # type: ignore[no-untyped-def]
-    """Return the mean of the present values among the `window` places strictly before each place; float64, shape (k,).
+def trailing_means(values, at, first):  # type: ignore[no-untyped-def]
+    """Return the mean of the present values from `first` on strictly before each place; float64, shape (k,).
 
     Summed afresh for each place, so that it does not depend on where the series begins; NaN where none is present.
     """
     out = np.empty(at.size)
     for k in range(at.size):
         total, present = 0.0, 0
-        for j in range(max(0, at[k] - window), at[k]):
+        for j in range(first[k], at[k]):
             if values[j] == values[j]:
                 total += values[j]
                 present += 1

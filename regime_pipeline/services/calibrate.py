@@ -59,8 +59,8 @@ def _null_features(policy: Policy, seed: int, bars: int) -> Rows:
 
 def _evidence(name: str, walk: Rows, policy: Policy) -> Float64:
     """A ranked feature of one walk as the table keeps it, where its trailing window is full."""
-    values = as_evidence(name, walk[name])
-    return null_evidence(name, values, _fully_ranked(walk, policy), policy.scores)
+    values, at = as_evidence(name, walk[name]), _fully_ranked(walk, policy)
+    return null_evidence(name, values, at, at - policy.scores.rank_observations)
 
 
 def _fully_ranked(walk: Rows, policy: Policy) -> Int64:

@@ -11,12 +11,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from regime_pipeline.domain.breaks import series_breaks
 from regime_pipeline.domain.completeness import COMPLETE
 from regime_pipeline.domain.errors import RegimeError
 from regime_pipeline.domain.grids.layout import ACTIONS
 from regime_pipeline.domain.layout import VERDICTS
 from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.observations import Observations
 from regime_pipeline.domain.regime_state import REGIME_STATES
+from regime_pipeline.domain.scores import score_lookback_hours
 from regime_pipeline.domain.window import Window
 from regime_pipeline.services.findings import Check, Finding, at
 from regime_pipeline.services.live_quality import market_fresh, revisions_rare, timeframes_agree
@@ -117,6 +120,17 @@ def scores_in_bounds(ws: Workspace, market: Market, window: Window) -> Finding:
     return Finding(at(market, rows["hour_start"][~is_sound]), len(is_sound))
 
 
+def no_price_break(ws: Workspace, market: Market, window: Window) -> Finding:
+    """Behind no hole does the price look like that of another asset under the same name; ranks begin anew there."""
+    before = score_lookback_hours(market, ws.policy) * HOUR_MS
+    names = ["hour_start", "as_of_bar", "close"]
+    rows = ws.warehouse.read_range("features", market, Window(window.start_ms - before, window.end_ms), names)
+    calendar = Observations.of(rows, market)
+    places = series_breaks(calendar.column("close"), ws.policy.scores.break_price_factor)
+    hours = rows["hour_start"][calendar.row[places]]
+    return Finding(at(market, hours[hours >= window.start_ms]), len(window))
+
+
 def verdicts_closed_set(ws: Workspace, market: Market, window: Window) -> Finding:
     """Verdicts are of the five, and confidence lies in 0..1."""
     rows = ws.warehouse.read_range("regime_verdicts", market, window, ["hour_start", "verdict", "confidence"])
@@ -186,6 +200,7 @@ CHECKS: Final = (
     _described("features", no_lookahead),
     _rows("scores"),
     _described("scores", scores_in_bounds),
+    _described("scores", no_price_break, is_warning=True),
     _rows("regime_verdicts"),
     _described("regime_verdicts", verdicts_closed_set),
     _described("regime_verdicts", weights_sum_to_one),

@@ -17,7 +17,7 @@ VALUES = st.lists(st.sampled_from([0.0, 1.0, 2.0, 2.5, np.nan]), min_size=1, max
 def test_a_rank_counts_strictly_earlier_values_and_half_of_the_equal_ones(values: list[float], window: int) -> None:
     at = np.arange(len(values))
 
-    ranks, counts = trailing_ranks(np.array([values]), at, window)
+    ranks, counts = trailing_ranks(np.array([values]), at, np.maximum(at - window, 0))
 
     for place in at:
         earlier = [v for v in values[max(0, place - window) : place] if not np.isnan(v)]
@@ -33,7 +33,7 @@ def test_the_rank_of_the_newest_ignores_what_comes_after_it() -> None:
     values = np.random.default_rng(1).normal(size=(2, 40))
     longer = np.hstack([values, 100 + values])
 
-    before, after = trailing_ranks(values, np.array([39]), 20)[0], trailing_ranks(longer, np.array([39]), 20)[0]
+    before, after = (trailing_ranks(each, np.array([39]), np.array([19]))[0] for each in (values, longer))
 
     assert before.tolist() == after.tolist()
 

@@ -75,7 +75,7 @@ def test_every_check_is_evaluated_and_passes(workspace: Workspace) -> None:
 
     evaluations = result.get_asset_check_evaluations()
 
-    assert len(evaluations) == 22
+    assert len(evaluations) == 23
     assert [e.check_name for e in evaluations if not e.passed] == ["market_fresh"]  # two hours of four months
     closed = next(e for e in evaluations if e.check_name == "candles_closed")
     assert closed.metadata["checked"].value == 8

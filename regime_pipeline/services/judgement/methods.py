@@ -79,7 +79,8 @@ def _class_of(state: RegimeState) -> int:
 def rule_classes(track: Track) -> Classes:
     """Return what a plain rule says: VOLATILE at 1.5 times the usual volatility, else TREND from ADX 25, else RANGE."""
     volatility = track.analysis.features["log_volatility"]
-    usual = trailing_means(volatility, np.arange(len(volatility)), _BASELINE_BARS)
+    at = np.arange(len(volatility))
+    usual = trailing_means(volatility, at, np.maximum(at - _BASELINE_BARS, 0))
     adx = track.analysis.features["adx"]
     chosen = np.select([volatility - usual >= np.log(VOLATILE_FROM), adx >= ADX_TREND_FROM], [VOLATILE, TREND], RANGE)
     return np.where(np.isnan(volatility) | np.isnan(usual), ABSTAIN, chosen).astype(np.int8)
