@@ -1,0 +1,97 @@
+"""`regime up` as a user of the UI has it: a backfill that GraphQL launches, live hours that the sensor catches up."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from regime_pipeline.composition import open_workspace, read_universe
+from regime_pipeline.domain.market import HOUR_MS
+from regime_pipeline.domain.window import Window, to_iso
+from regime_pipeline.pipeline.partitions import partition_key
+from regime_pipeline.services.stages import STAGES
+from regime_pipeline.storage.embedded import embedded_server
+from regime_pipeline_tests.e2e.up_kit import Up, processes_of_session, running_up, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dagster")]
+
+HOURS, DOWNTIME_HOURS = 6, 5
+MARKETS = """
+[partitions]
+start = {start}
+
+[[markets]]
+symbol = "ALFA-USDT"
+timeframes = ["15m", "1h"]
+source = "simulated"
+"""
+LAUNCH = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+  __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+STATUS = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
+  __typename ... on PartitionBackfill { status error { message } } } }"""
+
+
+@pytest.fixture
+def now_ms() -> int:
+    """End of the newest closed hour; the markets began twelve hours before."""
+    return int(time.time()) * 1000 // HOUR_MS * HOUR_MS
+
+
+@pytest.fixture
+def up(home: Path, now_ms: int) -> Iterator[Up]:
+    with running_up(home, MARKETS.format(start=to_iso(now_ms - 2 * HOURS * HOUR_MS))) as running:
+        yield running
+
+
+def dashboard_hours(up: Up, window: Window) -> list[list[int]]:
+    """Hours in the dashboard table, market by market."""
+    with open_workspace(up.settings) as workspace:
+        read = workspace.warehouse.read_range
+        return [
+            read("dashboard_hours", market, window, ["hour_start"])["hour_start"].tolist()
+            for market in workspace.universe.markets
+        ]
+
+
+def backfill(up: Up, window: Window) -> str:
+    """Launch the chain for a window as the UI does, wait for the daemon, and return how it ended."""
+    markets = read_universe(up.settings).markets
+    keys = [partition_key(market, hour) for market in markets for hour in window.hours.tolist()]
+    params = {"assetSelection": [{"path": [stage.name]} for stage in STAGES], "partitionNames": keys}
+    launched = up.graphql(LAUNCH, {"params": params})["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+
+    def finished() -> str | None:
+        found = up.graphql(STATUS, {"id": launched["backfillId"]})["partitionBackfillOrError"]
+        assert not found.get("error"), found
+        return None if found["status"] in ("REQUESTED", "COMPLETING") else str(found["status"])
+
+    return until(240, finished, "the backfill's end")
+
+
+def test_backfill_live_hours_and_ctrl_c(up: Up, now_ms: int) -> None:
+    """One `regime up`: a backfill completes, five hours of downtime are one run, Ctrl-C leaves nothing behind."""
+    past = Window(now_ms - 2 * HOURS * HOUR_MS, now_ms - HOURS * HOUR_MS)
+    assert backfill(up, past) == "COMPLETED_SUCCESS"
+    assert dashboard_hours(up, past) == [past.hours.tolist()] * 2
+
+    missed = Window(now_ms - DOWNTIME_HOURS * HOUR_MS, now_ms)
+    up.start_sensor("hourly_market_sensor", cursor=str(missed.start_ms))
+    first = until(180, lambda: next(iter(up.sensor_runs("hourly_market_sensor")), None), "the sensor's run")
+    markets, newest = read_universe(up.settings).markets, (missed.end_ms - HOUR_MS, missed.end_ms)
+    assert first.partitions[1] in [partition_key(markets[-1], hour) for hour in newest]  # another hour may have closed
+    assert first.partitions[0] <= partition_key(markets[0], missed.start_ms)  # at midnight three days are asked again
+    assert until(120, lambda: up.end_of(first.run_id), "the end of the sensor's run") == "SUCCESS"
+    assert dashboard_hours(up, missed) == [missed.hours.tolist()] * 2
+
+    server = embedded_server(up.settings.home, up.settings.postgres_account)
+    server.release()
+    os.kill(up.process.pid, signal.SIGINT)
+    assert up.process.wait(60) == 0
+    until(20, lambda: True if not processes_of_session(up.process.pid) else None, "the end of every child")
+    assert not server.status().is_running
