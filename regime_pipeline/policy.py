@@ -25,6 +25,7 @@ from regime_pipeline.policy_base import (
     Weights,
     refuse_beyond,
 )
+from regime_pipeline.policy_gates import GatesPolicy
 from regime_pipeline.policy_grids import GridsPolicy
 
 __all__ = ["MAX_LOOKBACK_BARS", "Policy", "PolicyError", "Section", "default_policy", "load_policy"]
@@ -283,6 +284,7 @@ class Policy(Section):
     grid_capacity: GridCapacityPolicy
     verdict: VerdictPolicy
     grids: GridsPolicy
+    gates: GatesPolicy
 
     @model_validator(mode="after")
     def _ranges_fit(self) -> Self:

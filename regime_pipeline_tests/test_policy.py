@@ -35,7 +35,7 @@ def edited(folder: Path, old: str, new: str) -> Path:
         ("er_bars = 36", "er_bars = 169", r"er_bars \(169 bars\) reach beyond window_bars = 168"),
         ("quantile_bars = 96", "quantile_bars = 169", r"quantile_bars \(169 bars\) reach beyond features.window_bars"),
         ("leave_atr = 0.50", "leave_atr = 0.20", "leave_atr must not be below touch_atr"),
-        ("width_min_atr = 3.0", "width_min_atr = 20.0", "width_min_atr must be below width_max_atr"),
+        ("width_max_atr = 20.0", "width_max_atr = 3.0", "width_min_atr must be below width_max_atr"),
         ("some_touches = 2", "some_touches = 4", "some_touches must be below full_touches"),
         ("containment = 0.25", "containment = 0.35", "the weights sum to 1.1, not to 1"),
         ("zero_levels = 3", "zero_levels = 4", "zero_levels < min_levels <= full_levels must hold"),

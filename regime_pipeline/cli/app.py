@@ -31,6 +31,7 @@ def _mount() -> None:
     from regime_pipeline.cli.benchmark import benchmark_app
     from regime_pipeline.cli.demo import demo_command
     from regime_pipeline.cli.doctor import doctor_command
+    from regime_pipeline.cli.gates import gates_app
     from regime_pipeline.cli.grid import grid_app
     from regime_pipeline.cli.import_files import import_command
     from regime_pipeline.cli.up import up_command
@@ -38,6 +39,7 @@ def _mount() -> None:
 
     app.add_typer(benchmark_app, name="benchmark")
     app.add_typer(grid_app, name="grid")
+    app.add_typer(gates_app, name="gates")
     app.command("demo")(demo_command)
     app.command("up")(up_command)
     app.command("import")(import_command)

@@ -151,7 +151,8 @@ def advice_command(
     """
     with open_workspace(Settings()) as workspace:
         found = newest_advice(workspace, Market.parse(market))
-    out.print(f"{market} {found['hour_start']}: [bold]{found['action']}[/] ({found['status']})", highlight=False)
+    hour = f"{found['hour_start']:%Y-%m-%dT%H:%M:%SZ}"
+    out.print(f"{market} {hour}: [bold]{found['action']}[/] ({found['status']})", highlight=False)
     for reason in found["reasons"]:
         out.print(f"  {reason['outcome']:<8} {reason['sentence']}", highlight=False, soft_wrap=True)
 

@@ -5,19 +5,24 @@ Every change is a new version with who, when and why; advising on a grid is a st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from regime_pipeline.domain.errors import MissingDataError, UsageError
+from regime_pipeline.domain.gates.events import StopEvent
+from regime_pipeline.domain.grids.checks import Check
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.defaults import defaults_for
+from regime_pipeline.domain.grids.quick_stops import GridHealth, quick_stops
 from regime_pipeline.domain.grids.versions import History, new_version
 from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window, to_iso
+from regime_pipeline.domain.window import Window
 from regime_pipeline.services.workspace import Workspace
-from regime_pipeline.storage.grid_store import StoredStop
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MANUAL: Final = "MANUAL"
 
@@ -79,7 +84,12 @@ def proposed_fields(ws: Workspace, symbol: str) -> dict[str, Any]:
 
 
 def newest_advice(ws: Workspace, market: Market) -> dict[str, Any]:
-    """Return the newest hour's row of `grid_advice`: names instead of codes, the hour as ISO-8601.
+    """Return the newest hour's row of `grid_advice`, names instead of codes; errors as `advice_frame`."""
+    return {str(name): value for name, value in advice_frame(ws, market, 1).iloc[-1].items()}
+
+
+def advice_frame(ws: Workspace, market: Market, hours: int) -> pd.DataFrame:
+    """Return the newest hours of `grid_advice`, oldest first: aware UTC times, names instead of codes.
 
     Raises
     ------
@@ -89,9 +99,8 @@ def newest_advice(ws: Workspace, market: Market) -> dict[str, Any]:
     newest = ws.warehouse.latest(market, "grid_advice")
     if newest is None:
         raise MissingDataError(f"{market} has no advice yet.", "Materialize grid_advice, e.g. with `regime backfill`.")
-    frame = ws.warehouse.read_frame("grid_advice", market, Window(newest, newest + HOUR_MS))
-    row = {str(name): value for name, value in frame.iloc[0].items()}
-    return row | {"hour_start": to_iso(newest)}
+    window = Window(newest - (hours - 1) * HOUR_MS, newest + HOUR_MS)
+    return ws.warehouse.read_frame("grid_advice", market, window)
 
 
 def import_history(ws: Workspace, history: History) -> int:
@@ -116,16 +125,66 @@ def import_history(ws: Workspace, history: History) -> int:
     return max(len(history) - len(stored), 0)
 
 
-def stop_grid(ws: Workspace, symbol: str, *, who: str, why: str, cause: str = MANUAL) -> StoredStop:
-    """Record that a symbol's grid is stopped now; its restart gates count from here.
+def stop_grid(ws: Workspace, symbol: str, *, who: str, why: str, cause: str = MANUAL) -> StopEvent:
+    """Record that a symbol's grid is stopped now: a disabled version, and a stop from which its restart gates count.
 
     Raises
     ------
     UsageError
         The symbol has no grid.
     """
-    if not ws.warehouse.grids.history(symbol):
+    history = ws.warehouse.grids.history(symbol)
+    if not history:
         raise UsageError(f"{symbol} has no grid to stop.", "Configure one with `regime grid set`.")
-    stop = StoredStop(symbol, ws.clock(), cause, who, why)
+    if history[-1].enabled:
+        update_grid(ws, symbol, {"enabled": False}, expected_version=len(history), who=who, why=f"stopped: {why}")
+    stop = StopEvent(symbol, ws.clock(), cause, who, why)
     ws.warehouse.grids.add_stop(stop, ws.start_run(""))
     return stop
+
+
+def check_quick_stops(
+    ws: Workspace, market: Market, *, base_shares: Sequence[float] = (), drawdown_quote: float = 0.0
+) -> tuple[Check, ...]:
+    """Return every quick-stop trigger of the newest version of a symbol's grid, judged by the newest stored hour.
+
+    Parameters
+    ----------
+    ws : Workspace
+        Its clock says how old the data is.
+    market : Market
+        Whose rows to judge by.
+    base_shares : sequence of float
+        Worth of the base held over that of everything, per bar, oldest first, as only the bot knows it, 0..1.
+    drawdown_quote : float
+        Highest equity so far less equity now, as only the bot knows it, quote currency.
+
+    Raises
+    ------
+    UsageError
+        The symbol has no grid.
+    MissingDataError
+        The market has no rows.
+    """
+    history = ws.warehouse.grids.history(market.symbol)
+    if not history:
+        raise UsageError(f"{market.symbol} has no grid.", "Configure one with `regime grid set`.")
+    newest = ws.warehouse.latest(market, "scores")
+    if newest is None:
+        raise MissingDataError(f"{market} has no scores yet.", "Materialize its chain, e.g. with `regime backfill`.")
+    window = Window(newest, newest + HOUR_MS)
+    scores = ws.warehouse.read_range("scores", market, window, ["as_of_bar", "vol_change_score", "trend_score"])
+    atr = ws.warehouse.read_range("features", market, window, ["atr"])["atr"]
+    as_of = int(scores["as_of_bar"][0])
+    first = as_of - (ws.policy.grids.quick_stops.outside_closes - 1) * market.step_ms
+    closes = ws.warehouse.read_candles(market, first, as_of + market.step_ms).prices("close")
+    health = GridHealth(
+        closes=closes.tolist() or [float("nan")],
+        atr=float(atr[0]) if len(atr) else float("nan"),
+        vol_change_score=float(scores["vol_change_score"][0]),
+        trend_score=float(scores["trend_score"][0]),
+        base_shares=base_shares,
+        drawdown_quote=drawdown_quote,
+        data_age_bars=(ws.clock() - as_of - market.step_ms) / market.step_ms,
+    )
+    return quick_stops(history[-1], health, ws.policy)

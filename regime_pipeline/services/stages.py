@@ -5,9 +5,9 @@ Partition keys and Dagster do not belong here; neither does any formula.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,14 @@ from regime_pipeline.domain.dashboard import dashboard_rows
 from regime_pipeline.domain.errors import MissingDataError, SourceError
 from regime_pipeline.domain.features import SECTIONS as FEATURE_SECTIONS
 from regime_pipeline.domain.features import compute_features, feature_lookback_bars
+from regime_pipeline.domain.gates.gate_rows import first_needed_ms, gate_rows
+from regime_pipeline.domain.gates.layout import without_stop
+from regime_pipeline.domain.gates.replay import History as GateHistory
 from regime_pipeline.domain.grids.advice_rows import advice_hash, advice_lookback_bars, grid_advice_rows
+from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.layout import GRID_ADVICE
 from regime_pipeline.domain.layout import FEATURES, HOUR_STATUSES, SCORES, VERDICTS
-from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.domain.null_table import NullTable
 from regime_pipeline.domain.scores import compute_scores, score_lookback_hours, scores_hash
 from regime_pipeline.domain.snapshot import build_snapshots
@@ -32,6 +36,7 @@ from regime_pipeline.policy import Policy
 from regime_pipeline.services.workspace import Workspace
 from regime_pipeline.sources.base import Fetched, joined
 
+_A_DECADE_MS: Final = 10 * 366 * DAY_MS
 Columns = dict[str, NDArray[Any]]
 Scalar = int | float | str
 
@@ -110,7 +115,7 @@ def raw_candles(ws: Workspace, run_id: int, market: Market, window: Window) -> S
     except SourceError as error:
         known, failure = stored, str(error)
     hours = hour_statuses(market, window, known.candles, known.covered)
-    reach = correction_reach(market, ws.policy)
+    reach = correction_reach(market, ws.policy, bool(ws.warehouse.grids.stops(market.symbol)))
     report, _ = ws.warehouse.replace_candles(market, window, known.candles, hours, run_id, reach)
     return StageReport(
         report.written_partitions,
@@ -210,9 +215,25 @@ def grid_advice(ws: Workspace, run_id: int, market: Market, window: Window) -> S
     feature_rows = ws.warehouse.read_range("features", market, window)
     candles = snapshot_candles(ws, market, window, advice_lookback_bars(ws.policy))
     history = ws.warehouse.grids.history(market.symbol)
-    rows = grid_advice_rows(window.hours, verdict_rows, feature_rows, candles, history, ws.policy)
-    shown = {"action": _labels(rows, GRID_ADVICE, "action"), "config_version": rows["config_version"]}
+    gates = gates_of(ws, market, window, history)
+    rows = grid_advice_rows(window.hours, verdict_rows, feature_rows, candles, history, ws.policy, gates)
+    shown = {name: _labels(rows, GRID_ADVICE, name) for name in ("action", "gate_state")}
     return _write_hours(ws, "grid_advice", run_id, market, window, rows, shown)
+
+
+def gates_of(ws: Workspace, market: Market, window: Window, grids: Sequence[GridConfig]) -> Columns:
+    """Replay the restart gates of every stop that is in force in the window, from the stop on."""
+    stops = ws.warehouse.grids.stops(market.symbol)
+    since = first_needed_ms(window.hours, stops, grids)
+    if since is None:
+        return without_stop(len(window))
+    whole = Window(since // HOUR_MS * HOUR_MS, window.end_ms)
+    history = GateHistory(
+        candles=ws.snapshots.read_candles(market, since, window.end_ms),
+        features=ws.warehouse.read_range("features", market, whole),
+        scores=ws.warehouse.read_range("scores", market, whole, ["hour_start", "as_of_bar", "mean_rev_score"]),
+    )
+    return gate_rows(window.hours, history, stops, grids, ws.policy)
 
 
 def dashboard_hours(ws: Workspace, run_id: int, market: Market, window: Window) -> StageReport:
@@ -243,8 +264,11 @@ def _write_hours(
     return StageReport(report.written_partitions, report.unchanged_partitions, shown)
 
 
-def correction_reach(market: Market, policy: Policy) -> dict[str, int]:
-    """How long after a changed bar's close the rows of each table may change, in milliseconds."""
+def correction_reach(market: Market, policy: Policy, has_stops: bool = False) -> dict[str, int]:
+    """How long after a changed bar's close the rows of each table may change, in milliseconds.
+
+    Gates are replayed from their stop, however long ago that was.
+    """
     feature_ms = feature_lookback_bars(policy) * market.step_ms + market.observation_ms
     score_ms = feature_ms + score_lookback_hours(market, policy) * HOUR_MS
     verdict_ms = score_ms + verdict_lookback_hours(market, policy) * HOUR_MS
@@ -254,7 +278,7 @@ def correction_reach(market: Market, policy: Policy) -> dict[str, int]:
         "features": feature_ms,
         "scores": score_ms,
         "regime_verdicts": verdict_ms,
-        "grid_advice": verdict_ms,
+        "grid_advice": _A_DECADE_MS if has_stops else verdict_ms,
         "dashboard_hours": verdict_ms,
     }
 

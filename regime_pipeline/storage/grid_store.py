@@ -5,11 +5,11 @@ What a version or a stop means, and whether an update is allowed, belong to the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
+from regime_pipeline.domain.gates.events import StopEvent
 from regime_pipeline.domain.grids.config import GridConfig, StaleGridError
 from regime_pipeline.domain.grids.formats import to_fields
 from regime_pipeline.domain.grids.versions import History, check_history
@@ -36,27 +36,6 @@ _RECORDED: Final = (
     "SELECT s.series_id, min(g.hour_start), max(g.hour_start) + interval '1 hour' "
     "FROM grid_advice g JOIN series s USING (series_id) WHERE s.symbol = %s GROUP BY s.series_id"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class StoredStop:
-    """A stop of a symbol's grid.
-
-    Parameters
-    ----------
-    symbol : str
-        `BASE-QUOTE`.
-    stopped_at_ms : int
-        When it was stopped, epoch milliseconds UTC.
-    cause, who, why : str
-        What stopped it (a quick stop's name, or MANUAL), by whom, and in words.
-    """
-
-    symbol: str
-    stopped_at_ms: int
-    cause: str
-    who: str
-    why: str
 
 
 class GridStore:
@@ -104,12 +83,12 @@ class GridStore:
                 f"Read version {config.version} and make the update on it.",
             )
 
-    def stops(self, symbol: str) -> list[StoredStop]:
+    def stops(self, symbol: str) -> list[StopEvent]:
         """Return the stops of a symbol's grid, oldest first."""
         rows: list[Any] = self._pool.query(lambda cursor: cursor.execute(_STOPS, (symbol,)).fetchall())
-        return [StoredStop(name, epoch_ms(at), cause, who, why) for name, at, cause, who, why in rows]
+        return [StopEvent(name, epoch_ms(at), cause, who, why) for name, at, cause, who, why in rows]
 
-    def add_stop(self, stop: StoredStop, run_id: int) -> bool:
+    def add_stop(self, stop: StopEvent, run_id: int) -> bool:
         """Store a stop and mark the hours of advice from its moment on as stale; False if it is there already."""
 
         def work(cursor: Cursor) -> bool:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from regime_pipeline.cli.app import main
+from regime_pipeline.composition import open_workspace
+from regime_pipeline.services.grid_operations import proposed_fields, stop_grid, update_grid
+from regime_pipeline.settings import Settings
 from regime_pipeline_tests.cli.test_doctor import MARKETS
 
 
@@ -73,6 +77,38 @@ def test_a_grid_from_its_first_version_to_its_advice(
     assert "ALFA-USDT_1h 2026-09-01T02:00:00Z: NONE (NO_GRID)" in capsys.readouterr().out
     assert regime(monkeypatch, "grid", "list") == 0
 
+    assert regime(monkeypatch, "gates", "check", "ALFA-USDT_1h", "--drawdown", "1e9", "--stop") == 3
+    assert "STOP drawdown in quote currency" in " ".join(capsys.readouterr().out.split())
+    assert regime(monkeypatch, "gates", "stop", "ALFA-USDT", "--why", "news", "--who", "ada") == 0
+    assert "Stopped the grid of ALFA-USDT" in capsys.readouterr().out
+    assert regime(monkeypatch, "gates", "show", "ALFA-USDT_1h") == 0
+    assert "ALFA-USDT_1h 2026-09-01T02:00:00Z: NONE" in capsys.readouterr().out
+    assert regime(monkeypatch, "gates", "log", "ALFA-USDT_1h", "--hours", "2") == 0
+    assert "2026-09-01 02:00" in capsys.readouterr().out
+
+
+def test_the_gates_of_a_stop_are_shown_with_every_condition(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert regime(monkeypatch, "backfill") == 0
+    with open_workspace(Settings()) as opened:
+        first = opened.universe.start_ms
+        workspace = replace(opened, clock=lambda: first + 1)
+        fields = proposed_fields(workspace, "ALFA-USDT")
+        update_grid(workspace, "ALFA-USDT", fields, expected_version=0, who="ada", why="first")
+        stop_grid(replace(opened, clock=lambda: first + 2), "ALFA-USDT", who="ada", why="news")
+    assert regime(monkeypatch, "backfill") == 0
+    capsys.readouterr()
+
+    assert regime(monkeypatch, "gates", "show", "ALFA-USDT_1h") == 0
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert "ALFA-USDT_1h 2026-09-01T02:00:00Z: GATE_1" in said
+    assert "by ada (MANUAL): news; 3 observations ago" in said
+    assert said.count("gate 1 not met") == 3
+    assert regime(monkeypatch, "gates", "log", "ALFA-USDT_1h") == 0
+    assert "ADX_DECAY, EFFICIENCY, NO_NEW_EXTREME" in capsys.readouterr().out
+
 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
@@ -82,6 +118,7 @@ def test_a_grid_from_its_first_version_to_its_advice(
         (["set", "ALFA-USDT", "levels", "--why", "x"], 2, "'levels' is no FIELD=VALUE"),
         (["import", "missing.toml"], 2, "missing.toml is no TOML or JSON file"),
         (["advice", "ALFA-USDT_1h"], 1, "ALFA-USDT_1h has no advice yet"),
+        (["gates", "log", "ALFA-USDT_1h"], 1, "ALFA-USDT_1h has no advice yet"),
     ],
 )
 def test_refusals_are_sentences(
@@ -92,5 +129,5 @@ def test_refusals_are_sentences(
     code: int,
     said: str,
 ) -> None:
-    assert regime(monkeypatch, "grid", *words) == code
+    assert regime(monkeypatch, *(words if words[0] == "gates" else ["grid", *words])) == code
     assert said in " ".join(capsys.readouterr().err.split())

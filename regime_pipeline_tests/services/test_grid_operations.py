@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -11,12 +11,21 @@ import numpy as np
 import pytest
 
 from regime_pipeline.domain.errors import MissingDataError, UsageError
+from regime_pipeline.domain.gates.machine import GATE_STATES, GateState
+from regime_pipeline.domain.gates.replay import History, replay
 from regime_pipeline.domain.grids.config import GridConfig, StaleGridError
 from regime_pipeline.domain.grids.layout import ADVICE_STATUSES
 from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.window import Window
 from regime_pipeline.services.catch_up import corrections
-from regime_pipeline.services.grid_operations import import_history, proposed_fields, stop_grid, update_grid
-from regime_pipeline.services.stages import STAGES
+from regime_pipeline.services.grid_operations import (
+    check_quick_stops,
+    import_history,
+    proposed_fields,
+    stop_grid,
+    update_grid,
+)
+from regime_pipeline.services.stages import STAGES, correction_reach
 from regime_pipeline.services.workspace import Workspace
 from regime_pipeline_tests.workbench import START, hours_from_start, run_stages, simulated_workspace
 
@@ -121,3 +130,66 @@ def test_an_imported_history_is_stored_whole(workspace: Workspace) -> None:
     assert import_history(workspace, (grid,)) == 1
 
     assert workspace.warehouse.grids.history(MARKET.symbol) == (grid,)
+
+
+LONG = hours_from_start(0, 460)
+STOPPED = START + 380 * HOUR_MS
+
+
+def test_gates_are_the_same_by_single_hours_by_a_range_and_by_replay(
+    database_url: str, tmp_path: Path, make_database: Callable[[], str]
+) -> None:
+    """The stop stands in the middle of the rows; the last hours come live, one by one, or in one run."""
+    live, whole = LONG.hours.tolist()[-12:], []
+    for folder, url in (("single", database_url), ("range", make_database())):
+        with simulated_workspace(url, tmp_path / folder, [MARKET], clock=lambda: STOPPED) as ws:
+            first = Window(LONG.start_ms, live[0])
+            run_stages(ws, MARKET, [first])
+            first_grid(at(ws, STOPPED - 24 * HOUR_MS), enabled=True)
+            stop_grid(ws, MARKET.symbol, who="ada", why="news")
+            for correction in corrections(ws):
+                ADVICE.run(ws, ws.start_run(""), MARKET, correction.window)
+            later = at(ws, LONG.end_ms)
+            hours = [Window(hour, hour + HOUR_MS) for hour in live]
+            run_stages(later, MARKET, hours if folder == "single" else [Window(live[0], LONG.end_ms)])
+            rows = later.warehouse.read_range("grid_advice", MARKET, LONG)
+            history = later.warehouse.grids.history(MARKET.symbol)
+            steps = list(replay(GateState(STOPPED), LONG.end_ms, gate_history(later), history[0], later.policy))
+            after = (LONG.hours + HOUR_MS) > STOPPED
+            assert [GATE_STATES[code] for code in rows["gate_state"][after]] == [s.state.name for s in steps]
+            assert rows["gate_bars"][after].tolist() == list(range(1, len(steps) + 1))
+            assert [config.enabled for config in history] == [True, False]
+            whole.append({name: column.tolist() for name, column in rows.items() if name != "run_id"})
+    assert repr(whole[0]) == repr(whole[1])
+
+
+def gate_history(ws: Workspace) -> History:
+    return History(
+        ws.snapshots.read_candles(MARKET, LONG.start_ms, LONG.end_ms),
+        ws.warehouse.read_range("features", MARKET, LONG),
+        ws.warehouse.read_range("scores", MARKET, LONG),
+    )
+
+
+def test_quick_stops_are_judged_by_the_newest_hour(workspace: Workspace) -> None:
+    with pytest.raises(UsageError, match="ALFA-USDT has no grid"):
+        check_quick_stops(workspace, MARKET)
+    RAW.run(workspace, workspace.start_run(""), MARKET, WINDOW)
+    first_grid(at(workspace, START), enabled=True)
+    with pytest.raises(MissingDataError, match="has no scores yet"):
+        check_quick_stops(workspace, MARKET)
+    run_stages(workspace, MARKET, [WINDOW])
+
+    found = {made.name: made for made in check_quick_stops(workspace, MARKET, drawdown_quote=1e9)}
+
+    assert [name for name, made in found.items() if made.is_met] == ["DRAWDOWN"]
+    assert found["STALE_DATA"].value == 0.0
+    late = at(workspace, WINDOW.end_ms + 3 * HOUR_MS)
+    assert [m.name for m in check_quick_stops(late, MARKET, base_shares=[0.9] * 12) if m.is_met] == [
+        "ONE_SIDED", "STALE_DATA",
+    ]  # fmt: skip
+
+
+def test_a_correction_reaches_the_gates_however_long_ago_the_stop_was(workspace: Workspace) -> None:
+    assert correction_reach(MARKET, workspace.policy)["grid_advice"] < 365 * 24 * HOUR_MS
+    assert correction_reach(MARKET, workspace.policy, has_stops=True)["grid_advice"] > 3_650 * 24 * HOUR_MS

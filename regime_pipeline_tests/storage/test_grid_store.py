@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from regime_pipeline.domain.gates.events import StopEvent
 from regime_pipeline.domain.grids.config import GridConfig, StaleGridError
 from regime_pipeline.domain.grids.versions import History, new_version
 from regime_pipeline.storage import migrate
-from regime_pipeline.storage.grid_store import StoredStop
 from regime_pipeline.storage.warehouse import Warehouse
 from regime_pipeline_tests.domain.grids.grid_kit import FIELDS
 
@@ -66,7 +66,7 @@ def test_of_racing_updates_on_one_version_exactly_one_is_stored(warehouse: Wareh
 
 
 def test_a_stop_is_stored_once(warehouse: Warehouse) -> None:
-    stop = StoredStop("ETH-USDT", 1_788_000_000_123, "MANUAL", "ada", "news")
+    stop = StopEvent("ETH-USDT", 1_788_000_000_123, "MANUAL", "ada", "news")
     run_id = warehouse.start_run("test", "")
 
     assert warehouse.grids.add_stop(stop, run_id)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regime_pipeline.domain.candles import Float64
+from regime_pipeline.domain.gates.machine import GATE_STATES
 from regime_pipeline.domain.grids.advice_reasons import reasons_json
 from regime_pipeline.domain.grids.advice_state import Decisions, Situation
 from regime_pipeline.domain.grids.comparison import Comparison
@@ -72,6 +73,7 @@ def advise(
     recent_closes: Sequence[float],
     repositions_bars_ago: Sequence[int],
     policy: Policy,
+    gate_state: str = "NONE",
 ) -> Advice:
     """Return the advice on one grid at one hour.
 
@@ -89,6 +91,8 @@ def advise(
         How many bars ago the grid's edges were moved, each time they were.
     policy : Policy
         Section `grids`.
+    gate_state : str
+        One of `gates.machine.GATE_STATES`.
     """
     closes = np.asarray(recent_closes, dtype=np.float64)[::-1][: policy.grids.outside_closes]
     beyond = (closes < float(config.lower)) | (closes > float(config.upper))
@@ -101,6 +105,7 @@ def advise(
         close=closes[:1] if len(closes) else np.array([np.nan]),
         closes_outside=np.array([np.logical_and.accumulate(beyond).sum()], dtype=np.int32),
         bars_since_reposition=np.array([min(repositions_bars_ago, default=np.nan)], dtype=np.float64),
+        gate_state=np.array([GATE_STATES.index(gate_state)], dtype=np.int8),
     )
     decided = decide(situation, policy.grids)
     return Advice(
@@ -125,7 +130,8 @@ def decide(situation: Situation, policy: GridsPolicy) -> Decisions:
 
     Notes
     -----
-    Enabled and TREND or TRANSITION: STOP_PLACING. Disabled and RANGE_OK: ENABLE. Enabled, RANGE_OK, price beyond the
+    Enabled and TREND or TRANSITION: STOP_PLACING. Disabled and RANGE_OK: ENABLE, unless a stop is in force whose gates
+    do not permit a restart. Enabled, RANGE_OK, price beyond the
     bounds for `outside_closes` closes, a discovered range that overlaps the configured one by less than
     `reposition_iou_below`, and no edge moved for `reposition_gap_bars` bars: REPOSITION. Otherwise KEEP where enabled
     and NONE where disabled. Without a verdict: NONE.
@@ -137,7 +143,7 @@ def decide(situation: Situation, policy: GridsPolicy) -> Decisions:
     is_moved = s.iou < policy.reposition_iou_below
     is_due = ~(s.bars_since_reposition < policy.reposition_gap_bars)
     is_outside = s.closes_outside >= policy.outside_closes
-    enable = is_range & (not s.enabled)
+    enable = is_range & (not s.enabled) & ~s.is_blocked
     reposition = is_range & s.enabled & is_outside & is_moved & is_due
     action = np.select(
         [~is_known, enable, is_danger & s.enabled, reposition],

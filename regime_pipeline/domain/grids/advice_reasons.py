@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.candles import Float64
 from regime_pipeline.domain.factors import DECIDED, MET, NOT_MET
+from regime_pipeline.domain.gates.machine import GATE_STATES
 from regime_pipeline.domain.grids.advice_state import Decisions, Situation
 from regime_pipeline.domain.grids.layout import ACTIONS, INVENTORY
 from regime_pipeline.domain.layout import VERDICTS
@@ -33,6 +34,11 @@ _HELD: Final = {
     "KEEP": "keep what was bought; a verdict alone never closes it.",
     "CLOSE_AT_LIMIT": "the owner's own limit is passed, so close what was bought.",
 }
+_GATES: Final = {
+    "NONE": "No stop is in force.",
+    "PASSED": "The gates are passed, but the time since the stop or this bar withholds the restart.",
+    "PERMITTED": "The gates permit a fresh probationary grid.",
+}
 
 
 def reasons_json(situation: Situation, decided: Decisions, policy: GridsPolicy) -> NDArray[Any]:
@@ -42,7 +48,7 @@ def reasons_json(situation: Situation, decided: Decisions, policy: GridsPolicy) 
     -------
     ndarray
         Lists of `{rule, inputs, threshold, outcome, sentence}`: ACTION (decided), then BOUNDS, NEW_RANGE,
-        REPOSITION_GAP and INVENTORY, met or not met.
+        REPOSITION_GAP, INVENTORY and RESTART_GATES, met or not met.
     """
     rules = (
         _action(situation, decided),
@@ -50,6 +56,7 @@ def reasons_json(situation: Situation, decided: Decisions, policy: GridsPolicy) 
         _new_range(situation, policy),
         _gap(situation, policy),
         _inventory(situation, decided),
+        _gates(situation),
     )
     texts = np.empty(len(situation.verdict), dtype=object)
     texts[:] = [f"[{','.join(parts)}]" for parts in zip(*rules, strict=True)]
@@ -105,6 +112,16 @@ def _gap(s: Situation, policy: GridsPolicy) -> list[str]:
         if bars == "null":
             said = f"The edges were never moved (at least {needed} bars between two repositions)."
         texts.append(_rule("REPOSITION_GAP", f'"bars_since_reposition":{bars}', str(needed), _outcome(is_due), said))
+    return texts
+
+
+def _gates(s: Situation) -> list[str]:
+    """Whether a stop is in force, and what its gates say."""
+    texts = []
+    for code, is_blocked in zip(s.gate_state.tolist(), s.is_blocked.tolist(), strict=True):
+        name = GATE_STATES[code]
+        said = _GATES.get(name, f"A stop is in force and waits at {name}: the grid must not start again.")
+        texts.append(_rule("RESTART_GATES", f'"gate_state":"{name}"', '"PERMITTED"', _outcome(not is_blocked), said))
     return texts
 
 

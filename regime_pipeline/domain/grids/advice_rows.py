@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from regime_pipeline.domain.candles import Candles, Float64
+from regime_pipeline.domain.gates.layout import without_stop
 from regime_pipeline.domain.grids.advice import NO_GRID, decide
 from regime_pipeline.domain.grids.advice_reasons import NO_GRID_REASON, reasons_json
 from regime_pipeline.domain.grids.advice_state import Situation
@@ -24,7 +25,7 @@ from regime_pipeline.domain.rows import DTYPES, Rows, constant, rows_at
 from regime_pipeline.domain.window import Int64
 from regime_pipeline.policy import Policy
 
-SECTIONS: Final = ("grids", "grid_capacity")
+SECTIONS: Final = ("grids", "grid_capacity", "gates")
 """Policy sections that advice depends on, besides those of its verdict."""
 _CALENDAR: Final = ("hour_start", "as_of_bar", "is_new_bar")
 
@@ -40,7 +41,13 @@ def advice_hash(verdict_hash: str, policy: Policy) -> str:
 
 
 def grid_advice_rows(
-    hours: Int64, verdicts: Rows, features: Rows, candles: Candles, history: Sequence[GridConfig], policy: Policy
+    hours: Int64,
+    verdicts: Rows,
+    features: Rows,
+    candles: Candles,
+    history: Sequence[GridConfig],
+    policy: Policy,
+    gates: Rows | None = None,
 ) -> Rows:
     """Return the advice of each hour.
 
@@ -57,6 +64,8 @@ def grid_advice_rows(
         close or earlier, and no other.
     policy : Policy
         Sections `grids` and `grid_capacity`.
+    gates : Rows, optional
+        `gates.gate_rows` of the same hours; without them no stop is in force.
 
     Returns
     -------
@@ -72,7 +81,8 @@ def grid_advice_rows(
     """
     _refuse_other_symbol(history, candles.market)
     own, measured = rows_at(verdicts, hours, "verdicts"), rows_at(features, hours, "features")
-    rows = _without_grid(len(hours)) | {name: verdicts[name][own] for name in _CALENDAR}
+    stopped = without_stop(len(hours)) if gates is None else gates
+    rows = _without_grid(len(hours)) | {name: verdicts[name][own] for name in _CALENDAR} | stopped
     rows["policy_hash"] = np.array([advice_hash(text, policy) for text in verdicts["policy_hash"][own]], dtype=object)
     verdict = {name: verdicts[name][own] for name in ("verdict", "range_low", "range_high")}
     places = valid_at(history, hours + HOUR_MS)
@@ -81,7 +91,8 @@ def grid_advice_rows(
         at = np.flatnonzero(places == place)
         chosen = {name: column[at] for name, column in verdict.items()}
         closes = _recent_closes(candles, rows["as_of_bar"][at], policy.grids.outside_closes)
-        found = _of_version(history[place], chosen, features["atr"][measured[at]], closes, since[at], policy)
+        moved = {"bars_since_reposition": since[at], "gate_state": stopped["gate_state"][at]}
+        found = _of_version(history[place], chosen, features["atr"][measured[at]], closes, moved, policy)
         for name, column in found.items():
             rows[name][at] = column
     return {column.name: rows[column.name] for column in GRID_ADVICE}
@@ -103,17 +114,13 @@ def _without_grid(count: int) -> Rows:
     return rows | {"status": np.full(count, NO_GRID, dtype=np.int8), "reasons": constant(NO_GRID_REASON, count)}
 
 
-def _of_version(
-    config: GridConfig, verdict: Rows, atr: Float64, closes: Float64, since: Float64, policy: Policy
-) -> Rows:
+def _of_version(config: GridConfig, verdict: Rows, atr: Float64, closes: Float64, moved: Rows, policy: Policy) -> Rows:
     """The computed columns of the hours of one version; `closes` has shape (outside_closes, n), newest first."""
     low, high = verdict["range_low"], verdict["range_high"]
     compared = compare(config, low, high, atr, policy.grid_capacity)
     beyond = (closes < float(config.lower)) | (closes > float(config.upper))
     outside = np.logical_and.accumulate(beyond).sum(axis=0).astype(np.int32)
-    situation = Situation.of(
-        config, **verdict, iou=compared.iou, close=closes[0], closes_outside=outside, bars_since_reposition=since
-    )
+    situation = Situation.of(config, **verdict, **moved, iou=compared.iou, close=closes[0], closes_outside=outside)
     decided = decide(situation, policy.grids)
     return {
         **vars(decided),
@@ -129,7 +136,7 @@ def _of_version(
         "capacity_now": np.where(np.isnan(low), np.nan, compared.now.score),
         "capacity_levels_now": compared.now.levels,
         "capacity_net_gain_now_bps": compared.now.net_gain_bps,
-        "bars_since_reposition": since,
+        "bars_since_reposition": moved["bars_since_reposition"],
         "reasons": reasons_json(situation, decided, policy.grids),
     }
 

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regime_pipeline.domain.candles import Float64
+from regime_pipeline.domain.gates.machine import GATE_STATES
 from regime_pipeline.domain.grids.config import GridConfig
+
+NOT_STOPPED: Final = GATE_STATES.index("NONE")
+PERMITTED: Final = GATE_STATES.index("PERMITTED")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +42,8 @@ class Situation:
         Newest closes in a row beyond the bounds.
     bars_since_reposition : ndarray of float64, shape (n,)
         Bars closed since an edge was moved; NaN if never.
+    gate_state : ndarray of int8, shape (n,)
+        Codes into `gates.machine.GATE_STATES`.
     """
 
     enabled: bool
@@ -53,6 +59,12 @@ class Situation:
     close: Float64
     closes_outside: NDArray[np.int32]
     bars_since_reposition: Float64
+    gate_state: NDArray[np.int8]
+
+    @property
+    def is_blocked(self) -> NDArray[np.bool_]:
+        """A stop is in force and its gates do not permit a restart."""
+        return np.asarray((self.gate_state != NOT_STOPPED) & (self.gate_state != PERMITTED))
 
     @classmethod
     def of(cls, config: GridConfig, **hours: NDArray[Any]) -> Self:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from regime_pipeline.domain.gates.layout import GATE_COLUMNS
 from regime_pipeline.domain.layout import Column
 
 ADVICE_STATUSES: Final = ("OK", "NO_GRID", "NO_VERDICT")
@@ -37,5 +38,6 @@ GRID_ADVICE: Final = (
     Column("proposed_lower", "float", "lower edge to use where the action needs one, quote currency"),
     Column("proposed_upper", "float", "upper edge to use where the action needs one, quote currency"),
     Column("reasons", "json", "each rule with inputs, threshold, outcome and a sentence"),
+    *GATE_COLUMNS,
     Column("policy_hash", "text", "hash of the policy behind the row"),
 )

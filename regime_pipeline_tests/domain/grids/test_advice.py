@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regime_pipeline.domain.gates.machine import GATE_STATES
 from regime_pipeline.domain.grids.advice import Advice, advise
 from regime_pipeline.domain.grids.comparison import compare
 from regime_pipeline.domain.grids.config import GridConfig
@@ -29,13 +30,14 @@ def advice(
     closes: list[float] | None = None,
     found: tuple[float, float] | None = (90.0, 110.0),
     ages: list[int] | None = None,
+    gate_state: str = "NONE",
     **update: Any,
 ) -> Advice:
     config: GridConfig = grid(**update)
     low, high = found or (np.nan, np.nan)
     row = {"verdict": VERDICTS.index(verdict), "range_low": low, "range_high": high}
     comparison = compare(config, np.array([low]), np.array([high]), np.array([2.0]), POLICY.grid_capacity)
-    return advise(config, row, comparison, [100.0, 100.0] if closes is None else closes, ages or [], POLICY)
+    return advise(config, row, comparison, [100.0, 100.0] if closes is None else closes, ages or [], POLICY, gate_state)
 
 
 def reason(given_advice: Advice, rule: str) -> dict[str, Any]:
@@ -67,6 +69,17 @@ def test_property_50_a_disabled_grid_in_a_good_range_is_to_be_enabled(
     got = advice("RANGE_OK", closes, found, ages, enabled=False)
 
     assert (got.action, got.is_actionable) == ("ENABLE", True)
+
+
+@pytest.mark.parametrize("state", GATE_STATES)
+def test_a_stop_whose_gates_do_not_permit_a_restart_withholds_enabling_and_nothing_else(state: str) -> None:
+    is_blocked = state not in ("NONE", "PERMITTED")
+
+    got = advice("RANGE_OK", enabled=False, gate_state=state)
+
+    assert (got.action, got.is_actionable) == (("NONE", False) if is_blocked else ("ENABLE", True))
+    assert reason(got, "RESTART_GATES")["outcome"] == ("not met" if is_blocked else "met")
+    assert advice("TREND", gate_state=state).action == "STOP_PLACING"
 
 
 @given(DANGER, CLOSES, RANGES, AGES)
@@ -157,7 +170,7 @@ def test_property_53_a_reposition_says_where_to_and_why() -> None:
     assert (got.action, got.is_actionable) == ("REPOSITION", True)
     assert (got.proposed_lower, got.proposed_upper) == (110.01, 130.0)
     assert reason(got, "NEW_RANGE")["inputs"] == {"iou": 0.0, "range_low": 110.004, "range_high": 130.006}
-    assert [entry["outcome"] for entry in got.reasons] == ["decided", "met", "met", "met", "not met"]
+    assert [entry["outcome"] for entry in got.reasons] == ["decided", "met", "met", "met", "not met", "met"]
     assert "2 closes in a row, newest 112, are beyond 90 to 110" in reason(got, "BOUNDS")["sentence"]
 
 

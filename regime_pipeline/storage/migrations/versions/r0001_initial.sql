@@ -188,11 +188,18 @@ CREATE TABLE grid_advice (
   proposed_lower DOUBLE PRECISION,
   proposed_upper DOUBLE PRECISION,
   reasons JSONB NOT NULL,
+  stopped_at TIMESTAMP WITH TIME ZONE,
+  gate_state TEXT NOT NULL,
+  gate_bars INTEGER NOT NULL,
+  gate_held INTEGER NOT NULL,
+  gate_checks JSONB NOT NULL,
+  restart_grid JSONB NOT NULL,
   policy_hash TEXT NOT NULL,
   CONSTRAINT grid_advice_pkey PRIMARY KEY (series_id, hour_start),
   CONSTRAINT grid_advice_status_check CHECK (status IN ('OK', 'NO_GRID', 'NO_VERDICT')),
   CONSTRAINT grid_advice_action_check CHECK (action IN ('NONE', 'KEEP', 'ENABLE', 'STOP_PLACING', 'REPOSITION')),
-  CONSTRAINT grid_advice_inventory_check CHECK (inventory IN ('NONE', 'KEEP', 'CLOSE_AT_LIMIT'))
+  CONSTRAINT grid_advice_inventory_check CHECK (inventory IN ('NONE', 'KEEP', 'CLOSE_AT_LIMIT')),
+  CONSTRAINT grid_advice_gate_state_check CHECK (gate_state IN ('NONE', 'GATE_1', 'GATE_2', 'GATE_3', 'PASSED', 'PERMITTED'))
 )
  WITH (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 
@@ -404,8 +411,8 @@ CREATE VIEW market_grid_advice AS
 SELECT s.symbol, s.timeframe, t.hour_start, t.as_of_bar, t.is_new_bar, t.status, t.action, t.enabled, t.is_actionable,
   t.inventory, t.config_version, t.closes_outside, t.iou, t.lower_offset_atr, t.upper_offset_atr,
   t.configured_levels, t.configured_net_gain_bps, t.capacity_then, t.capacity_now, t.capacity_levels_now,
-  t.capacity_net_gain_now_bps, t.bars_since_reposition, t.proposed_lower, t.proposed_upper, t.reasons,
-  t.policy_hash, t.run_id
+  t.capacity_net_gain_now_bps, t.bars_since_reposition, t.proposed_lower, t.proposed_upper, t.reasons, t.stopped_at,
+  t.gate_state, t.gate_bars, t.gate_held, t.gate_checks, t.restart_grid, t.policy_hash, t.run_id
 FROM grid_advice t
 JOIN series s USING (series_id);
 
