@@ -15,10 +15,16 @@ import typer
 
 from regime_pipeline.cli.console import err, out, progress_bar
 from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.domain.market import Market
 from regime_pipeline.policy import default_policy
+from regime_pipeline.services.import_plan import read_files
+from regime_pipeline.services.judgement import gates_report
 from regime_pipeline.services.judgement.report import summarize, to_json, to_markdown
+from regime_pipeline.services.judgement.restarts import RESTART_SEEDS
 from regime_pipeline.services.judgement.runner import Lengths, available_methods, judge
 from regime_pipeline.services.judgement.tracks import DIFFICULTIES, REPORTING_SEEDS, TUNING_SEEDS
+from regime_pipeline.services.workspace import system_clock
+from regime_pipeline.sources.files.layouts import ReadOptions
 
 benchmark_app = typer.Typer(name="benchmark", help="Judge accuracy beside peers; measure speed.", no_args_is_help=True)
 _SPEED = ("candles", "verdicts")
@@ -62,6 +68,36 @@ def accuracy_command(
     for name, goal in summary["goals"].items():
         out.print(f"{name}: {goal['value']:.3f} (goal {goal['goal']}, best rival {goal['rival_value']:.3f})")
     err.print(f"Wrote {output / 'accuracy.md'} and {output / 'accuracy.json'}.", highlight=False)
+
+
+@benchmark_app.command("gates")
+def gates_command(
+    markets: Annotated[int, typer.Option(min=1, max=12, help="Simulated markets.")] = 12,
+    bars: Annotated[int, typer.Option(min=1_500, max=50_000, help="Hourly bars of each.")] = 6_000,
+    candles: Annotated[list[Path] | None, typer.Option(help="Files of real candles; with --market.")] = None,
+    market: Annotated[str, typer.Option(help="What the files hold, SYMBOL_TIMEFRAME.")] = "ETH-USDT_1h",
+    jobs: Annotated[int, typer.Option(min=0, max=64, help="Worker processes; 0 works in this one.")] = 2,
+    output: Annotated[Path, typer.Option(help="Folder for gates.md and gates.json.")] = Path("docs"),
+) -> None:
+    """Judge restart gates after labelled stops, and grids always on, gated and filtered; write the report.
+
+    Example: regime benchmark gates --candles ETHUSDT-1h.csv --market ETH-USDT_1h
+    """
+    policy, seeds = default_policy(), list(RESTART_SEEDS)[:markets]
+    options = ReadOptions(is_dropping_unaligned=True)
+    read = read_files(candles, Market.parse(market), options, system_clock()).candles if candles else None
+    with progress_bar() as progress:
+        bar = progress.add_task("judging", total=len(seeds))
+        simulated = gates_report.judge_seeds(policy, seeds, bars, jobs, lambda: progress.advance(bar))
+    real = [] if read is None else [gates_report.judge_candles(policy, read)]
+    output.mkdir(parents=True, exist_ok=True)
+    command = " ".join(["regime benchmark gates", *sys.argv[3:]])
+    (output / "gates.md").write_text(gates_report.to_markdown(command, seeds, bars, simulated, real), "utf-8")
+    content = orjson.dumps(gates_report.to_json(simulated, real), option=orjson.OPT_INDENT_2)
+    (output / "gates.json").write_bytes(content)
+    own = gates_report.summarize(simulated)["the restart gates"]
+    out.print(f"false restarts: {own['false restarts'][0]:.0%}, median wait: {own['median_wait_bars']:.0f} bars")
+    err.print(f"Wrote {output / 'gates.md'} and {output / 'gates.json'}.", highlight=False)
 
 
 @benchmark_app.command("speed")

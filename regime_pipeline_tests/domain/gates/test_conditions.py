@@ -59,7 +59,7 @@ def test_property_56_adx_must_be_falling_below_25_or_below_20(adx: float, change
     [
         (directional_energy, "efficiency_ratio_short", "EFFICIENCY", 0.2999, 0.30),
         (directional_energy, "bars_since_extreme", "NO_NEW_EXTREME", 6.0, 5.0),
-        (mean_reversion, "mean_rev_score", "MEAN_REVERSION", 55.0, 54.99),
+        (mean_reversion, "mean_rev_score", "MEAN_REVERSION", 50.0, 49.99),
         (mean_reversion, "median_crossings", "MEDIAN_CROSSINGS", 4.0, 3.0),
         (mean_reversion, "ou_half_life_bars", "HALF_LIFE_MIN", 2.0, 1.99),
         (mean_reversion, "ou_half_life_bars", "HALF_LIFE_MAX", 12.0, 12.01),
