@@ -8,6 +8,8 @@ from math import exp, log
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from regime_pipeline.domain.candles import Candles
 from regime_pipeline.domain.gates.conditions import (
@@ -44,6 +46,37 @@ def test_property_57_gate_one_evaluates_every_condition_with_its_numbers() -> No
     assert met(checks) == {"ADX_DECAY": True, "EFFICIENCY": True, "NO_NEW_EXTREME": True}
     assert [(made.value, made.threshold) for made in checks] == [(18.0, 25.0), (0.1, 0.3), (9.0, 6.0)]
     assert checks[0].sentence == "ADX, falling over 6 bars: 18 (below 25)."
+
+
+NUMBER = st.one_of(
+    st.just(float("nan")), st.floats(-5, 60), st.sampled_from([0.3, 20.0, 25.0, 6.0, 50.0, 4.0, 2.0, 12.0])
+)
+MEASURES = st.fixed_dictionaries(dict.fromkeys(MEASURED, NUMBER))
+
+
+@given(MEASURES)
+def test_property_57_gate_one_is_complete_and_right_whatever_is_measured(values: dict[str, float]) -> None:
+    adx, change = values["adx"], values["adx_change"]
+    expected = {
+        "ADX_DECAY": (adx < 25 and change < 0) or adx < 20,
+        "EFFICIENCY": values["efficiency_ratio_short"] < 0.3,
+        "NO_NEW_EXTREME": values["bars_since_extreme"] >= 6,
+    }
+
+    assert met(directional_energy(bar(**values), T)) == expected
+
+
+@given(MEASURES)
+def test_property_60_gate_two_is_complete_and_right_whatever_is_measured(values: dict[str, float]) -> None:
+    half_life = values["ou_half_life_bars"]
+    expected = {
+        "MEAN_REVERSION": values["mean_rev_score"] >= 50,
+        "MEDIAN_CROSSINGS": values["median_crossings"] >= 4,
+        "HALF_LIFE_MIN": half_life >= 2,
+        "HALF_LIFE_MAX": half_life <= 12,
+    }
+
+    assert met(mean_reversion(bar(**values), T)) == expected
 
 
 @pytest.mark.parametrize(
@@ -118,6 +151,25 @@ def test_property_63_each_condition_of_gate_three_changes_at_its_threshold() -> 
     assert not third(last_bar(vol_log_ratio=float("nan")))["VOLATILITY"].is_met
 
 
+@given(st.floats(-2, 2), st.integers(1, 400))
+@settings(max_examples=25)
+def test_property_63_gate_three_is_complete_and_right_whatever_the_stop(log_ratio: float, bars: int) -> None:
+    stop = NOW - bars * HOUR_MS
+    fresh = fresh_range(HISTORY.candles, stop, POLICY)
+    width = (fresh.high - fresh.low) / fresh.atr
+
+    found = {name: made.is_met for name, made in third(last_bar(vol_log_ratio=log_ratio), stop).items()}
+
+    assert found.pop("CAPACITY") <= found["FRESH_RANGE"]
+    assert found == {
+        "VOLATILITY": exp(log_ratio) < 1.3,
+        "FRESH_BARS": bars >= 24,
+        "FRESH_RANGE": not np.isnan(fresh.low),
+        "WIDTH_MIN": width >= 3,
+        "WIDTH_MAX": width <= 12,
+    }
+
+
 @pytest.mark.parametrize(("bars", "has_range"), [(23, False), (24, True)])
 def test_property_63_too_few_bars_since_the_stop_give_no_range(bars: int, has_range: bool) -> None:
     found = third(last_bar(), NOW - bars * HOUR_MS)
@@ -137,14 +189,16 @@ def test_property_63_capacity_counts_the_grids_own_costs() -> None:
     assert not checks["CAPACITY"].is_met
 
 
-def test_property_67_gate_three_reads_no_bar_from_before_the_stop() -> None:
-    candles = HISTORY.candles
-    before = candles.open_time_ms < STOP
+@given(st.integers(2, 9), st.integers(24, 300))
+@settings(max_examples=10)
+def test_property_67_gate_three_reads_no_bar_from_before_the_stop(factor: int, bars: int) -> None:
+    candles, stop = HISTORY.candles, NOW - bars * HOUR_MS
+    before = candles.open_time_ms < stop
     other = replace(
-        candles, high=np.where(before, candles.high * 3, candles.high), low=np.where(before, 1, candles.low)
+        candles, high=np.where(before, candles.high * factor, candles.high), low=np.where(before, 1, candles.low)
     )
 
-    assert third(GateBar(NOW, GOOD, other)) == third(last_bar())
+    assert repr(third(GateBar(NOW, GOOD, other), stop)) == repr(third(last_bar(), stop))  # NaN is not NaN
 
 
 def test_property_74_no_confidence_is_among_what_is_measured() -> None:

@@ -79,6 +79,27 @@ def test_property_68_every_hour_has_every_column_and_the_conditions_that_were_lo
         assert (json.loads(WHOLE["restart_grid"][place]) is not None) == (GATE_STATES[code] == "PERMITTED")
 
 
+@given(st.integers(0, 500))
+@settings(max_examples=10)
+def test_property_68_and_69_whenever_the_stop_was(offset: int) -> None:
+    """Every hour before it has no gate, its own begins at gate one, every later one says what it looked at."""
+    stop = FIRST + offset * HOUR_MS
+    found = rows(stops=[stop_at(stop)], grids=[grid_around(HISTORY, stop)])
+
+    names = [GATE_STATES[code] for code in found["gate_state"]]
+    assert names[:offset] == ["NONE"] * offset
+    assert (names[offset], json.loads(found["gate_checks"][offset])) == ("GATE_1", [])
+    assert "NONE" not in names[offset:]
+    for text in found["gate_checks"][offset + 1 :]:
+        assert [made["name"] for made in json.loads(text)][:3] == ["ADX_DECAY", "EFFICIENCY", "NO_NEW_EXTREME"]
+
+
+@given(st.floats(1, 99), st.integers(1, 9))
+@settings(max_examples=8)
+def test_property_70_other_symbols_thresholds_change_nothing(score: float, hold: int) -> None:
+    assert_same(rows(policy=with_gates("OTHER-USDT", mean_rev_from=score, hold_bars=hold)), rows(policy=POLICY))
+
+
 def test_property_69_the_hour_that_closes_with_the_stop_begins_at_gate_one() -> None:
     place = int(np.flatnonzero(HOURS + HOUR_MS == STOP)[0])
 

@@ -188,9 +188,21 @@ def test_a_bar_that_closed_by_the_stop_is_refused() -> None:
             step(GateState(STOP_MS), close_ms, ALL.__getitem__, thresholds())
 
 
-@pytest.mark.parametrize("floor", [1, 8, 9, 12, 30])
-def test_property_72_the_time_floor_is_an_and_of_its_own(floor: int) -> None:
-    states = run([ALL] * 40, thresholds(floor_bars=floor))
+@given(THRESHOLDS)
+def test_property_72_the_time_floor_is_an_and_of_its_own(limits: GateThresholds) -> None:
+    states = run([ALL] * 40, limits)
 
     first = next(state.bars for state in states if state.is_permitted)
-    assert first == max(floor, 2 + 6)
+    assert first == max(limits.floor_bars, 2 + limits.hold_bars)
+
+
+@given(COURSES, THRESHOLDS)
+def test_property_72_no_course_is_permitted_before_the_floor(course: Course, limits: GateThresholds) -> None:
+    assert all(state.bars >= limits.floor_bars for state in run(course, limits) if state.is_permitted)
+
+
+@given(COURSES, THRESHOLDS)
+def test_property_65_nothing_but_gate_three_makes_a_restart_possible(course: Course, limits: GateThresholds) -> None:
+    for before, after in pairwise(run(course, limits)):
+        if after.passed == 3 > before.passed:
+            assert (before.name, after.held) == ("GATE_3", limits.hold_bars)

@@ -1,0 +1,84 @@
+"""Tests of `regime export`: what it writes is what the library reads, and without a database."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+import yaml
+
+import regime_pipeline as rp
+from regime_pipeline.cli.app import main
+from regime_pipeline.domain.analysis import reach_hours
+from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.window import to_iso
+from regime_pipeline.storage.snapshot_decoder import from_document
+from regime_pipeline_tests.domain.verdict_kit import POLICY
+from regime_pipeline_tests.workbench import hours_from_start, run_stages, simulated_workspace
+
+MARKET = Market("ALFA-USDT", "1h")
+WINDOW = hours_from_start(0, 30)
+LAST = to_iso(WINDOW.end_ms - HOUR_MS)
+
+
+@pytest.fixture
+def snapshots(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    with simulated_workspace(database_url, tmp_path, [MARKET]) as workspace:
+        run_stages(workspace, MARKET, [WINDOW])
+    monkeypatch.setenv("REGIME_SNAPSHOT_ROOT", str(tmp_path))
+    monkeypatch.setenv("REGIME_HOME", str(tmp_path / "nowhere"))
+    return tmp_path
+
+
+def regime(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["regime", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def test_a_bundle_is_all_that_the_library_needs(snapshots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = snapshots / "one.json"
+
+    assert regime(monkeypatch, "export", "ALFAUSDT_1h", LAST, "--bundle", "--output", str(file)) == 0
+
+    document = orjson.loads(file.read_bytes())
+    assert document["historical_data"]["hours"] == reach_hours(MARKET, POLICY)
+    assert len(document["historical_data"]["bars"]) == 29
+    found = rp.analyze_snapshot(file)
+    assert found["verdict"] == "INSUFFICIENT_DATA"  # the series is thirty hours old
+    assert not (snapshots / "nowhere").exists()
+
+
+@pytest.mark.parametrize("form", [(), ("--yaml",)])
+def test_a_lean_snapshot_is_the_stored_one(
+    snapshots: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], form: tuple[str, ...]
+) -> None:
+    assert regime(monkeypatch, "export", "ALFA-USDT_1h", LAST, *form) == 0
+
+    text = capsys.readouterr().out
+    snapshot = from_document(yaml.safe_load(text) if form else orjson.loads(text))
+    assert (snapshot.market, to_iso(snapshot.hour_start_ms), len(snapshot.bars)) == (MARKET, LAST, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["ALFA-USDT_1h", "2031-01-01T00:00:00Z"], 1, "There is no snapshot of ALFA-USDT_1h 2031-01-01T00:00:00Z"),
+        (["ALFA-USDT_1h", LAST, "--as-of", "2020-01-01T00:00:00Z"], 1, "There is no snapshot"),
+        (["ALFA-USDT_1h", "2026-09-01T00:00:00"], 2, "offset"),
+        (["ALFA-USDT_1h", LAST, "--bundle", "--yaml"], 2, "exclude each other"),
+    ],
+)
+def test_refusals_are_sentences(
+    snapshots: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+    said: str,
+) -> None:
+    assert regime(monkeypatch, "export", *words) == code
+    assert said in " ".join(capsys.readouterr().err.split())
