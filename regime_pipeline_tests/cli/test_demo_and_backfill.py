@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-from regime_pipeline.cli.app import main
 from regime_pipeline.cli.chain_runs import run_chain
 from regime_pipeline.composition import open_workspace, read_universe
 from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.window import Window
 from regime_pipeline.services.stages import STAGES
 from regime_pipeline.settings import Settings
+from regime_pipeline_tests.cli.cli_kit import regime
 
 MARKETS = """
 [partitions]
@@ -39,14 +38,6 @@ def project(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def unwrapped(text: str) -> str:
     """The text on one line, whatever the width it was printed for."""
     return " ".join(text.split())
-
-
-def regime(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    """Run the command line; return its exit code."""
-    monkeypatch.setattr(sys, "argv", ["regime", *words])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
 
 
 def test_demo_shows_verdicts_and_a_second_one_writes_nothing(

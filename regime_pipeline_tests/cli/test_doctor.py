@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from regime_pipeline.cli.app import main
 from regime_pipeline.policy import __file__ as policy_home
+from regime_pipeline_tests.cli import cli_kit
 
 MARKETS = """
 [partitions]
@@ -23,10 +22,8 @@ source = "simulated"
 
 
 def regime(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
-    monkeypatch.setattr(sys, "argv", ["regime", *words])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0), " ".join(capsys.readouterr().out.split())
+    code = cli_kit.regime(monkeypatch, *words)
+    return code, " ".join(capsys.readouterr().out.split())
 
 
 def test_a_changed_policy_makes_its_rows_stale_visibly_and_a_backfill_mends_it(

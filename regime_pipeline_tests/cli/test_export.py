@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import orjson
@@ -10,11 +9,11 @@ import pytest
 import yaml
 
 import regime_pipeline as rp
-from regime_pipeline.cli.app import main
 from regime_pipeline.domain.analysis import reach_hours
 from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.window import to_iso
 from regime_pipeline.storage.snapshot_decoder import from_document
+from regime_pipeline_tests.cli.cli_kit import regime
 from regime_pipeline_tests.domain.verdict_kit import POLICY
 from regime_pipeline_tests.workbench import hours_from_start, run_stages, simulated_workspace
 
@@ -30,13 +29,6 @@ def snapshots(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("REGIME_SNAPSHOT_ROOT", str(tmp_path))
     monkeypatch.setenv("REGIME_HOME", str(tmp_path / "nowhere"))
     return tmp_path
-
-
-def regime(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["regime", *words])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
 
 
 def test_a_bundle_is_all_that_the_library_needs(snapshots: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from regime_pipeline.cli.app import main
 from regime_pipeline.composition import open_workspace
 from regime_pipeline.services.grid_operations import proposed_fields, stop_grid, update_grid
 from regime_pipeline.settings import Settings
+from regime_pipeline_tests.cli.cli_kit import regime
 from regime_pipeline_tests.cli.test_doctor import MARKETS
 
 
@@ -22,13 +21,6 @@ def project(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("REGIME_HOME", str(home))
     monkeypatch.setenv("COLUMNS", "200")
     return home
-
-
-def regime(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["regime", *words])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
 
 
 def test_a_grid_from_its_first_version_to_its_advice(

@@ -1,0 +1,106 @@
+"""The files of `docker/`, loaded by the programs that read them, as far as that goes without containers."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from dagster_celery.cli import get_validated_config
+from dagster_celery.launcher import CeleryRunLauncher
+
+from regime_pipeline.settings import Settings
+from regime_pipeline.storage.urls import dagster_url, libpq_url
+from regime_pipeline_tests.conftest import REPOSITORY
+
+DOCKER = REPOSITORY / "docker"
+BROKER, BACKEND = "redis://127.0.0.1:6379/14", "redis://127.0.0.1:6379/15"
+
+
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text("utf-8"))
+
+
+@pytest.fixture
+def celery(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGIME_CELERY_BROKER", BROKER)
+    monkeypatch.setenv("REGIME_CELERY_BACKEND", BACKEND)
+
+
+@pytest.mark.usefixtures("celery")
+def test_dagster_loads_its_instance_with_postgres_and_celery(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str
+) -> None:
+    monkeypatch.setenv("DAGSTER_PG_URL", dagster_url(database_url))
+    (tmp_path / "dagster.yaml").write_text((DOCKER / "dagster.yaml").read_text("utf-8"), "utf-8")
+
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        launcher = instance.run_launcher
+        assert isinstance(launcher, CeleryRunLauncher)
+        assert launcher.inst_data is not None
+        assert type(instance.event_log_storage).__name__ == "PostgresEventLogStorage"
+        queue = instance.get_concurrency_config().run_queue_config
+        assert queue is not None
+        assert queue.max_concurrent_runs == 4
+        instance.run_launcher.dispose()
+
+
+def test_limits_and_retention_are_those_of_the_shipped_file() -> None:
+    own, shipped = read(DOCKER / "dagster.yaml"), read(REPOSITORY / "dagster.yaml")
+
+    assert {name: own[name] for name in shipped} == shipped
+    assert set(own) - set(shipped) == {"storage", "run_launcher"}
+
+
+@pytest.mark.usefixtures("celery")
+def test_workers_read_the_broker_and_keep_long_runs() -> None:
+    found = get_validated_config(str(DOCKER / "celery.yaml"))
+
+    assert (found["broker"], found["backend"]) == (BROKER, BACKEND)
+    assert found["config_source"]["broker_transport_options"]["visibility_timeout"] == 86_400
+    launcher = read(DOCKER / "dagster.yaml")["run_launcher"]["config"]
+    assert launcher["config_source"] == found["config_source"]
+
+
+def test_every_role_of_compose_uses_known_settings_and_files() -> None:
+    compose = read(DOCKER / "compose.yaml")
+    services = compose["services"]
+    assert set(services) == {"postgres", "redis", "schema", "code", "webserver", "daemon", "worker"}
+    known = {f"REGIME_{name.upper()}" for name in Settings.model_fields}
+    for name in ("schema", "code", "webserver", "daemon", "worker"):
+        role = services[name]
+        mine = {key for key in role["environment"] if key.startswith("REGIME_") and "CELERY" not in key}
+        assert mine <= known
+        assert all(needed in services for needed in role["depends_on"])
+        assert role["volumes"] == ["data:/data"]
+    environment = services["code"]["environment"]
+    plain = re.sub(r"\$\{POSTGRES_PASSWORD[^}]*\}", "secret", environment["REGIME_DATABASE_URL"])
+    assert libpq_url(plain) == "postgresql://regime:secret@postgres:5432/regime"
+    assert environment["DAGSTER_PG_URL"].startswith("postgresql+psycopg2://")
+    image = (DOCKER / "Dockerfile").read_text("utf-8")
+    for file in ("dagster.yaml", "workspace.yaml", "celery.yaml"):
+        assert f"docker/{file}" in image
+        assert (DOCKER / file).is_file()
+
+
+def test_the_image_installs_extras_that_exist_and_runs_as_a_user() -> None:
+    image = (DOCKER / "Dockerfile").read_text("utf-8")
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+
+    (extras,) = re.findall(r"'\.\[([a-z,]+)\]'", image)
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    assert image.index("USER regime") < image.index("CMD [")
+    copied = {word for line in re.findall(r"^COPY (?!--)(.+)$", image, re.MULTILINE) for word in line.split()[:-1]}
+    assert all((REPOSITORY / name).exists() for name in copied)
+    assert "DAGSTER_EVENT_BATCH_SIZE=1000" in image
+
+
+def test_the_workspace_points_at_the_code_server_of_compose() -> None:
+    (entry,) = read(DOCKER / "workspace.yaml")["load_from"]
+
+    assert entry["grpc_server"]["host"] in read(DOCKER / "compose.yaml")["services"]
+    assert f'"-p", "{entry["grpc_server"]["port"]}"' in (DOCKER / "Dockerfile").read_text("utf-8")
