@@ -100,6 +100,13 @@ def test_property_70_other_symbols_thresholds_change_nothing(score: float, hold:
     assert_same(rows(policy=with_gates("OTHER-USDT", mean_rev_from=score, hold_bars=hold)), rows(policy=POLICY))
 
 
+def test_property_70_a_symbol_holds_and_waits_as_long_as_its_own_thresholds_say() -> None:
+    loose = LOOSE.gates.default.model_dump()
+    patient = with_gates(MARKET.symbol, **(loose | {"hold_bars": 590}))
+
+    assert "PERMITTED" not in {GATE_STATES[code] for code in rows(policy=patient)["gate_state"]}
+
+
 def test_property_69_the_hour_that_closes_with_the_stop_begins_at_gate_one() -> None:
     place = int(np.flatnonzero(HOURS + HOUR_MS == STOP)[0])
 
