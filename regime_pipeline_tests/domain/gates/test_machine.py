@@ -17,8 +17,9 @@ from regime_pipeline_tests.domain.gates.gate_kit import COURSES, STOP_MS, THRESH
 ALL, NOTHING = (True, True, True), (False, False, False)
 
 
-def test_property_54_a_stopped_grid_waits_at_gate_one() -> None:
-    state = GateState(STOP_MS)
+@given(st.integers(0, 2**41))
+def test_property_54_a_stopped_grid_waits_at_gate_one(stopped_at_ms: int) -> None:
+    state = GateState(stopped_at_ms)
 
     assert (state.name, state.passed, state.bars, state.is_permitted) == ("GATE_1", 0, 0, False)
 
@@ -116,6 +117,15 @@ def test_property_64_one_bad_bar_is_forgiven_two_are_not(fails: int, expected: i
     course = [ALL, ALL, *[(False, True, True)] * fails]
 
     assert run(course, thresholds())[-1].passed == expected
+
+
+def test_property_64_only_failures_in_a_row_count() -> None:
+    bad = (False, True, True)
+
+    states = run([ALL, ALL, bad, ALL, bad, ALL, bad], thresholds())
+
+    assert [state.passed for state in states[3:]] == [2] * 5
+    assert states[4].fails == (0, 0, 0)
 
 
 def test_property_64_a_gate_that_is_not_looked_at_neither_fails_nor_recovers() -> None:
