@@ -19,7 +19,12 @@ from psycopg import sql
 from regime_pipeline.storage.embedded import EmbeddedServer
 from regime_pipeline.storage.urls import with_database
 
-hypothesis.settings.register_profile("steady", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("steady")  # machines are noisy: no test fails for being slow once
 SOAK = int(os.environ.get("REGIME_TEST_SOAK", "1"))
 """How many times longer than in `make test` the tests marked `faults` go on; `make faults` says 10."""
