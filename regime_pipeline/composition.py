@@ -5,10 +5,12 @@ No rule and no use case belongs here, only the choice of parts.
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from regime_pipeline.domain.market import Market
 from regime_pipeline.null_data import default_null_table
@@ -18,6 +20,9 @@ from regime_pipeline.services.stages import config_hashes
 from regime_pipeline.services.workspace import Workspace, system_clock
 from regime_pipeline.settings import Settings
 from regime_pipeline.sources.base import CandleSource
+from regime_pipeline.sources.exchange import ExchangeSource
+from regime_pipeline.sources.exchange_client import CcxtClient
+from regime_pipeline.sources.exchange_retry import Patience
 from regime_pipeline.sources.imported import ImportedSource
 from regime_pipeline.sources.resampled import ResampledSource
 from regime_pipeline.sources.simulated import SimulatedSource
@@ -28,6 +33,9 @@ from regime_pipeline.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import dagster as dg
+
+FETCH_LIMIT_S: Final = 1_800.0
+"""Longest that one fetch of one market goes on trying."""
 
 
 def open_databases(settings: Settings) -> DatabaseUrls:
@@ -106,10 +114,18 @@ def _sources(
 
     imported = ImportedSource(warehouse.read_candles, partial(warehouse.read_range, "candle_hours"), newest_close_ms)
 
+    @lru_cache(None)
+    def exchange(name: str) -> CandleSource:
+        client = CcxtClient(name, settings.exchange_url, settings.exchange_timeout_seconds)
+        patience = Patience(time.sleep, random.random, time.monotonic, FETCH_LIMIT_S)
+        return ExchangeSource(client, lambda market: universe.spec(market).price_scale, patience)
+
     def source_of(market: Market) -> CandleSource:
         spec = universe.spec(market)
         if spec.source == "simulated":
             return simulated(spec.price_scale)
+        if spec.source == "exchange":
+            return exchange(spec.exchange)
         return imported if spec.source == "files" else ResampledSource(source_of(market.on("1m")))
 
     return source_of

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import lcm
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 import tomlkit
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market import HOUR_MS, Market, parse_symbol
 from regime_pipeline.domain.window import to_iso, to_ms
 
-SourceName = Literal["simulated", "files", "resampled"]
+SourceName = Literal["simulated", "files", "resampled", "exchange"]
 Timeframe = Literal["1m", "5m", "15m", "1h", "4h", "1d"]
 DEFAULT_PRICE_SCALE: Final = 100
 
@@ -35,19 +35,24 @@ class MarketSpec:
     market : Market
         Symbol and timeframe.
     source : str
-        `simulated`, `files` (imported by `regime import`) or `resampled` (from the symbol's 1m series).
+        `simulated`, `files` (imported by `regime import`), `resampled` (from the symbol's 1m series) or `exchange`.
     price_scale : int
         Ticks per unit of quote currency.
+    exchange : str
+        ccxt's name of the exchange where the source is one; empty otherwise.
     """
 
     market: Market
     source: SourceName
     price_scale: int
+    exchange: str = ""
 
     @property
     def config_hash(self) -> str:
         """Sixteen hexadecimal digits that change when the market gets its candles another way."""
-        return hashlib.sha256(f"{self.market}|{self.source}|{self.price_scale}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self.market}|{self.source}{self.exchange}|{self.price_scale}".encode()).hexdigest()[
+            :16
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,14 @@ class _Entry(BaseModel):
     timeframes: Annotated[list[Timeframe], Field(min_length=1)]
     source: SourceName
     price_scale: Annotated[int, Field(ge=1, le=10**10)] = DEFAULT_PRICE_SCALE
+    exchange: Annotated[str, Field(pattern=r"^[a-z0-9]{0,30}$")] = ""
+
+    @model_validator(mode="after")
+    def _names_its_exchange(self) -> Self:
+        """An exchange is named exactly where the source is one."""
+        if (self.source == "exchange") != bool(self.exchange):
+            raise ValueError("source = 'exchange' and exchange = 'NAME' go together")
+        return self
 
 
 class _File(BaseModel):
@@ -114,7 +127,7 @@ def load_universe(path: Path, start: datetime | None = None, end: datetime | Non
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         raise UsageError(f"{path} is not a markets file: {_faults(error)}.") from error
     specs = tuple(
-        MarketSpec(Market(entry.symbol, timeframe), entry.source, entry.price_scale)
+        MarketSpec(Market(entry.symbol, timeframe), entry.source, entry.price_scale, entry.exchange)
         for entry in parsed.markets
         for timeframe in entry.timeframes
     )

@@ -163,7 +163,8 @@ def _create(url: str, refusal: psycopg.Error) -> None:
     with connection:
         _check_version(connection, url)
         if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:
-            raise _unreachable(url, refusal)
+            _require_reachable(url)
+            return
         try:
             connection.execute(_CREATE.format(sql.Identifier(name)))
         except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
@@ -173,6 +174,14 @@ def _create(url: str, refusal: psycopg.Error) -> None:
                 f"The database {name!r} cannot be created on {redacted(url)}: {_reason(error)}.",
                 f"Let an administrator run: CREATE DATABASE \"{name}\" ENCODING 'UTF8' TEMPLATE template0.",
             ) from error
+
+
+def _require_reachable(url: str) -> None:
+    """Refuse a database that exists and still lets nobody in; another process may just have created it."""
+    try:
+        _connect(url).close()
+    except psycopg.Error as error:
+        raise _unreachable(url, error) from error
 
 
 def _maintenance_connection(url: str, databases: Iterable[str]) -> psycopg.Connection[tuple[object, ...]] | None:

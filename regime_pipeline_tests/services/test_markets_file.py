@@ -110,3 +110,17 @@ def test_ensure_market_refuses_another_source(tmp_path: Path) -> None:
         ensure_market(path, MarketSpec(Market("BTC-USDT", "1m"), "files", 100), (0, 0))
 
     assert path.read_bytes() == before
+
+
+def test_an_exchange_is_named_exactly_where_the_source_is_one(tmp_path: Path) -> None:
+    entry = '[[markets]]\nsymbol = "ETH-USDT"\ntimeframes = ["1h"]\nsource = "{}"\nexchange = "{}"\n'
+
+    spec = load_universe(written(tmp_path, SPAN + entry.format("exchange", "kraken"))).specs[0]
+
+    assert (spec.source, spec.exchange) == ("exchange", "kraken")
+    assert spec.config_hash != MarketSpec(spec.market, "exchange", 100, "binance").config_hash
+    for source, exchange in (("exchange", ""), ("files", "kraken")):
+        with pytest.raises(UsageError, match="go together"):
+            load_universe(written(tmp_path, SPAN + entry.format(source, exchange)))
+    with pytest.raises(UsageError, match="exchange"):
+        load_universe(written(tmp_path, SPAN + entry.format("exchange", "../x")))

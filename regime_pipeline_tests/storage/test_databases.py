@@ -81,6 +81,11 @@ def test_racing_makers_all_succeed(absent_url: str) -> None:
     assert ask(absent_url, "SELECT 1") == 1
 
 
+def test_a_database_that_another_process_has_just_created_is_there(database_url: str) -> None:
+    """The connection was refused, and before the maker looked somebody else had made it."""
+    databases._create(database_url, psycopg.OperationalError('database "x" does not exist'))
+
+
 def test_version_of_a_server(each_postgres_url: str) -> None:
     assert int(server_version(each_postgres_url).split(".")[0]) >= 15
 

@@ -1,0 +1,155 @@
+"""One exchange behind ccxt: a page of candles, its clock, and every failure as one kind of error.
+
+Paging, closed bars and coverage stand in `exchange`; ccxt is imported when a client is made.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any, Final, Protocol
+
+from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.domain.market import Market
+from regime_pipeline.sources.exchange_retry import RequestError
+
+Row = list[float]
+"""Open time in epoch milliseconds, open, high, low, close, volume."""
+SHARE_OF_RATE: Final = 3
+"""Processes that may ask an exchange at once (the pool `candle_source`): each keeps to a third of its rate."""
+NEWEST_ONLY_BARS: Final = {"kraken": 720}
+"""Exchanges that know only so many of the newest bars."""
+_STATUS: Final = re.compile(r"\b([45]\d\d)\b")
+_FINAL_STATUSES: Final = frozenset({"401", "403", "404", "418", "451"})
+
+
+class ExchangeClient(Protocol):
+    """What the source needs of an exchange."""
+
+    @property
+    def name(self) -> str:
+        """Its name, for errors and records."""
+        ...
+
+    @property
+    def page_bars(self) -> int:
+        """Most bars of one page."""
+        ...
+
+    @property
+    def known_bars(self) -> int | None:
+        """How many of the newest bars it knows; None for all."""
+        ...
+
+    def now_ms(self) -> int:
+        """Time of the exchange's clock, epoch milliseconds UTC."""
+        ...
+
+    def page(self, market: Market, start_ms: int, end_ms: int) -> list[Row]:
+        """Return rows that open in [start, end), in any order; rows outside are allowed, the open bar too."""
+        ...
+
+
+class CcxtClient:
+    """An exchange that ccxt knows by name.
+
+    Parameters
+    ----------
+    name : str
+        ccxt's name of the exchange, for example `binance`.
+    base_url : str
+        Replaces scheme and host of every address (a simulator, a proxy); empty for the exchange's own.
+    timeout_s : float
+        Of one request.
+
+    Raises
+    ------
+    UsageError
+        ccxt is not installed, or knows no such exchange.
+    """
+
+    def __init__(self, name: str, base_url: str = "", timeout_s: float = 20.0) -> None:
+        try:
+            import ccxt
+        except ImportError as error:
+            raise UsageError(
+                f"Candles of {name} need ccxt, which is not installed.", "pip install 'regime-pipeline[exchange]'"
+            ) from error
+        if name not in ccxt.exchanges:
+            near = ", ".join(get_close_matches(name, ccxt.exchanges)) or "see ccxt.exchanges"
+            raise UsageError(f"There is no exchange '{name}' (near: {near}).", "Correct it in markets.toml.")
+        self.name = name
+        self._errors = ccxt
+        options = {"fetchMarkets": {"types": ["spot"]}} if name == "binance" else {}
+        settings = {"enableRateLimit": True, "timeout": round(timeout_s * 1000), "options": options}
+        self._exchange: Any = getattr(ccxt, name)(settings)
+        self._exchange.rateLimit *= SHARE_OF_RATE
+        if base_url:
+            self._exchange.urls["api"] = _rebased(self._exchange.urls["api"], base_url.rstrip("/"))
+
+    @property
+    def page_bars(self) -> int:
+        """Most bars of one page, as ccxt knows it."""
+        spot = self._exchange.features.get("spot") or {}
+        return int((spot.get("fetchOHLCV") or {}).get("limit") or 500)
+
+    @property
+    def known_bars(self) -> int | None:
+        """How many of the newest bars it knows; None for all."""
+        return NEWEST_ONLY_BARS.get(self.name)
+
+    def now_ms(self) -> int:
+        """Time of the exchange's clock; ours where it has none."""
+        if not self._exchange.has.get("fetchTime"):
+            return time.time_ns() // 1_000_000
+        return int(self._asked(self._exchange.fetch_time))
+
+    def page(self, market: Market, start_ms: int, end_ms: int) -> list[Row]:
+        """Return one page of rows; errors as `RequestError`."""
+        symbol = self._symbol(market)
+        bars = (end_ms - start_ms) // market.step_ms
+        parameters = {} if self.known_bars else {"until": end_ms - 1}
+        rows: list[Row] = self._asked(
+            lambda: self._exchange.fetch_ohlcv(symbol, market.timeframe, start_ms, bars, parameters)
+        )
+        return rows
+
+    def _symbol(self, market: Market) -> str:
+        """The exchange's spelling; refuses a symbol it does not list, naming near ones."""
+        self._asked(self._exchange.load_markets)
+        wanted = market.symbol.replace("-", "/")
+        if wanted not in self._exchange.markets:
+            near = ", ".join(get_close_matches(wanted, self._exchange.markets)) or "none"
+            raise RequestError(f"it lists no {market.symbol} (near: {near})", is_passing=False)
+        if market.timeframe not in self._exchange.timeframes:
+            raise RequestError(f"it has no bars of {market.timeframe}", is_passing=False)
+        return wanted
+
+    def _asked(self, ask: Callable[[], Any]) -> Any:
+        try:
+            return ask()
+        except self._errors.BaseError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> RequestError:
+        """Classify by ccxt's kind of error and the HTTP status in its words."""
+        words = " ".join(str(error).split())[:300]
+        status = _STATUS.search(words.partition("{")[0])
+        is_final = status is not None and status[1] in _FINAL_STATUSES
+        passing = (self._errors.NetworkError, self._errors.BadResponse, self._errors.NullResponse)
+        headers = {k.lower(): v for k, v in (self._exchange.last_response_headers or {}).items()}
+        wait = str(headers.get("retry-after", "")) if isinstance(error, self._errors.DDoSProtection) else ""
+        return RequestError(
+            f"{type(error).__name__}: {words}",
+            is_passing=isinstance(error, passing) and not is_final,
+            wait_s=float(wait) if wait.isdigit() else 0.0,
+        )
+
+
+def _rebased(urls: Any, base_url: str) -> Any:
+    """Replace scheme and host of every address in a nested structure."""
+    if isinstance(urls, dict):
+        return {name: _rebased(value, base_url) for name, value in urls.items()}
+    return re.sub(r"^https?://[^/]+", base_url, urls) if isinstance(urls, str) else urls
