@@ -5,27 +5,18 @@ No rule and no use case belongs here, only the choice of parts.
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING
 
-from regime_pipeline.domain.market import Market
 from regime_pipeline.null_data import default_null_table
 from regime_pipeline.policy import Policy, default_policy, load_policy
 from regime_pipeline.services.markets_file import Universe, load_universe
 from regime_pipeline.services.stages import config_hashes
 from regime_pipeline.services.workspace import Workspace, system_clock
 from regime_pipeline.settings import Settings
-from regime_pipeline.sources.base import CandleSource
-from regime_pipeline.sources.exchange import ExchangeSource
-from regime_pipeline.sources.exchange_client import CcxtClient
-from regime_pipeline.sources.exchange_retry import Patience
-from regime_pipeline.sources.imported import ImportedSource
-from regime_pipeline.sources.resampled import ResampledSource
-from regime_pipeline.sources.simulated import SimulatedSource
+from regime_pipeline.source_choice import Sources
 from regime_pipeline.storage import migrate
 from regime_pipeline.storage.databases import DatabaseUrls, resolve_database
 from regime_pipeline.storage.snapshot_files import SnapshotStore
@@ -33,9 +24,6 @@ from regime_pipeline.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import dagster as dg
-
-FETCH_LIMIT_S: Final = 1_800.0
-"""Longest that one fetch of one market goes on trying."""
 
 
 def open_databases(settings: Settings) -> DatabaseUrls:
@@ -90,42 +78,10 @@ def open_workspace(settings: Settings, clock: Callable[[], int] = system_clock) 
             warehouse=warehouse,
             snapshots=SnapshotStore(settings.snapshot_root),
             universe=universe,
-            source_of=_sources(settings, universe, warehouse, clock),
+            source_of=Sources(settings, universe, warehouse, clock),
             policy=read_policy(settings),
             nulls=default_null_table(),
             clock=clock,
         )
     finally:
         warehouse.close()
-
-
-def _sources(
-    settings: Settings, universe: Universe, warehouse: Warehouse, clock: Callable[[], int]
-) -> Callable[[Market], CandleSource]:
-    """Return the function that gives each market its source."""
-
-    @lru_cache(None)
-    def simulated(price_scale: int) -> CandleSource:
-        return SimulatedSource(settings.simulation_seed, clock, price_scale)
-
-    def newest_close_ms(market: Market) -> int | None:
-        newest = warehouse.latest(market)
-        return None if newest is None else newest + market.step_ms
-
-    imported = ImportedSource(warehouse.read_candles, partial(warehouse.read_range, "candle_hours"), newest_close_ms)
-
-    @lru_cache(None)
-    def exchange(name: str) -> CandleSource:
-        client = CcxtClient(name, settings.exchange_url, settings.exchange_timeout_seconds)
-        patience = Patience(time.sleep, random.random, time.monotonic, FETCH_LIMIT_S)
-        return ExchangeSource(client, lambda market: universe.spec(market).price_scale, patience)
-
-    def source_of(market: Market) -> CandleSource:
-        spec = universe.spec(market)
-        if spec.source == "simulated":
-            return simulated(spec.price_scale)
-        if spec.source == "exchange":
-            return exchange(spec.exchange)
-        return imported if spec.source == "files" else ResampledSource(source_of(market.on("1m")))
-
-    return source_of

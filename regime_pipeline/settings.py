@@ -62,7 +62,12 @@ class Settings(BaseSettings):
     )
     alert_url: str = Field("", repr=False, description="Webhook that failed runs are posted to; none when unset.")
     exchange_url: str = Field("", description="Replaces scheme and host of every exchange: a simulator or a proxy.")
-    exchange_timeout_seconds: float = Field(20.0, gt=0, le=600, description="Time limit of one request to an exchange.")
+    archive_url: str = Field(
+        "https://data.binance.vision", min_length=1, description="Where the bulk archive's `data/spot` tree stands."
+    )
+    exchange_timeout_seconds: float = Field(
+        20.0, gt=0, le=600, description="Time limit of one request to an exchange or archive."
+    )
     simulation_seed: int = Field(7, ge=0, description="Seed of the market simulator.")
 
     def __init__(self, **values: Any) -> None:

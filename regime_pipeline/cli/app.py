@@ -31,6 +31,7 @@ def _mount() -> None:
     from regime_pipeline.cli.benchmark import benchmark_app
     from regime_pipeline.cli.demo import demo_command
     from regime_pipeline.cli.doctor import doctor_command
+    from regime_pipeline.cli.exchange_simulator import exchange_simulator_command
     from regime_pipeline.cli.export import export_command
     from regime_pipeline.cli.gates import gates_app
     from regime_pipeline.cli.grid import grid_app
@@ -46,6 +47,7 @@ def _mount() -> None:
     app.command("import")(import_command)
     app.command("backfill")(backfill_command)
     app.command("export")(export_command)
+    app.command("exchange-simulator")(exchange_simulator_command)
     app.command("doctor")(doctor_command)
     app.command("verify-causality")(verify_command)
 

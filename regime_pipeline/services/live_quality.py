@@ -26,10 +26,10 @@ _PRICES: Final = ("open", "high", "low", "close")
 
 def market_fresh(ws: Workspace, market: Market, _window: Window) -> Finding:
     """The newest candle of a market that has a live source is at most two bars and an hour old."""
-    newest = ws.warehouse.latest(market)
-    if ws.universe.spec(market).source not in LIVE_SOURCES or newest is None:
+    newest, spec = ws.warehouse.latest(market), ws.universe.spec(market)
+    if spec.source not in LIVE_SOURCES or newest is None:
         return Finding((), 0)
-    now = min(ws.clock(), ws.universe.end_ms or ws.clock())
+    now = min(moment for moment in (ws.clock(), ws.universe.end_ms, spec.until_ms) if moment is not None)
     age_ms = now - newest - market.step_ms
     if age_ms <= 2 * market.step_ms + HOUR_MS:
         return Finding((), 1)

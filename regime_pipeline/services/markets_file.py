@@ -21,7 +21,9 @@ from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market import HOUR_MS, Market, parse_symbol
 from regime_pipeline.domain.window import to_iso, to_ms
 
-SourceName = Literal["simulated", "files", "resampled", "exchange"]
+SourceName = Literal["simulated", "files", "resampled", "exchange", "archive"]
+NETWORK_SOURCES: Final = frozenset({"exchange", "archive"})
+"""Sources that need the name of an exchange."""
 Timeframe = Literal["1m", "5m", "15m", "1h", "4h", "1d"]
 DEFAULT_PRICE_SCALE: Final = 100
 
@@ -35,17 +37,21 @@ class MarketSpec:
     market : Market
         Symbol and timeframe.
     source : str
-        `simulated`, `files` (imported by `regime import`), `resampled` (from the symbol's 1m series) or `exchange`.
+        `simulated`, `files` (imported by `regime import`), `resampled` (from the symbol's 1m series), `exchange` or
+        `archive` (bulk files, and the exchange for what they lack).
     price_scale : int
         Ticks per unit of quote currency.
     exchange : str
-        ccxt's name of the exchange where the source is one; empty otherwise.
+        ccxt's name of the exchange where the source needs one; empty otherwise.
+    until_ms : int, optional
+        When the market stopped trading (delisted, renamed), epoch milliseconds UTC; None while it trades.
     """
 
     market: Market
     source: SourceName
     price_scale: int
     exchange: str = ""
+    until_ms: int | None = None
 
     @property
     def config_hash(self) -> str:
@@ -96,12 +102,13 @@ class _Entry(BaseModel):
     source: SourceName
     price_scale: Annotated[int, Field(ge=1, le=10**10)] = DEFAULT_PRICE_SCALE
     exchange: Annotated[str, Field(pattern=r"^[a-z0-9]{0,30}$")] = ""
+    until: AwareDatetime | None = None
 
     @model_validator(mode="after")
     def _names_its_exchange(self) -> Self:
         """An exchange is named exactly where the source is one."""
-        if (self.source == "exchange") != bool(self.exchange):
-            raise ValueError("source = 'exchange' and exchange = 'NAME' go together")
+        if (self.source in NETWORK_SOURCES) != bool(self.exchange):
+            raise ValueError("source = 'exchange' or 'archive' and exchange = 'NAME' go together")
         return self
 
 
@@ -127,7 +134,13 @@ def load_universe(path: Path, start: datetime | None = None, end: datetime | Non
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         raise UsageError(f"{path} is not a markets file: {_faults(error)}.") from error
     specs = tuple(
-        MarketSpec(Market(entry.symbol, timeframe), entry.source, entry.price_scale, entry.exchange)
+        MarketSpec(
+            Market(entry.symbol, timeframe),
+            entry.source,
+            entry.price_scale,
+            entry.exchange,
+            to_ms(entry.until) if entry.until else None,
+        )
         for entry in parsed.markets
         for timeframe in entry.timeframes
     )

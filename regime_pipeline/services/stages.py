@@ -107,13 +107,13 @@ def raw_candles(ws: Workspace, run_id: int, market: Market, window: Window) -> S
     A source changes what is stored only where it vouches for absence: a candle that it does not mention elsewhere
     stays, so a source that fails, or that no longer reaches so far back, loses nothing.
     """
-    source, failure = ws.source_of(market), ""
+    source = ws.source_of(market)
     ws.warehouse.series_id(market, venue=source.venue, price_scale=ws.universe.spec(market).price_scale)
     stored = stored_answer(ws, market, window)
     try:
         known = joined(source.fetch(market, *candle_span(market, window)), stored)
     except SourceError as error:
-        known, failure = stored, str(error)
+        known = Fetched(stored.candles, stored.covered, str(error))
     hours = hour_statuses(market, window, known.candles, known.covered)
     reach = correction_reach(market, ws.policy, bool(ws.warehouse.grids.stops(market.symbol)))
     report, _ = ws.warehouse.replace_candles(market, window, known.candles, hours, run_id, reach)
@@ -121,7 +121,7 @@ def raw_candles(ws: Workspace, run_id: int, market: Market, window: Window) -> S
         report.written_partitions,
         report.unchanged_partitions,
         {"candles": hours["present"], "hour_status": np.array(HOUR_STATUSES, dtype=object)[hours["status"]]},
-        failure,
+        known.failure,
     )
 
 

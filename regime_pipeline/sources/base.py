@@ -26,10 +26,13 @@ class Fetched:
     covered : tuple of (start_ms, end_ms)
         Half-open spans of open time, epoch milliseconds UTC, ascending and disjoint. A bar that is absent inside them
         does not exist at the exchange (a gap); one that is absent outside is not known yet (missing).
+    failure : str
+        Why a part of the span could not be asked for, in words; empty where nothing failed.
     """
 
     candles: Candles
     covered: Spans
+    failure: str = ""
 
 
 def joined(answer: Fetched, known: Fetched) -> Fetched:
@@ -37,7 +40,7 @@ def joined(answer: Fetched, known: Fetched) -> Fetched:
     times = known.candles.open_time_ms
     is_kept = ~is_covered(times, answer.covered) & ~np.isin(times, answer.candles.open_time_ms)
     parts = [answer.candles, known.candles[is_kept]] if is_kept.any() else [answer.candles]
-    return Fetched(concatenate(parts), merge_spans((*answer.covered, *known.covered)))
+    return Fetched(concatenate(parts), merge_spans((*answer.covered, *known.covered)), answer.failure)
 
 
 class CandleSource(Protocol):

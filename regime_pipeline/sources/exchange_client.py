@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, Final, Protocol
+from weakref import finalize
+
+import orjson
 
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market import Market
@@ -21,8 +24,14 @@ SHARE_OF_RATE: Final = 3
 """Processes that may ask an exchange at once (the pool `candle_source`): each keeps to a third of its rate."""
 NEWEST_ONLY_BARS: Final = {"kraken": 720}
 """Exchanges that know only so many of the newest bars."""
-_STATUS: Final = re.compile(r"\b([45]\d\d)\b")
-_FINAL_STATUSES: Final = frozenset({"401", "403", "404", "418", "451"})
+_OPTIONS: Final[dict[str, Any]] = {
+    "binance": {"fetchMarkets": {"types": ["spot"]}},
+    "kucoin": {"fetchMarkets": {"types": ["spot"], "fetchTickersFees": False}},
+}
+"""What spares questions about markets that are not spot."""
+_PASSING_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_WAITING_STATUSES: Final = frozenset({418, 429, 503})
+_OK: Final = 200
 
 
 class ExchangeClient(Protocol):
@@ -82,18 +91,20 @@ class CcxtClient:
             raise UsageError(f"There is no exchange '{name}' (near: {near}).", "Correct it in markets.toml.")
         self.name = name
         self._errors = ccxt
-        options = {"fetchMarkets": {"types": ["spot"]}} if name == "binance" else {}
-        settings = {"enableRateLimit": True, "timeout": round(timeout_s * 1000), "options": options}
+        settings = {"enableRateLimit": True, "timeout": round(timeout_s * 1000), "options": _OPTIONS.get(name, {})}
         self._exchange: Any = getattr(ccxt, name)(settings)
         self._exchange.rateLimit *= SHARE_OF_RATE
+        self._exchange.on_rest_response = self._noted
+        self._status = 0
+        finalize(self, self._exchange.session.close)
         if base_url:
             self._exchange.urls["api"] = _rebased(self._exchange.urls["api"], base_url.rstrip("/"))
 
     @property
     def page_bars(self) -> int:
-        """Most bars of one page, as ccxt knows it."""
+        """Most bars of one page: one less than ccxt knows of, since some exchanges count the bar at the end in."""
         spot = self._exchange.features.get("spot") or {}
-        return int((spot.get("fetchOHLCV") or {}).get("limit") or 500)
+        return int((spot.get("fetchOHLCV") or {}).get("limit") or 500) - 1
 
     @property
     def known_bars(self) -> int | None:
@@ -127,23 +138,33 @@ class CcxtClient:
             raise RequestError(f"it has no bars of {market.timeframe}", is_passing=False)
         return wanted
 
+    def _noted(self, *answer: Any) -> str:
+        """Note each answer's HTTP status; refuse a sound one that is not whole JSON (ccxt would read it as empty)."""
+        status, _, url, method, _, body, *_ = answer
+        self._status = status
+        try:
+            if status == _OK:
+                orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise self._errors.BadResponse(f"{self.name} {method} {url}: the answer is no whole JSON") from error
+        return str(body).strip()
+
     def _asked(self, ask: Callable[[], Any]) -> Any:
+        self._status = 0
         try:
             return ask()
         except self._errors.BaseError as error:
             raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> RequestError:
-        """Classify by ccxt's kind of error and the HTTP status in its words."""
-        words = " ".join(str(error).split())[:300]
-        status = _STATUS.search(words.partition("{")[0])
-        is_final = status is not None and status[1] in _FINAL_STATUSES
+        """Classify by the HTTP status where there is a bad one, else by ccxt's kind of error."""
         passing = (self._errors.NetworkError, self._errors.BadResponse, self._errors.NullResponse)
+        is_passing = isinstance(error, passing) if self._status in {0, _OK} else self._status in _PASSING_STATUSES
         headers = {k.lower(): v for k, v in (self._exchange.last_response_headers or {}).items()}
-        wait = str(headers.get("retry-after", "")) if isinstance(error, self._errors.DDoSProtection) else ""
+        wait = str(headers.get("retry-after", "")) if self._status in _WAITING_STATUSES else ""
         return RequestError(
-            f"{type(error).__name__}: {words}",
-            is_passing=isinstance(error, passing) and not is_final,
+            f"{type(error).__name__}: {' '.join(str(error).split())[:300]}",
+            is_passing=is_passing,
             wait_s=float(wait) if wait.isdigit() else 0.0,
         )
 

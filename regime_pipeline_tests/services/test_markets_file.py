@@ -119,8 +119,21 @@ def test_an_exchange_is_named_exactly_where_the_source_is_one(tmp_path: Path) ->
 
     assert (spec.source, spec.exchange) == ("exchange", "kraken")
     assert spec.config_hash != MarketSpec(spec.market, "exchange", 100, "binance").config_hash
-    for source, exchange in (("exchange", ""), ("files", "kraken")):
+    for source, exchange in (("exchange", ""), ("archive", ""), ("files", "kraken")):
         with pytest.raises(UsageError, match="go together"):
             load_universe(written(tmp_path, SPAN + entry.format(source, exchange)))
     with pytest.raises(UsageError, match="exchange"):
         load_universe(written(tmp_path, SPAN + entry.format("exchange", "../x")))
+
+
+def test_a_market_may_have_an_end(tmp_path: Path) -> None:
+    entry = '[[markets]]\nsymbol = "ETH-USDT"\ntimeframes = ["1h"]\nsource = "archive"\nexchange = "binance"\n'
+    until = "until = 2026-10-01T02:00:00+02:00\n"
+
+    ended = load_universe(written(tmp_path, SPAN + entry + until)).specs[0]
+    trading = load_universe(written(tmp_path, SPAN + entry)).specs[0]
+
+    assert (ended.until_ms, trading.until_ms) == (to_ms("2026-10-01T00:00:00Z"), None)
+    assert ended.config_hash == trading.config_hash, "an end changes nothing before it"
+    with pytest.raises(UsageError, match="until"):
+        load_universe(written(tmp_path, SPAN + entry + "until = 2026-10-01T02:00:00\n"))

@@ -1,0 +1,75 @@
+"""How long an hourly tick takes, from the sensor's run request to the newest dashboard row, against a local exchange.
+
+Run `python -m benchmarks.hourly_tick [--quick]`; it writes its section of `docs/benchmarks.md`. Each size starts its
+own `regime up` (database, webserver, daemon) and asks the exchange's REST form over HTTP with the real client.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.document import markdown_table, write_section
+from regime_pipeline.domain.market import HOUR_MS
+from regime_pipeline.domain.window import to_iso
+from regime_pipeline.exchange_simulator.exchange import Exchange
+from regime_pipeline.exchange_simulator.listings import simulated
+from regime_pipeline.exchange_simulator.server import running
+from regime_pipeline_tests.e2e.up_kit import running_up, until
+
+SIZES = (1, 4, 12)
+GOAL_S = 10
+ENTRY = """
+[[markets]]
+symbol = "M{}-USDT"
+timeframes = ["1h"]
+source = "exchange"
+exchange = "binance"
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one market only, nothing written")
+    quick = parser.parse_args().quick
+    exchange = Exchange(simulated([f"M{number}-USDT" for number in range(max(SIZES))], 7, 100))
+    with running(exchange) as url:
+        os.environ["REGIME_EXCHANGE_URL"] = url
+        seconds = {size: tick_seconds(size) for size in (SIZES[:1] if quick else SIZES)}
+    rows = [
+        [f"{size} market{'s' * (size > 1)}", f"{taken:.1f} s", f"<= {GOAL_S} s" if size == 1 else ""]
+        for size, taken in seconds.items()
+    ]
+    text = f"""## The hourly tick
+`python -m benchmarks.hourly_tick`: `regime up` with markets of 1h bars on a local exchange over HTTP; one hour is due;
+from the creation of the sensor's run (queue, process start, candles, the whole chain) to its end with the dashboard
+rows written. One tick a size. {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}.
+
+{markdown_table(["tick of", "sensor's run to dashboard row", "goal"], rows)}"""
+    print(text)
+    if not quick:
+        write_section("hourly_tick", text)
+
+
+def tick_seconds(markets: int) -> float:
+    """Start everything, let one hour be due, and return how long its run took from its creation to its end."""
+    closed = int(time.time()) * 1000 // HOUR_MS * HOUR_MS
+    listed = "".join(ENTRY.format(number) for number in range(markets))
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        text = f"[partitions]\nstart = {to_iso(closed - 48 * HOUR_MS)}\n{listed}"
+        with running_up(Path(folder) / "home", text) as up:
+            up.start_sensor("hourly_market_sensor", cursor=str(closed - HOUR_MS))
+            first = until(180, lambda: next(iter(up.sensor_runs("hourly_market_sensor")), None), "the sensor's run")
+            assert until(120, lambda: up.end_of(first.run_id), "the end of the run") == "SUCCESS"
+            (run,) = up.sensor_runs("hourly_market_sensor")
+            assert run.ended is not None
+            return run.ended - run.created
+
+
+if __name__ == "__main__":
+    main()
