@@ -13,12 +13,20 @@ if TYPE_CHECKING:
     from regime_pipeline.policy import Policy, default_policy, load_policy
     from regime_pipeline.python_api.candles import CandleRegime, StreamingClassifier, classify_candles
     from regime_pipeline.python_api.verdicts import analyze_snapshot, verdicts
+    from regime_pipeline.services.analysis_service import RegimeAnalysisService
+    from regime_pipeline.services.regime_storage import RegimeStorage
+    from regime_pipeline.storage.snapshot_files import SnapshotStore
+    from regime_pipeline.storage.snapshot_reader import SnapshotReader
 
 __version__ = "0.1.0"
 __all__ = [
     "CandleRegime",
     "Policy",
+    "RegimeAnalysisService",
     "RegimeError",
+    "RegimeStorage",
+    "SnapshotReader",
+    "SnapshotStore",
     "StreamingClassifier",
     "analyze_snapshot",
     "classify_candles",
@@ -29,7 +37,11 @@ __all__ = [
 _HOMES = {
     "CandleRegime": "python_api.candles",
     "Policy": "policy",
+    "RegimeAnalysisService": "services.analysis_service",
     "RegimeError": "domain.errors",
+    "RegimeStorage": "services.regime_storage",
+    "SnapshotReader": "storage.snapshot_reader",
+    "SnapshotStore": "storage.snapshot_files",
     "StreamingClassifier": "python_api.candles",
     "analyze_snapshot": "python_api.verdicts",
     "classify_candles": "python_api.candles",

@@ -34,6 +34,7 @@ def test_defaults_lie_below_the_current_directory(tmp_path: Path) -> None:
         "backfill": "single_run",
         "snapshot_root": str(tmp_path / ".regime" / "snapshots"),
         "alert_url": "",
+        "archive_url": "https://data.binance.vision",
         "exchange_url": "",
         "exchange_timeout_seconds": 20.0,
         "simulation_seed": 7,

@@ -27,6 +27,7 @@ app.add_typer(db_app, name="db")
 
 def _mount() -> None:
     """Mount the commands that need Dagster or the engine; imported here so that `regime db` stays quick."""
+    from regime_pipeline.cli.analyze import analyze_command, analyze_range_command, explain_command
     from regime_pipeline.cli.backfill import backfill_command
     from regime_pipeline.cli.benchmark import benchmark_app
     from regime_pipeline.cli.demo import demo_command
@@ -47,6 +48,9 @@ def _mount() -> None:
     app.command("import")(import_command)
     app.command("backfill")(backfill_command)
     app.command("export")(export_command)
+    app.command("analyze")(analyze_command)
+    app.command("analyze-range")(analyze_range_command)
+    app.command("explain")(explain_command)
     app.command("exchange-simulator")(exchange_simulator_command)
     app.command("doctor")(doctor_command)
     app.command("verify-causality")(verify_command)

@@ -74,5 +74,5 @@ async def _limit(exchange: Exchange, request: Request) -> Response:
 
 async def refuse(_: Request, error: Exception) -> Response:
     """Answer a wrong order to the control endpoint."""
-    faults = cast(ValidationError, error).errors(include_url=False, include_context=False, include_input=False)
+    faults = cast("ValidationError", error).errors(include_url=False, include_context=False, include_input=False)
     return json_answer({"error": "not understood", "faults": faults}, 422)

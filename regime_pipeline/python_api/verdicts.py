@@ -7,31 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import orjson
 import pandas as pd
 
-from regime_pipeline.domain.analysis import Analysis, analyze, observed_hours, reach_hours
+from regime_pipeline.domain.analysis import analyze, observed_hours, reach_hours
 from regime_pipeline.domain.candles import Candles
 from regime_pipeline.domain.errors import BadSnapshotError, UsageError
-from regime_pipeline.domain.layout import FEATURES, SCORES, VERDICT_COLUMNS, Column
-from regime_pipeline.domain.market import HOUR_MS
 from regime_pipeline.domain.null_table import NullTable
-from regime_pipeline.domain.window import Int64, to_ms
-from regime_pipeline.frames import column_values, utc_times
+from regime_pipeline.domain.window import to_ms
 from regime_pipeline.null_data import default_null_table
 from regime_pipeline.policy import Policy, default_policy
 from regime_pipeline.python_api.inputs import PRICE_SCALE, candles_of_frame
+from regime_pipeline.services.verdict_frame import verdict_frame
 from regime_pipeline.storage.snapshot_bundle import candles_of_bundle
-
-_FIRST: Final = (
-    *("verdict", "confidence", "direction", "dominant_risk", "trend_score", "mean_rev_score", "vol_change_score"),
-    *("range_quality_score", "grid_capacity_score", "range_low", "range_high", "range_confidence", "competing"),
-    *("factors", "policy_hash"),
-)
-_DROPPED: Final = ("hour_start", "as_of_bar", "is_new_bar", "policy_hash")
 
 
 def verdicts(
@@ -82,28 +73,6 @@ def verdicts(
     hours = observed_hours(sound)
     found = analyze(sound, hours, policy or default_policy(), null_table or default_null_table())
     return verdict_frame(found, sound, hours)
-
-
-def verdict_frame(found: Analysis, candles: Candles, hours: Int64) -> pd.DataFrame:
-    """Return analysis rows as the frame that `verdicts` documents."""
-    columns: dict[str, Any] = {
-        "open_time": utc_times(hours + HOUR_MS - candles.market.observation_ms),
-        "as_of_bar": utc_times(found.verdicts["as_of_bar"]),
-    }
-    layouts = ((VERDICT_COLUMNS, found.verdicts), (SCORES, found.scores), (FEATURES, found.features))
-    known = {c.name: (c, rows[c.name]) for layout, rows in reversed(layouts) for c in layout}
-    names = [*_FIRST, *(name for name in known if name not in (*_FIRST, *_DROPPED))]
-    columns |= {name: _values(*known[name]) for name in names}
-    return pd.DataFrame(columns, copy=False)
-
-
-def _values(column: Column, values: np.ndarray[Any, Any]) -> Any:
-    """A column's values, JSON parsed, one repeated text as a categorical."""
-    if column.kind == "json":
-        return [orjson.loads(text) for text in values]
-    if column.kind == "text":
-        return pd.Categorical(values)
-    return column_values(column.kind, column.categories, values)
 
 
 def analyze_snapshot(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from psycopg import sql
 
@@ -30,7 +30,8 @@ _START: Final = (
 )
 _RUN: Final = "SELECT run_id, config_hash, dirty_mark FROM runs WHERE run_id = %s"
 
-_NEWEST: Final = sql.SQL("SELECT max({time}) FROM {table} WHERE series_id = %s")
+_END: Final = sql.SQL("SELECT {which}({time}) FROM {table} WHERE series_id = %s")
+End = Literal["min", "max"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,8 @@ def find_run(cursor: Cursor, run_id: int) -> Run:
     return Run(*found)
 
 
-def newest_key(cursor: Cursor, table: BulkTable, series_id: int) -> int | None:
-    """Return the newest key of a series in a bulk table, epoch milliseconds."""
-    query = _NEWEST.format(table=sql.Identifier(table.name), time=sql.Identifier(table.time))
+def end_key(cursor: Cursor, table: BulkTable, series_id: int, which: End) -> int | None:
+    """Return the oldest or newest key of a series in a bulk table, epoch milliseconds."""
+    query = _END.format(which=sql.SQL(which), table=sql.Identifier(table.name), time=sql.Identifier(table.time))
     found: Any = cursor.execute(query, (series_id,)).fetchone()
     return None if found[0] is None else epoch_ms(found[0])

@@ -147,6 +147,11 @@ class SnapshotStore:
         hours = np.unique(hour_of_close(market, opens))
         return candles_of_files(market, self._read(market, hours, as_of_ms)).between(start_ms, end_ms)
 
+    def hours_present(self, market: Market, start_ms: int, end_ms: int) -> Int64:
+        """Return the hours that start in [start_ms, end_ms) and have a file, ascending, int64 epoch ms UTC."""
+        hours = np.arange(-(-start_ms // HOUR_MS) * HOUR_MS, end_ms, HOUR_MS, dtype=np.int64)
+        return np.array([file.hour_start_ms for file in self._read(market, hours, None)], dtype=np.int64)
+
     def read_statuses(self, market: Market, window: Window, as_of_ms: int | None = None) -> NDArray[np.int8]:
         """Read the completeness of each hour of a window.
 

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from fractions import Fraction
 
+from regime_pipeline.domain.candles import Candles
 from regime_pipeline.domain.errors import BadSnapshotError, MissingDataError
 from regime_pipeline.domain.market import HOUR_MS, TIMEFRAME_MINUTES, Market
 from regime_pipeline.domain.snapshot import PRICE_COLUMNS, HourSnapshot
-from regime_pipeline.domain.window import to_iso, to_ms
+from regime_pipeline.domain.window import Int64, to_iso, to_ms
 from regime_pipeline.storage.snapshot_files import SnapshotStore
 
 
@@ -27,6 +28,11 @@ class SnapshotReader:
 
     def __init__(self, store: SnapshotStore) -> None:
         self._store = store
+
+    @property
+    def root(self) -> str:
+        """Folder or URL of the snapshots."""
+        return self._store.root
 
     def load_snapshot(
         self, symbol: str, timestamp: datetime | str, timeframe: str = "1h", as_of: datetime | str | None = None
@@ -77,6 +83,20 @@ class SnapshotReader:
         """
         first, last = -(-to_ms(start) // HOUR_MS) * HOUR_MS, to_ms(end)
         return self._store.load_range(Market(symbol, timeframe), first, last)
+
+    def load_candles(self, market: Market, start_ms: int, end_ms: int, as_of_ms: int | None = None) -> Candles:
+        """Read the bars that open in [start, end), epoch milliseconds UTC, as they were known at `as_of_ms`.
+
+        Raises
+        ------
+        BadSnapshotError
+            A file is damaged; every fault is named.
+        """
+        return self._store.read_candles(market, start_ms, end_ms, as_of_ms)
+
+    def hours_present(self, market: Market, start_ms: int, end_ms: int) -> Int64:
+        """Return the hours in [start, end) that have a file, ascending, int64 epoch milliseconds UTC."""
+        return self._store.hours_present(market, start_ms, end_ms)
 
     def validate_hour(self, symbol: str, timestamp: datetime | str) -> tuple[str, ...]:
         """Check all files of a symbol's hour, each by itself and against one another.

@@ -38,6 +38,7 @@ from regime_pipeline.storage.engine import ConnectionPool, Cursor
 from regime_pipeline.storage.frames import to_frame
 from regime_pipeline.storage.grid_store import GridStore
 from regime_pipeline.storage.ledger import Recorded, newest_hour, read_days, stale_hours, whole_days
+from regime_pipeline.storage.regime_reads import StoredRegimes, Wanted, read_regimes
 from regime_pipeline.storage.replace import WriteReport
 from regime_pipeline.storage.revisions import revised_bars
 from regime_pipeline.storage.writes import apply_batches
@@ -261,6 +262,17 @@ class Warehouse:
         """Read a window as a frame: aware UTC times, categoricals, regime states by name (see `read_range`)."""
         return to_frame(bulk_table(table), self.read_range(table, market, window, columns))
 
+    def regimes(self, wanted: Wanted, unless: str = "") -> StoredRegimes | None:
+        """Read candle regimes and which of them hold, all of one moment; None where the version is still `unless`.
+
+        Raises
+        ------
+        MissingDataError
+            The market is not stored.
+        """
+        series = self._known(wanted.market)
+        return self._pool.transact(lambda cursor: read_regimes(cursor, series, wanted, unless))
+
     def _read(
         self, table: BulkTable, market: Market, start_ms: int, end_ms: int, names: tuple[str, ...]
     ) -> dict[str, NDArray[Any]]:
@@ -304,10 +316,17 @@ class Warehouse:
 
     def latest(self, market: Market, table: str = "candles") -> int | None:
         """Return the newest key of a market's rows in a bulk table, epoch milliseconds; None if there are none."""
+        return self._end(market, table, "max")
+
+    def oldest(self, market: Market, table: str = "candles") -> int | None:
+        """Return the oldest key of a market's rows in a bulk table, epoch milliseconds; None if there are none."""
+        return self._end(market, table, "min")
+
+    def _end(self, market: Market, table: str, which: catalog.End) -> int | None:
         series, source = self._found(market), bulk_table(table)
         if series is None:
             return None
-        return self._pool.query(lambda c: catalog.newest_key(c, source, series.series_id))
+        return self._pool.query(lambda c: catalog.end_key(c, source, series.series_id, which))
 
     def revised_bars(self, market: Market, start_ms: int, end_ms: int) -> Int64:
         """Return the open times in [start, end) whose candles were ever restated or removed, ascending, int64 ms."""

@@ -1,0 +1,113 @@
+"""`regime analyze`, `analyze-range` and `explain`: verdicts of snapshot files, with no database and no Dagster.
+
+What a verdict is stands in `domain`; only arguments and wording belong here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import pandas as pd
+import typer
+
+from regime_pipeline.cli.console import COLORS, out
+from regime_pipeline.cli.output import Format, FormatOption, OutputOption, write_document, write_frame
+from regime_pipeline.composition import read_policy
+from regime_pipeline.services.analysis_service import RegimeAnalysisService
+from regime_pipeline.services.records import plain
+from regime_pipeline.settings import Settings
+from regime_pipeline.storage.snapshot_files import SnapshotStore
+from regime_pipeline.storage.snapshot_reader import SnapshotReader
+
+SymbolArgument = Annotated[str, typer.Argument(help="BASE-QUOTE, for example ETH-USDT.")]
+TimeArgument = Annotated[str, typer.Argument(help="A moment of the hour, ISO-8601 with offset.")]
+TimeframeOption = Annotated[str, typer.Option(help="1m 5m 15m 1h 4h or 1d.")]
+SnapshotsOption = Annotated[str, typer.Option(help="Folder or URL of the snapshots; the home's own by default.")]
+AsOfOption = Annotated[str, typer.Option(help="What was known at this time, ISO-8601 with offset; the newest else.")]
+_SHOWN: Final = ("symbol", "hour_start", "verdict", "confidence", "direction", "dominant_risk", "trend_score")
+
+
+def service(snapshots: str) -> RegimeAnalysisService:
+    """Return the service on a folder of snapshots, or on the home's."""
+    settings = Settings()
+    store = SnapshotStore(snapshots or settings.snapshot_root)
+    return RegimeAnalysisService(SnapshotReader(store), read_policy(settings))
+
+
+def analyze_command(
+    symbol: SymbolArgument,
+    time: TimeArgument,
+    timeframe: TimeframeOption = "1h",
+    snapshots: SnapshotsOption = "",
+    as_of: AsOfOption = "",
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = "-",
+) -> None:
+    """Say which regime an hour was in: verdict, confidence, scores, range, rivals and factors.
+
+    Example: regime analyze ETH-USDT 2020-03-12T10:00:00Z --format json
+    """
+    row = service(snapshots).analyze_timestamp(symbol, time, timeframe, as_of or None)
+    if form == Format.JSON:
+        write_document({"market": str(row.name), **_plain(row)}, output)
+    elif form == Format.TABLE and output == "-":
+        explain(str(row.name), _plain(row))
+    else:
+        write_frame(row.to_frame().T, form, output, ())
+
+
+def analyze_range_command(
+    symbols: Annotated[str, typer.Argument(help="One symbol, or several with commas: ETH-USDT,BTC-USDT.")],
+    start: Annotated[str, typer.Option(help="First hour, ISO-8601 with offset.")],
+    end: Annotated[str, typer.Option(help="End (exclusive), ISO-8601 with offset.")],
+    timeframe: TimeframeOption = "1h",
+    snapshots: SnapshotsOption = "",
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = "-",
+) -> None:
+    """Say which regime every hour of a range was in, market by market, in parallel.
+
+    Example: regime analyze-range ETH-USDT,BTC-USDT --start 2020-03-01T00:00:00Z --end 2020-04-01T00:00:00Z --format csv
+    """
+    frame = service(snapshots).analyze_range(symbols.split(","), start, end, timeframe)
+    write_frame(frame, form, output, _SHOWN, f"{len(frame)} hours")
+
+
+def explain_command(
+    symbol: SymbolArgument,
+    time: TimeArgument,
+    timeframe: TimeframeOption = "1h",
+    snapshots: SnapshotsOption = "",
+    as_of: AsOfOption = "",
+) -> None:
+    """Explain an hour's verdict in sentences: what decided it, what spoke against it, what else it could have been.
+
+    Example: regime explain ETH-USDT 2020-03-12T10:00:00Z
+    """
+    row = service(snapshots).analyze_timestamp(symbol, time, timeframe, as_of or None)
+    explain(str(row.name), _plain(row))
+
+
+def explain(market: str, row: dict[str, Any]) -> None:
+    """Print a verdict with its scores, range, rivals and factors."""
+    color = COLORS.get(row["verdict"], "dim")
+    out.print(f"[bold]{market}[/] {row['open_time']}: [{color}]{row['verdict']}[/] {row['confidence']:.2f}")
+    scores = ("trend_score", "mean_rev_score", "vol_change_score", "range_quality_score", "grid_capacity_score")
+    out.print("  " + "   ".join(f"{name.removesuffix('_score')} {_number(row[name])}" for name in scores))
+    if row["range_low"] is not None:
+        out.print(
+            f"  range {_number(row['range_low'])} to {_number(row['range_high'])},"
+            f" confidence {_number(row['range_confidence'])}"
+        )
+    for factor in row["factors"]:
+        out.print(f"  * {factor['text']}", highlight=False, soft_wrap=True)
+    for rival in row["competing"]:
+        out.print(f"  or {rival['verdict']} {rival['confidence']:.2f}", highlight=False)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6g}"
+
+
+def _plain(row: pd.Series) -> dict[str, Any]:
+    return {str(name): plain(value) for name, value in row.items()}
