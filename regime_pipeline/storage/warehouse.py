@@ -30,6 +30,7 @@ from regime_pipeline.domain.errors import MissingDataError, StorageError
 from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.window import Int64, Window
 from regime_pipeline.storage import catalog
+from regime_pipeline.storage.access_store import AccessStore
 from regime_pipeline.storage.batch import Batch, prepare_batch
 from regime_pipeline.storage.bulk_io import lock, read_arrays
 from regime_pipeline.storage.bulk_tables import BULK_TABLES, CANDLES, BulkTable, Rows, bulk_table
@@ -41,6 +42,7 @@ from regime_pipeline.storage.ledger import Recorded, newest_hour, read_days, sta
 from regime_pipeline.storage.regime_reads import StoredRegimes, Wanted, read_regimes
 from regime_pipeline.storage.replace import WriteReport
 from regime_pipeline.storage.revisions import revised_bars
+from regime_pipeline.storage.verdict_reads import StoredVerdicts, read_verdicts
 from regime_pipeline.storage.writes import apply_batches
 
 PAGE_ROWS: Final = 131_072
@@ -67,6 +69,7 @@ class Warehouse:
         self.url = url
         self._pool = ConnectionPool(url)
         self.grids = GridStore(self._pool)
+        self.access = AccessStore(self._pool)
         self._series: dict[Market, catalog.Series] = {}
         self._runs: dict[int, catalog.Run] = {}
 
@@ -272,6 +275,13 @@ class Warehouse:
         """
         series = self._known(wanted.market)
         return self._pool.transact(lambda cursor: read_regimes(cursor, series, wanted, unless))
+
+    def verdicts(self, market: Market, window: Window, config_hash: str, reach_hours: int) -> StoredVerdicts:
+        """Read hourly verdicts and which of them hold, all of one moment (see `read_verdicts`); errors as `regimes`."""
+        series = self._known(market)
+        return self._pool.transact(
+            lambda cursor: read_verdicts(cursor, series, market, window, config_hash, reach_hours)
+        )
 
     def _read(
         self, table: BulkTable, market: Market, start_ms: int, end_ms: int, names: tuple[str, ...]
