@@ -37,12 +37,15 @@ def _mount() -> None:
     from regime_pipeline.cli.gates import gates_app
     from regime_pipeline.cli.grid import grid_app
     from regime_pipeline.cli.import_files import import_command
+    from regime_pipeline.cli.serve import keys_app, serve_command
     from regime_pipeline.cli.up import up_command
     from regime_pipeline.cli.verify import verify_command
 
     app.add_typer(benchmark_app, name="benchmark")
     app.add_typer(grid_app, name="grid")
     app.add_typer(gates_app, name="gates")
+    app.add_typer(keys_app, name="keys")
+    app.command("serve")(serve_command)
     app.command("demo")(demo_command)
     app.command("up")(up_command)
     app.command("import")(import_command)

@@ -42,6 +42,7 @@ from regime_pipeline.storage.ledger import Recorded, newest_hour, read_days, sta
 from regime_pipeline.storage.regime_reads import StoredRegimes, Wanted, read_regimes
 from regime_pipeline.storage.replace import WriteReport
 from regime_pipeline.storage.revisions import revised_bars
+from regime_pipeline.storage.sizes import TableSize, seconds_since_writes, table_sizes
 from regime_pipeline.storage.verdict_reads import StoredVerdicts, read_verdicts
 from regime_pipeline.storage.writes import apply_batches
 
@@ -351,6 +352,14 @@ class Warehouse:
         """Clear the marks that the run could see over a window, for an asset that rests outside the database."""
         run, series_id = self._run(run_id), self._known(market).series_id
         self._pool.transact(lambda cursor: clear(cursor, asset, series_id, window, run.dirty_mark))
+
+    def table_sizes(self) -> list[TableSize]:
+        """Return every table with its estimated rows and its bytes, indexes included."""
+        return self._pool.query(table_sizes)
+
+    def seconds_since_writes(self) -> dict[str, float]:
+        """Return by asset how long ago it last wrote an hour, seconds."""
+        return self._pool.query(seconds_since_writes)
 
     # Memory of what does not change
 
