@@ -16,8 +16,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from regime_pipeline.services.workspace import Workspace
 from regime_pipeline.storage.embedded import EmbeddedServer
 from regime_pipeline.storage.urls import with_database
+from regime_pipeline_tests.served_kit import served_workspace
 
 hypothesis.settings.register_profile(
     "steady",
@@ -112,6 +114,13 @@ def postgres_url() -> Iterator[str]:
             connection.execute("SELECT pg_reload_conf()")
         yield url
         server.release()
+
+
+@pytest.fixture(scope="session")
+def served(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Two simulated markets with their chain, for tests that only read (see `served_kit`)."""
+    with fresh_database(postgres_url) as url, served_workspace(url, tmp_path_factory.mktemp("served")) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http")
+        code = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}.get(error.status_code, "http")
         made = error_response(error.status_code, code, str(error.detail), request_id_of(request))
         made.headers.update(error.headers or {})
         return made

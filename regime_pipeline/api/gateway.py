@@ -11,6 +11,7 @@ from collections import OrderedDict
 from threading import Lock
 from typing import Final
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from regime_pipeline.api.context import ApiOptions
@@ -45,10 +46,6 @@ class TokenBuckets:
             while len(self._callers) > _MOST_CALLERS:
                 self._callers.popitem(last=False)
             return wait
-
-
-class _TooLargeError(Exception):
-    """The body is larger than allowed."""
 
 
 class Gateway:
@@ -97,11 +94,7 @@ class Gateway:
             refusal = error_response(429, "rate", what, request_id, retry_after_s=max(1, round(wait)))
             await refusal(scope, receive, send)
             return
-        try:
-            await self._app(scope, _limited(receive, self._options.max_body_bytes), send)
-        except _TooLargeError:
-            what = f"The body is larger than {self._options.max_body_bytes} bytes."
-            await error_response(413, "too_large", what, request_id)(scope, receive, send)
+        await self._app(scope, _limited(receive, self._options.max_body_bytes), send)
 
 
 def _caller(scope: Scope) -> str:
@@ -121,7 +114,7 @@ def _limited(receive: Receive, max_bytes: int) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > max_bytes:
-            raise _TooLargeError
+            raise HTTPException(413, f"The body is larger than {max_bytes} bytes.")
         return message
 
     return read

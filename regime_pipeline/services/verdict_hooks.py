@@ -14,7 +14,7 @@ from typing import Any, Final
 import httpx
 import orjson
 
-from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.domain.errors import RegimeError, UsageError
 from regime_pipeline.domain.layout import VERDICTS
 from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.window import Window, to_iso
@@ -131,7 +131,7 @@ def tell_changes(ws: Workspace, memory: Memory, tell: Callable[[VerdictChange], 
                 tell(change)
                 new[key] = {"hour": hour, "verdict": change.verdict}
                 told += 1
-        except Exception as error:  # noqa: BLE001 - whatever fails for one market must not silence the others
+        except RegimeError as error:
             failure = failure or str(error)
             continue
         newest = remember(ws, market)
