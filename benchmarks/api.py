@@ -1,7 +1,7 @@
-"""The HTTP API under eight clients at once: stored regimes, the same computed on the fly, and answers not changed since.
+"""The HTTP API under eight clients at once: stored regimes, the same computed on the fly, and answers unchanged since.
 
-Run `python -m benchmarks.api [--quick]`; it writes its section of `docs/benchmarks.md`. Server and clients are processes
-of their own on the loopback interface; the clients read whole bodies and keep their connections.
+Run `python -m benchmarks.api [--quick]`; it writes its section of `docs/benchmarks.md`. Server and clients are separate
+processes on the loopback interface; the clients read whole bodies and keep their connections.
 """
 
 from __future__ import annotations
