@@ -136,6 +136,12 @@ def each_postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
         yield fresh
 
 
+@pytest.fixture
+def tcp_postgres_url() -> str:
+    """Maintenance database of a server that is reached over TCP; skips where there is none."""
+    return _second_server()
+
+
 @contextlib.contextmanager
 def fresh_database(server_url: str) -> Iterator[str]:
     """Create an empty database on a server and drop it afterwards, whoever is still connected."""

@@ -11,12 +11,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from regime_pipeline.services.stages import STAGES
 from regime_pipeline.settings import Settings
 
 T = TypeVar("T")
@@ -25,6 +26,10 @@ _SET_CURSOR = """mutation($selector: SensorSelector!, $cursor: String) {
   setSensorCursor(sensorSelector: $selector, cursor: $cursor) { __typename ... on PythonError { message } } }"""
 _START = """mutation($selector: SensorSelector!) {
   startSensor(sensorSelector: $selector) { __typename ... on PythonError { message } } }"""
+_LAUNCH = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+  __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+_BACKFILL = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
+  __typename ... on PartitionBackfill { status error { message } } } }"""
 _RUNS = """query($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results {
   runId status creationTime startTime endTime tags { key value } } } } }"""
 
@@ -73,6 +78,23 @@ class Up:
         """Runs that a sensor has asked for, oldest first."""
         found = self.graphql(_RUNS, {"filter": {"tags": [{"key": "dagster/sensor_name", "value": name}]}})
         return [Run.of(row) for row in reversed(found["runsOrError"]["results"])]
+
+    def launch_backfill(self, keys: Sequence[str]) -> str:
+        """Launch the whole chain for partitions as the UI does, and return the backfill's id."""
+        params = {"assetSelection": [{"path": [stage.name]} for stage in STAGES], "partitionNames": list(keys)}
+        launched = self.graphql(_LAUNCH, {"params": params})["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        return str(launched["backfillId"])
+
+    def end_of_backfill(self, backfill: str) -> str | None:
+        """Status of a backfill that has ended, None before."""
+        found = self.graphql(_BACKFILL, {"id": backfill})["partitionBackfillOrError"]
+        assert not found.get("error"), found
+        return None if found["status"] in ("REQUESTED", "COMPLETING") else str(found["status"])
+
+    def run_statuses(self) -> list[str]:
+        """Status of every run there is."""
+        return [str(row["status"]) for row in self.graphql(_RUNS, {"filter": {}})["runsOrError"]["results"]]
 
     def end_of(self, run_id: str) -> str | None:
         """Status of a run that has ended, None before."""
