@@ -23,15 +23,11 @@ from regime_pipeline.composition import open_databases, read_universe
 from regime_pipeline.domain.market import DAY_MS, HOUR_MS
 from regime_pipeline.domain.window import Window, to_iso, to_ms
 from regime_pipeline.pipeline.partitions import partition_key
-from regime_pipeline.services.stages import STAGES
-from regime_pipeline_tests.e2e.up_kit import Up, running_up
+from regime_pipeline_tests.e2e.up_kit import Up, running_up, until
 
 START_MS = to_ms("2025-01-01T00:00:00Z")
+LONGEST_S = 7_200.0
 TIMEFRAMES = ("1m", "15m", "1h")
-LAUNCH = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
-  __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
-STATUS = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
-  __typename ... on PartitionBackfill { status error { message } } } }"""
 RUNS = """query($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results {
   runId status creationTime startTime endTime stepStats { stepKey startTime endTime } } } } }"""
 COUNT = "SELECT count(DISTINCT (asset_key, partition)) FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION'"
@@ -92,18 +88,10 @@ def _backfill(up: Up, scene: Scene) -> Outcome:
     markets = read_universe(up.settings).markets
     keys = [partition_key(market, start, scene.grain) for market in markets for start in starts]
     began = time.time()
-    params = {"assetSelection": [{"path": [stage.name]} for stage in STAGES], "partitionNames": keys}
-    launched = up.graphql(LAUNCH, {"params": params})["launchPartitionBackfill"]
-    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    backfill = up.launch_backfill(keys)
     answered = time.time()
-    while _status(up, launched["backfillId"]) in ("REQUESTED", "COMPLETING"):
-        time.sleep(2)
-    assert _status(up, launched["backfillId"]) == "COMPLETED_SUCCESS"
+    assert until(LONGEST_S, lambda: up.end_of_backfill(backfill), "the backfill's end") == "COMPLETED_SUCCESS"
     return _outcome(up, began, answered, time.time())
-
-
-def _status(up: Up, backfill: str) -> str:
-    return str(up.graphql(STATUS, {"id": backfill})["partitionBackfillOrError"]["status"])
 
 
 def _outcome(up: Up, began: float, answered: float, completed: float) -> Outcome:

@@ -19,6 +19,8 @@ from regime_pipeline.pipeline.instance import dagster_environment, prepare_home
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.databases import DatabaseUrls
 
+QUIET: Final = ("--log-level", "warning")
+"""Told more, the daemon prints the key of every partition of a backfill at every tick: 30 MB for a year of a dozen."""
 _POLL_S: Final = 0.2
 
 
@@ -53,7 +55,7 @@ def _run_dagster(environment: dict[str, str], host: str, port: int) -> int:
 
     The handlers stand before the child starts, so that it does not inherit an ignored SIGINT from a background job.
     """
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "regime_pipeline.definitions"]
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "regime_pipeline.definitions", *QUIET]
     told: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: told.append(received))

@@ -75,7 +75,7 @@ def test_two_workers_share_a_backfill(cluster: Up, redis: str, single: Settings)
     cluster.launch_backfill(keys)
 
     def finished() -> bool | None:
-        statuses = cluster.run_statuses()
+        statuses = [run["status"] for run in cluster.runs()]
         assert not {"FAILURE", "CANCELED"} & set(statuses)
         return True if statuses == ["SUCCESS"] * len(markets) else None
 

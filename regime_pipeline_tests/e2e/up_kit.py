@@ -31,7 +31,7 @@ _LAUNCH = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(
 _BACKFILL = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
   __typename ... on PartitionBackfill { status error { message } } } }"""
 _RUNS = """query($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results {
-  runId status creationTime startTime endTime tags { key value } } } } }"""
+  runId status creationTime startTime endTime tags { key value } stepStats { stepKey startTime endTime } } } } }"""
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,9 @@ class Up:
         assert not found.get("error"), found
         return None if found["status"] in ("REQUESTED", "COMPLETING") else str(found["status"])
 
-    def run_statuses(self) -> list[str]:
-        """Status of every run there is."""
-        return [str(row["status"]) for row in self.graphql(_RUNS, {"filter": {}})["runsOrError"]["results"]]
+    def runs(self) -> list[dict[str, Any]]:
+        """Every run there is, with its steps."""
+        return list(self.graphql(_RUNS, {"filter": {}})["runsOrError"]["results"])
 
     def end_of(self, run_id: str) -> str | None:
         """Status of a run that has ended, None before."""
