@@ -90,7 +90,7 @@ def _backfill(up: Up, scene: Scene) -> Outcome:
     began = time.time()
     backfill = up.launch_backfill(keys)
     answered = time.time()
-    assert until(LONGEST_S, lambda: up.end_of_backfill(backfill), "the backfill's end") == "COMPLETED_SUCCESS"
+    assert until(LONGEST_S, lambda: up.end_of_backfill(backfill), "the backfill's end", 5.0) == "COMPLETED_SUCCESS"
     return _outcome(up, began, answered, time.time())
 
 

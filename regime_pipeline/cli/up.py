@@ -5,23 +5,31 @@ What runs inside Dagster does not belong here.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from regime_pipeline.cli.console import err
 from regime_pipeline.composition import open_databases
+from regime_pipeline.domain.errors import RegimeError, UsageError
 from regime_pipeline.pipeline.instance import dagster_environment, prepare_home
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.databases import DatabaseUrls
+from regime_pipeline.storage.embedded import embedded_server
+from regime_pipeline.storage.locks import FileLock
 
 QUIET: Final = ("--log-level", "warning")
 """Told more, the daemon prints the key of every partition of a backfill at every tick: 30 MB for a year of a dozen."""
 _POLL_S: Final = 0.2
+_REVIVE_S: Final = 2.0
 
 
 def up_command(
@@ -32,8 +40,41 @@ def up_command(
     settings = Settings()
     urls = open_databases(settings)
     prepare_home(settings.dagster_home)
-    err.print(f"Dagster UI: http://{host}:{port}   home: {settings.home}   stop: Ctrl-C", highlight=False)
-    raise typer.Exit(_run_dagster(child_environment(settings, urls), host, port))
+    with contextlib.closing(only_one(settings.home)):
+        err.print(f"Dagster UI: http://{host}:{port}   home: {settings.home}   stop: Ctrl-C", highlight=False)
+        keep = reviver(settings) if urls.is_embedded else _nothing
+        raise typer.Exit(_run_dagster(child_environment(settings, urls), host, port, keep))
+
+
+def only_one(home: Path) -> FileLock:
+    """Hold the home's lock while this process lives, however it ends: two daemons would launch every run twice.
+
+    Raises
+    ------
+    UsageError
+        Another `regime up` serves the home.
+    """
+    lock = FileLock(home / "up.lock")
+    if not lock.try_lock():
+        raise UsageError(f"Another `regime up` serves {home}.", "Stop it first, or set another REGIME_HOME.")
+    return lock
+
+
+def reviver(settings: Settings) -> Callable[[], None]:
+    """Return a function that starts the embedded server again if it died; Dagster's processes then find it again."""
+    server = embedded_server(settings.home, settings.postgres_account)
+
+    def revive() -> None:
+        try:
+            server.attach()
+        except RegimeError as error:
+            err.print(f"The embedded server is down: {error}", highlight=False)
+
+    return revive
+
+
+def _nothing() -> None:
+    """Another's server is another's to keep."""
 
 
 def child_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str]:
@@ -50,8 +91,10 @@ def child_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str]:
     }
 
 
-def _run_dagster(environment: dict[str, str], host: str, port: int) -> int:
+def _run_dagster(environment: dict[str, str], host: str, port: int, keep: Callable[[], None]) -> int:
     """Run `dagster dev` until it ends or we are told to stop, and wait for it; a stop by signal is no failure.
+
+    Meanwhile `keep` is called every two seconds.
 
     The handlers stand before the child starts, so that it does not inherit an ignored SIGINT from a background job.
     """
@@ -60,7 +103,7 @@ def _run_dagster(environment: dict[str, str], host: str, port: int) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: told.append(received))
     child = subprocess.Popen([*command, "-h", host, "-p", str(port)], env=environment)  # noqa: S603
-    passed_on = 0
+    passed_on, kept = 0, time.monotonic()
     while True:
         try:
             code = child.wait(_POLL_S)
@@ -68,6 +111,9 @@ def _run_dagster(environment: dict[str, str], host: str, port: int) -> int:
             if len(told) > passed_on and not _reaches_the_child(told[-1]):
                 child.send_signal(signal.SIGINT)
             passed_on = len(told)
+            if time.monotonic() - kept > _REVIVE_S:
+                keep()
+                kept = time.monotonic()
         else:
             return 0 if told else code
 

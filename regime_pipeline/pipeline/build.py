@@ -29,15 +29,6 @@ MAX_PARTITIONS_PER_RUN = 2160
 """Ninety days of one market: what a lost run of a `multi_run` backfill costs at most."""
 
 
-@dg.configured(
-    dg.colored_console_logger,
-    config_schema={"log_level": dg.Field(str, is_required=False, default_value="INFO")},
-)
-def _console_logger(config: Mapping[str, str]) -> dict[str, str]:
-    """Dagster's own console log from INFO on: at DEBUG a year of one market prints 70,000 materializations."""
-    return {"log_level": config["log_level"]}
-
-
 def build_pipeline(
     universe: Universe,
     open_workspace: Callable[[], AbstractContextManager[Workspace]],
@@ -94,7 +85,6 @@ def _definitions(
             )
         ],
         sensors=sensors,
-        loggers={"console": _console_logger},
         resources={WORKSPACE_KEY: workspace_resource(open_workspace)},
         executor=dg.in_process_executor,
     )

@@ -102,14 +102,14 @@ class Up:
         return str(row["status"]) if row["status"] in ("SUCCESS", "FAILURE", "CANCELED") else None
 
 
-def until(seconds: float, ask: Callable[[], T | None], what: str) -> T:
+def until(seconds: float, ask: Callable[[], T | None], what: str, every_s: float = 0.5) -> T:
     """Ask until there is an answer."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         answer = ask()
         if answer is not None:
             return answer
-        time.sleep(0.5)
+        time.sleep(every_s)
     raise AssertionError(f"{what} did not happen within {seconds} s")
 
 
