@@ -30,7 +30,9 @@ LONGEST_S = 7_200.0
 TIMEFRAMES = ("1m", "15m", "1h")
 RUNS = """query($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results {
   runId status creationTime startTime endTime stepStats { stepKey startTime endTime } } } } }"""
-COUNT = "SELECT count(DISTINCT (asset_key, partition)) FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION'"
+COUNT = (
+    "SELECT count(DISTINCT (asset_key, partition)) FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION'"
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Scene:
 
     @property
     def markets_file(self) -> str:
-        span = f'[partitions]\nstart = {to_iso(START_MS)}\nend = {to_iso(self.window.end_ms)}\n'
+        span = f"[partitions]\nstart = {to_iso(START_MS)}\nend = {to_iso(self.window.end_ms)}\n"
         entry = '\n[[markets]]\nsymbol = "S{:02d}-USDT"\ntimeframes = ["1m", "15m", "1h"]\nsource = "simulated"\n'
         return span + "".join(entry.format(number) for number in range(self.symbols))
 

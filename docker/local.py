@@ -27,12 +27,13 @@ from types import FrameType
 from typing import Any, Final
 
 import yaml
+from celery import Celery
 
 from regime_pipeline.storage.urls import dagster_url, database_name, libpq_url, with_database
 
 HERE: Final = Path(__file__).parent
-ROLES: Final = ("code", "webserver", "daemon", "worker")
-"""In the order of their start; the daemon and the workers need what stands before them."""
+ROLES: Final = ("code", "worker", "webserver", "daemon")
+"""In the order of their start: what others need stands first."""
 FILES: Final = ("dagster.yaml", "workspace.yaml", "celery.yaml")
 _IMAGE_HOME: Final = "/opt/dagster"
 _START_S: Final = 90
@@ -130,13 +131,24 @@ def _start(command: list[str], environment: Mapping[str, str]) -> subprocess.Pop
 
 
 def _await_role(role: str, place: Place, started: Mapping[str, subprocess.Popen[bytes]]) -> None:
-    """Wait until a role that others talk to answers on its port."""
-    port = {"code": place.code_port, "webserver": place.port}.get(role)
+    """Wait until a role that others talk to answers: on its port, or over the broker."""
+    mine = [process for name, process in started.items() if name.startswith(role)]
+    ask = {
+        "code": lambda: _answers(place.code_port),
+        "webserver": lambda: _answers(place.port),
+        "worker": lambda: _workers(place) >= len(mine),
+    }.get(role, lambda: True)
     deadline = time.monotonic() + _START_S
-    while port and not _answers(port):
-        if started[f"{role}-0"].poll() is not None or time.monotonic() > deadline:
-            sys.exit(f"{role} did not start on port {port}.")
+    while not ask():
+        if any(process.poll() is not None for process in mine) or time.monotonic() > deadline:
+            sys.exit(f"{role} did not start.")
         time.sleep(0.1)
+
+
+def _workers(place: Place) -> int:
+    """How many workers listen, on whatever machine."""
+    with Celery(broker=f"{place.redis}/0") as app:
+        return len(app.control.inspect(timeout=2).ping() or {})
 
 
 def _answers(port: int) -> bool:

@@ -70,7 +70,9 @@ def running_cluster(home: Path, markets: str, database: str, redis: str, workers
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=REPOSITORY
         )
     settings = Settings(
-        home=home, database_url=database, dagster_database_url=with_database(database, f"{database_name(database)}_dagster")
+        home=home,
+        database_url=database,
+        dagster_database_url=with_database(database, f"{database_name(database)}_dagster"),
     )
     up = Up(process, settings, f"http://127.0.0.1:{port}")
     try:
@@ -84,8 +86,15 @@ def running_cluster(home: Path, markets: str, database: str, redis: str, workers
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def runs_by_worker(redis: str) -> dict[str, int]:
-    """How many runs each living worker has taken up so far."""
+def order(redis: str, command: str, workers: int = 2) -> int:
+    """Tell every worker to `cancel_consumer` (take no further runs) or to `add_consumer`; how many have done so."""
     with Celery(broker=f"{redis}/0") as app:
-        found = app.control.inspect(timeout=2).stats() or {}
+        replies = app.control.broadcast(command, {"queue": "dagster"}, reply=True, timeout=5, limit=workers)
+    return len(replies)
+
+
+def runs_by_worker(redis: str, workers: int = 2) -> dict[str, int]:
+    """How many runs each living worker has taken up so far; waits for so many answers, five seconds at most."""
+    with Celery(broker=f"{redis}/0") as app:
+        found = app.control.inspect(timeout=5, limit=workers).stats() or {}
     return {name: stats["total"].get(TASK_EXECUTE_JOB_NAME, 0) for name, stats in found.items()}

@@ -15,7 +15,7 @@ from regime_pipeline.services.stages import STAGES
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.migrate import upgrade
 from regime_pipeline_tests.conftest import fresh_database
-from regime_pipeline_tests.e2e.cluster_kit import redis_server, running_cluster, runs_by_worker, two_databases
+from regime_pipeline_tests.e2e.cluster_kit import order, redis_server, running_cluster, runs_by_worker, two_databases
 from regime_pipeline_tests.e2e.up_kit import Up, until
 from regime_pipeline_tests.workbench import assert_same_bytes, dump, run_stages
 
@@ -29,12 +29,12 @@ end = 2026-01-03T00:00:00Z
 
 [[markets]]
 symbol = "ALFA-USDT"
-timeframes = ["1m", "15m", "1h"]
+timeframes = ["1m", "1h"]
 source = "simulated"
 
 [[markets]]
 symbol = "BRAVO-USDT"
-timeframes = ["15m", "1h", "4h"]
+timeframes = ["15m", "4h"]
 source = "simulated"
 """
 MATERIALIZED = """SELECT asset_key, partition, count(*) FROM event_logs
@@ -56,28 +56,39 @@ def cluster(tmp_path: Path, tcp_postgres_url: str, redis: str) -> Iterator[Up]:
         yield up
 
 
-@pytest.fixture
-def single(cluster: Up, tcp_postgres_url: str, tmp_path: Path) -> Iterator[Settings]:
-    """The same markets, built by one process in a database of its own."""
-    with fresh_database(tcp_postgres_url) as database:
-        upgrade(database)
-        settings = Settings(home=tmp_path / "single", markets=cluster.settings.markets, database_url=database)
-        with open_workspace(settings) as workspace:
-            for market in workspace.universe.markets:
-                run_stages(workspace, market, [WINDOW])
-        yield settings
+def build_in_this_process(settings: Settings) -> None:
+    """The same markets and hours, without Dagster."""
+    upgrade(settings.database_url or "")
+    with open_workspace(settings) as workspace:
+        for market in workspace.universe.markets:
+            run_stages(workspace, market, [WINDOW])
 
 
-def test_two_workers_share_a_backfill(cluster: Up, redis: str, single: Settings) -> None:
+def test_two_workers_share_a_backfill(cluster: Up, redis: str, tcp_postgres_url: str, tmp_path: Path) -> None:
     markets = read_universe(cluster.settings).markets
     keys = [partition_key(market, hour) for market in markets for hour in WINDOW.hours.tolist()]
-    until(60, lambda: len(runs_by_worker(redis)) == 2 or None, "both workers' start")
+    assert order(redis, "cancel_consumer") == 2
     cluster.launch_backfill(keys)
+    until(120, lambda: statuses(cluster).count("STARTING") == 2 or None, "two runs in the broker")
+    assert order(redis, "add_consumer") == 2  # each does one run at a time, so neither can take both
+    with fresh_database(tcp_postgres_url) as database:
+        single = Settings(home=tmp_path / "single", markets=cluster.settings.markets, database_url=database)
+        build_in_this_process(single)
+        await_and_compare(cluster, redis, keys, single)
+
+
+def statuses(cluster: Up) -> list[str]:
+    return [str(run["status"]) for run in cluster.runs()]
+
+
+def await_and_compare(cluster: Up, redis: str, keys: list[str], single: Settings) -> None:
+    """Every run ends well on both workers, every partition is recorded once, every byte is the single build's."""
+    markets = read_universe(cluster.settings).markets
 
     def finished() -> bool | None:
-        statuses = [run["status"] for run in cluster.runs()]
-        assert not {"FAILURE", "CANCELED"} & set(statuses)
-        return True if statuses == ["SUCCESS"] * len(markets) else None
+        found = statuses(cluster)
+        assert not {"FAILURE", "CANCELED"} & set(found)
+        return True if found == ["SUCCESS"] * len(markets) else None
 
     until(240, finished, "the end of every market's run")
     taken = runs_by_worker(redis)
