@@ -7,29 +7,29 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import shutil
+import signal
 import tempfile
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+import psutil
 import psycopg
 
-from benchmarks.document import markdown_table, write_section
+from benchmarks.document import markdown_table
 from regime_pipeline.composition import open_databases, read_universe
 from regime_pipeline.domain.market import DAY_MS, HOUR_MS
 from regime_pipeline.domain.window import Window, to_iso, to_ms
 from regime_pipeline.pipeline.partitions import partition_key
+from regime_pipeline.services.stages import STAGES
+from regime_pipeline.storage.embedded import embedded_server
 from regime_pipeline_tests.e2e.up_kit import Up, running_up, until
 
 START_MS = to_ms("2025-01-01T00:00:00Z")
 LONGEST_S = 7_200.0
 TIMEFRAMES = ("1m", "15m", "1h")
-RUNS = """query($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results {
-  runId status creationTime startTime endTime stepStats { stepKey startTime endTime } } } } }"""
 COUNT = (
     "SELECT count(DISTINCT (asset_key, partition)) FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION'"
 )
@@ -45,16 +45,19 @@ class Scene:
 
     @property
     def window(self) -> Window:
+        """All hours."""
         return Window(START_MS, START_MS + self.days * DAY_MS)
 
     @property
     def markets_file(self) -> str:
+        """The text of markets.toml."""
         span = f"[partitions]\nstart = {to_iso(START_MS)}\nend = {to_iso(self.window.end_ms)}\n"
         entry = '\n[[markets]]\nsymbol = "S{:02d}-USDT"\ntimeframes = ["1m", "15m", "1h"]\nsource = "simulated"\n'
         return span + "".join(entry.format(number) for number in range(self.symbols))
 
     @property
     def partitions(self) -> int:
+        """How many partitions each asset has."""
         return self.symbols * len(TIMEFRAMES) * self.days * (24 if self.grain == "hour" else 1)
 
 
@@ -67,7 +70,8 @@ class Outcome:
     submitted: float
     completed: float
     runs: int
-    run_seconds: float
+    processor: float
+    load: float
     stages: dict[str, float]
     materialized: int
 
@@ -78,10 +82,22 @@ def measure(scene: Scene) -> Outcome:
     home = Path(tempfile.mkdtemp(prefix="regime-backfill-"))
     home.chmod(0o755)
     try:
+        before = os.times()
         with running_up(home, scene.markets_file) as up:
-            return _backfill(up, scene)
+            outcome = _backfill(up, scene)
+            server = psutil.Process(postmaster(up)).cpu_times()
+            up.process.send_signal(signal.SIGINT)
+            up.process.wait(120)
+        after = os.times()
+        spent = after.children_user + after.children_system - before.children_user - before.children_system
+        return replace(outcome, processor=outcome.processor + spent + server.children_user + server.children_system)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def postmaster(up: Up) -> int:
+    """The embedded server's first process; those it has reaped count as its children."""
+    return embedded_server(up.settings.home, up.settings.postgres_account).status().postmaster_pid or 0
 
 
 def _backfill(up: Up, scene: Scene) -> Outcome:
@@ -97,7 +113,7 @@ def _backfill(up: Up, scene: Scene) -> Outcome:
 
 
 def _outcome(up: Up, began: float, answered: float, completed: float) -> Outcome:
-    runs: list[dict[str, Any]] = up.graphql(RUNS, {"filter": {}})["runsOrError"]["results"]
+    runs = up.runs()
     assert {run["status"] for run in runs} == {"SUCCESS"}
     stages: dict[str, float] = defaultdict(float)
     for run in runs:
@@ -111,10 +127,37 @@ def _outcome(up: Up, began: float, answered: float, completed: float) -> Outcome
         submitted=max(run["creationTime"] for run in runs) - began,
         completed=completed - began,
         runs=len(runs),
-        run_seconds=sum(run["endTime"] - run["startTime"] for run in runs),
+        processor=sum(sum(p.cpu_times()[:2]) for p in psutil.Process(postmaster(up)).children()),
+        load=os.getloadavg()[2],
         stages=dict(stages),
         materialized=int(materialized),
     )
+
+
+def described(scene: Scene, found: Outcome) -> list[str]:
+    """One column of the table."""
+    seconds = found.completed - found.first_run
+    per_run = sum(found.stages.values()) / found.runs
+    return [
+        f"{scene.symbols * len(TIMEFRAMES)} markets x {scene.days} days",
+        f"{scene.partitions:,} x {len(STAGES)}",
+        f"{found.materialized:,}",
+        f"{found.launched:.1f} s",
+        f"{found.first_run:.0f} s",
+        f"{found.submitted:.0f} s",
+        f"**{found.completed / 60:.1f} min**",
+        f"{found.processor / 60:.1f} min",
+        f"{found.runs}, {per_run:.0f} s of stages each",
+        f"{scene.symbols * len(TIMEFRAMES) * len(scene.window) / seconds:,.0f}",
+        f"{found.load:.1f}",
+    ]
+
+
+LABELS = (
+    "backfilled", "partitions x assets", "materializations on record, each once", "launch answered after",
+    "first run asked for after", "last run asked for after", "completed after", "processor time",
+    "runs", "market hours a second", "load average, 15 minutes",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -124,8 +167,10 @@ def main() -> None:
     parser.add_argument("--grain", choices=["hour", "day"], default="hour")
     chosen = parser.parse_args()
     scene = Scene(chosen.symbols, chosen.days, chosen.grain)
-    outcome = measure(scene)
-    print(scene, scene.partitions, outcome)
+    found = measure(scene)
+    print(markdown_table(["what", chosen.grain], list(zip(LABELS, described(scene, found), strict=True))))
+    total = sum(found.stages.values())
+    print(markdown_table(["stage", "share"], [[k, f"{v / total:.0%} {v:.0f} s"] for k, v in found.stages.items()]))
 
 
 if __name__ == "__main__":

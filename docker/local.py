@@ -1,6 +1,7 @@
 """Starts the roles of compose.yaml as plain processes, for machines without a Docker engine: same commands, same files.
 
-Only addresses and folders are replaced; PostgreSQL and Redis must run already. Ctrl-C stops every role.
+Only addresses and folders are replaced; PostgreSQL and Redis must run already. As in compose, a role that ends is started
+again. Ctrl-C stops every role.
 
     python docker/local.py --home ~/regime --workers 2 \
         --database postgresql://regime@db.example:5432/regime --redis redis://127.0.0.1:6379
@@ -191,7 +192,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Run until one role ends or a signal comes."""
+    """Run until a signal comes."""
     given = _arguments()
     place = Place(given.home.absolute(), given.database, given.redis.rstrip("/"), given.port, given.code_port)
     told: list[int] = []
@@ -202,12 +203,12 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, tell)
     with running(place, given.roles, given.workers) as processes:
-        while not told and all(process.poll() is None for process in processes.values()):
-            time.sleep(0.2)
-        ended = [name for name, process in processes.items() if process.poll() is not None]
-    if ended and not told:
-        sys.stderr.write(f"{', '.join(ended)} ended; every other role was stopped.\n")
-    return 0 if told else 1
+        while not told:
+            time.sleep(1)
+            for name in [name for name, process in processes.items() if process.poll() is not None]:
+                sys.stderr.write(f"{name} ended with code {processes[name].returncode}; it is started again.\n")
+                processes[name] = _start(place.command(name.partition("-")[0]), place.environment())
+    return 0
 
 
 if __name__ == "__main__":

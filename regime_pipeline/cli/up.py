@@ -30,6 +30,7 @@ QUIET: Final = ("--log-level", "warning")
 """Told more, the daemon prints the key of every partition of a backfill at every tick: 30 MB for a year of a dozen."""
 _POLL_S: Final = 0.2
 _REVIVE_S: Final = 2.0
+_LIVED_S: Final = 60.0
 
 
 def up_command(
@@ -92,21 +93,30 @@ def child_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str]:
 
 
 def _run_dagster(environment: dict[str, str], host: str, port: int, keep: Callable[[], None]) -> int:
-    """Run `dagster dev` until it ends or we are told to stop, and wait for it; a stop by signal is no failure.
+    """Run `dagster dev` until we are told to stop, and again if it dies; a stop by signal is no failure.
 
-    Meanwhile `keep` is called every two seconds.
-
-    The handlers stand before the child starts, so that it does not inherit an ignored SIGINT from a background job.
+    One that lived for less than a minute never worked, so its exit code is ours. The handlers stand before the child
+    starts, so that it does not inherit an ignored SIGINT from a background job.
     """
     command = [sys.executable, "-m", "dagster", "dev", "-m", "regime_pipeline.definitions", *QUIET]
     told: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: told.append(received))
-    child = subprocess.Popen([*command, "-h", host, "-p", str(port)], env=environment)  # noqa: S603
+    while True:
+        began = time.monotonic()
+        child = subprocess.Popen([*command, "-h", host, "-p", str(port)], env=environment)  # noqa: S603
+        code = _wait(child, told, keep)
+        if told or time.monotonic() - began < _LIVED_S:
+            return 0 if told else code
+        err.print(f"Dagster ended with code {code}; it is started again.", highlight=False)
+
+
+def _wait(child: subprocess.Popen[bytes], told: list[int], keep: Callable[[], None]) -> int:
+    """Wait for the child, pass signals on to it, and call `keep` every two seconds; return its exit code."""
     passed_on, kept = 0, time.monotonic()
     while True:
         try:
-            code = child.wait(_POLL_S)
+            return child.wait(_POLL_S)
         except subprocess.TimeoutExpired:
             if len(told) > passed_on and not _reaches_the_child(told[-1]):
                 child.send_signal(signal.SIGINT)
@@ -114,8 +124,6 @@ def _run_dagster(environment: dict[str, str], host: str, port: int, keep: Callab
             if time.monotonic() - kept > _REVIVE_S:
                 keep()
                 kept = time.monotonic()
-        else:
-            return 0 if told else code
 
 
 def _reaches_the_child(number: int) -> bool:

@@ -11,12 +11,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from regime_pipeline.pipeline.build import CHAIN_JOB
 from regime_pipeline.services.stages import STAGES
 from regime_pipeline.settings import Settings
 
@@ -28,6 +29,8 @@ _START = """mutation($selector: SensorSelector!) {
   startSensor(sensorSelector: $selector) { __typename ... on PythonError { message } } }"""
 _LAUNCH = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+_LAUNCH_RUN = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 _BACKFILL = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
   __typename ... on PartitionBackfill { status error { message } } } }"""
 _RUNS = """query($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results {
@@ -85,6 +88,15 @@ class Up:
         launched = self.graphql(_LAUNCH, {"params": params})["launchPartitionBackfill"]
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
         return str(launched["backfillId"])
+
+    def launch_run(self, tags: Mapping[str, str]) -> str:
+        """Launch one run of the chain with these tags, and return its id."""
+        pairs = [{"key": key, "value": value} for key, value in tags.items()]
+        selector = {**_REPOSITORY, "jobName": CHAIN_JOB}
+        params = {"selector": selector, "executionMetadata": {"tags": pairs}}
+        launched = self.graphql(_LAUNCH_RUN, {"params": params})["launchRun"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return str(launched["run"]["runId"])
 
     def end_of_backfill(self, backfill: str) -> str | None:
         """Status of a backfill that has ended, None before."""

@@ -1,0 +1,149 @@
+"""Processes of `regime up` are killed in the middle of a run: it runs again by itself, and the tables are whole."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from regime_pipeline.composition import open_databases, open_workspace
+from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.domain.market import DAY_MS
+from regime_pipeline.domain.window import Window, to_ms
+from regime_pipeline.pipeline.partitions import range_tags
+from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.storage.embedded import embedded_server
+from regime_pipeline.storage.urls import libpq_url
+from regime_pipeline_tests.e2e.up_kit import Up, processes_of_session, running_up, until
+from regime_pipeline_tests.workbench import assert_same_bytes, dump, run_stages, simulated_workspace
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
+START_MS, DAYS = to_ms("2026-01-01T00:00:00Z"), 10
+MARKETS = """
+[partitions]
+start = 2026-01-01T00:00:00Z
+end = 2026-04-01T00:00:00Z
+
+[[markets]]
+symbol = "ALFA-USDT"
+timeframes = ["1m", "1h"]
+source = "simulated"
+"""
+PIDS = "SELECT event FROM event_logs WHERE run_id = %s AND dagster_event_type = 'ENGINE_EVENT'"
+
+
+def window(number: int) -> Window:
+    return Window(START_MS + number * DAYS * DAY_MS, START_MS + (number + 1) * DAYS * DAY_MS)
+
+
+def begun(up: Up, number: int, step: str) -> str:
+    """Launch a run over every market and a window, wait until it is at a step, and return its id."""
+    with open_workspace(up.settings) as workspace:
+        markets = workspace.universe.markets
+    run_id = up.launch_run(range_tags(markets[0], markets[-1], window(number)))
+
+    def is_there() -> bool | None:
+        (run,) = [run for run in up.runs() if run["runId"] == run_id]
+        assert run["status"] in ("QUEUED", "NOT_STARTED", "STARTING", "STARTED"), run
+        return True if any(s["stepKey"] == step and s["startTime"] for s in run["stepStats"]) else None
+
+    until(180, is_there, f"the start of {step}", 0.1)
+    return run_id
+
+
+def await_success(up: Up, run_id: str) -> int:
+    """Wait until the run, or the one that Dagster has made of it, has succeeded; return how many tries that took."""
+
+    def family() -> list[str] | None:
+        found = [
+            run["status"]
+            for run in up.runs()
+            if run["runId"] == run_id or {"key": "dagster/root_run_id", "value": run_id} in run["tags"]
+        ]
+        return found if "SUCCESS" in found else None
+
+    return len(until(400, lambda: reachable(family), "the end of the run that was disturbed"))
+
+
+def reachable(ask: Callable[[], list[str] | None]) -> list[str] | None:
+    """No answer while the UI is down."""
+    try:
+        return ask()
+    except (OSError, AssertionError):
+        return None
+
+
+def process_of(up: Up, run_id: str) -> int:
+    """The run's process, as its own first event tells."""
+    with psycopg.connect(libpq_url(open_databases(up.settings).dagster)) as connection:
+        events = connection.execute(PIDS, (run_id,)).fetchall()
+    found = [re.search(r"Started process for run \(pid: (\d+)\)", event) for (event,) in events]
+    return next(int(match[1]) for match in found if match)
+
+
+def daemon_of(up: Up) -> int:
+    """The daemon's process."""
+    for process in psutil.process_iter(["cmdline"]):
+        if "dagster._daemon" in (process.info["cmdline"] or []) and os.getpgid(process.pid) == up.process.pid:
+            return process.pid
+    raise AssertionError("there is no daemon")
+
+
+def kill_database(up: Up) -> None:
+    os.kill(embedded_server(up.settings.home).status().postmaster_pid or 0, signal.SIGKILL)
+
+
+def assert_whole(ws: Workspace, database_url: str, folder: Path, windows: int) -> None:
+    """Tables and files are those of a quiet build of the same windows."""
+    done = [window(number) for number in range(windows)]
+    with simulated_workspace(database_url, folder, ws.universe.markets) as quiet:
+        for market in ws.universe.markets:
+            run_stages(quiet, market, done)
+            for part in done:
+                assert_same_bytes(dump(ws, market, part), dump(quiet, market, part))
+                stored, wanted = (w.snapshots.read_candles(market, part.start_ms, part.end_ms) for w in (ws, quiet))
+                assert stored.open_time_ms.tobytes() == wanted.open_time_ms.tobytes()
+                assert stored.close.tobytes() == wanted.close.tobytes()
+
+
+def test_whatever_is_killed_the_run_succeeds_by_itself(home: Path, database_url: str, tmp_path: Path) -> None:
+    """The run at three steps, the database, the daemon, then everything at once, as a power cut does."""
+    tries = []
+    with running_up(home, MARKETS) as up:
+        for number, step in enumerate(("raw_candles", "hourly_snapshots", "scores")):
+            run_id = begun(up, number, step)
+            os.kill(process_of(up, run_id), signal.SIGKILL)
+            tries.append(await_success(up, run_id))
+        run_id = begun(up, 3, "features")
+        kill_database(up)
+        tries.append(await_success(up, run_id))
+        run_id = begun(up, 4, "regime_verdicts")
+        os.kill(daemon_of(up), signal.SIGKILL)
+        tries.append(await_success(up, run_id))
+        run_id = begun(up, 5, "candle_regimes")
+        os.killpg(up.process.pid, signal.SIGKILL)
+        kill_database(up)
+        until(20, lambda: True if not processes_of_session(up.process.pid) else None, "the end of every child")
+    with running_up(home, MARKETS) as up:
+        tries.append(await_success(up, run_id))
+        with open_workspace(up.settings) as workspace:
+            assert_whole(workspace, database_url, tmp_path, 6)
+    assert tries[:3] == [2, 2, 2]
+    assert max(tries) <= 3
+
+
+def test_a_home_has_one_regime_up(home: Path) -> None:
+    from regime_pipeline.cli.up import only_one
+
+    first = only_one(home)
+    with pytest.raises(UsageError, match="Another `regime up` serves"):
+        only_one(home)
+    first.close()
+    only_one(home).close()
