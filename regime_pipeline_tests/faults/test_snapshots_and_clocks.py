@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import orjson
 import pytest
 
 from regime_pipeline.domain.errors import BadSnapshotError
@@ -40,7 +41,7 @@ def test_a_file_cut_at_any_byte_or_with_any_bit_turned_is_refused_and_replaced(t
     hashed = good.index(b'"collected_at"')  # when it was collected is not in the hash; every byte before it is
     cuts = [good[:length] for length in range(len(good))]
     turned = [good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :] for at in range(hashed)]
-    for damaged in cuts + turned:
+    for damaged in [data for data in cuts + turned if not says_the_same(data, good)]:
         path.write_bytes(damaged)
         with pytest.raises(BadSnapshotError, match=r"ETH-USDT_1h\.json"):
             store.read_candles(HOURLY, SNAPSHOT_MS, SNAPSHOT_MS + HOUR_MS)
@@ -48,6 +49,14 @@ def test_a_file_cut_at_any_byte_or_with_any_bit_turned_is_refused_and_replaced(t
         assert encode(store.load(HOURLY, SNAPSHOT_MS) or whole) == encode(whole)
         path.with_name("ETH-USDT_1h.r2.json").unlink()
     assert len(cuts) + len(turned) > 900
+
+
+def says_the_same(data: bytes, good: bytes) -> bool:
+    """Another last digit of a float may be the same number."""
+    try:
+        return bool(orjson.loads(data) == orjson.loads(good))
+    except orjson.JSONDecodeError:
+        return False
 
 
 class Clock:

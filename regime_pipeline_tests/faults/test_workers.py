@@ -52,7 +52,10 @@ def busy_worker(up: Up) -> psutil.Process | None:
     """A worker whose run is at work, by the processor time of its child."""
     if not any(step["stepKey"] == "features" for run in up.runs() for step in run["stepStats"]):
         return None
-    (_, busiest) = max((sum(max(c.cpu_times()[0] for c in w.children(recursive=True)) for _ in "x"), w.pid) for w in roles_of(up, "dagster-celery"))
+    (_, busiest) = max(
+        (sum(max(c.cpu_times()[0] for c in w.children(recursive=True)) for _ in "x"), w.pid)
+        for w in roles_of(up, "dagster-celery")
+    )
     return psutil.Process(busiest)
 
 
