@@ -1,7 +1,7 @@
 """Starts the roles of compose.yaml as plain processes, for machines without a Docker engine: same commands, same files.
 
-Only addresses and folders are replaced; PostgreSQL and Redis must run already. As in compose, a role that ends is started
-again. Ctrl-C stops every role.
+Only addresses and folders are replaced; PostgreSQL and Redis must run already. As in compose, a role that ends is
+started again. Ctrl-C stops every role.
 
     python docker/local.py --home ~/regime --workers 2 \
         --database postgresql://regime@db.example:5432/regime --redis redis://127.0.0.1:6379
@@ -37,7 +37,7 @@ ROLES: Final = ("code", "worker", "webserver", "daemon")
 """In the order of their start: what others need stands first."""
 FILES: Final = ("dagster.yaml", "workspace.yaml", "celery.yaml")
 _IMAGE_HOME: Final = "/opt/dagster"
-_START_S: Final = 90
+_START_S: Final = 300
 _STOP_S: Final = 30
 
 

@@ -1,4 +1,4 @@
-"""The topology of docker/ as plain processes for tests and benchmarks: a Redis, databases over TCP, `docker/local.py`."""
+"""The roles of docker/ as plain processes for tests and benchmarks: a Redis, databases over TCP, `docker/local.py`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def two_databases(server_url: str) -> Iterator[str]:
 
 @contextmanager
 def running_cluster(home: Path, markets: str, database: str, redis: str, workers: int) -> Iterator[Up]:
-    """The roles on free ports over a home, a database and a Redis; the log goes to the home; none is left at the end."""
+    """The roles on free ports over a home, a database and a Redis; they log to the home; none is left at the end."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "markets.toml").write_text(markets, "utf-8")
     port, code_port = free_port(), free_port()
@@ -76,7 +76,7 @@ def running_cluster(home: Path, markets: str, database: str, redis: str, workers
     )
     up = Up(process, settings, f"http://127.0.0.1:{port}")
     try:
-        until(90, lambda: is_listening(up), "the webserver's start")
+        until(300, lambda: is_listening(up), "the webserver's start")
         yield up
     finally:
         process.send_signal(signal.SIGINT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,9 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg
+
+from regime_pipeline.composition import open_databases
 from regime_pipeline.pipeline.build import CHAIN_JOB
 from regime_pipeline.services.stages import STAGES
 from regime_pipeline.settings import Settings
+from regime_pipeline.storage.urls import libpq_url
 
 T = TypeVar("T")
 _REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "regime_pipeline.definitions"}
@@ -33,6 +38,7 @@ _LAUNCH_RUN = """mutation($params: ExecutionParams!) { launchRun(executionParams
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 _BACKFILL = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
   __typename ... on PartitionBackfill { status error { message } } } }"""
+_ENGINE_EVENTS = "SELECT event FROM event_logs WHERE run_id = %s AND dagster_event_type = 'ENGINE_EVENT'"
 _RUNS = """query($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results {
   runId status creationTime startTime endTime tags { key value } stepStats { stepKey startTime endTime } } } } }"""
 
@@ -98,6 +104,13 @@ class Up:
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return str(launched["run"]["runId"])
 
+    def process_of(self, run_id: str) -> int:
+        """The process of a run that has begun, as its own first event tells."""
+        with psycopg.connect(libpq_url(open_databases(self.settings).dagster)) as connection:
+            events = connection.execute(_ENGINE_EVENTS, (run_id,)).fetchall()
+        found = [re.search(r"Started process for run \(pid: (\d+)\)", event) for (event,) in events]
+        return next(int(match[1]) for match in found if match)
+
     def end_of_backfill(self, backfill: str) -> str | None:
         """Status of a backfill that has ended, None before."""
         found = self.graphql(_BACKFILL, {"id": backfill})["partitionBackfillOrError"]
@@ -142,7 +155,7 @@ def running_up(home: Path, markets: str) -> Iterator[Up]:
     process = subprocess.Popen(command, env=environment, start_new_session=True, stdin=subprocess.DEVNULL)
     running = Up(process, Settings(home=home), f"http://127.0.0.1:{port}")
     try:
-        until(90, lambda: is_listening(running), "the webserver's start")
+        until(300, lambda: is_listening(running), "the webserver's start")
         yield running
     finally:
         if process.poll() is None:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import psycopg
 import pytest
 
-from regime_pipeline.composition import open_databases, open_workspace
+from regime_pipeline.composition import open_workspace
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market import DAY_MS
 from regime_pipeline.domain.window import Window, to_ms
 from regime_pipeline.pipeline.partitions import range_tags
 from regime_pipeline.services.workspace import Workspace
 from regime_pipeline.storage.embedded import embedded_server
-from regime_pipeline.storage.urls import libpq_url
 from regime_pipeline_tests.e2e.up_kit import Up, processes_of_session, running_up, until
 from regime_pipeline_tests.workbench import assert_same_bytes, dump, run_stages, simulated_workspace
 
@@ -36,7 +33,6 @@ symbol = "ALFA-USDT"
 timeframes = ["1m", "1h"]
 source = "simulated"
 """
-PIDS = "SELECT event FROM event_logs WHERE run_id = %s AND dagster_event_type = 'ENGINE_EVENT'"
 
 
 def window(number: int) -> Window:
@@ -80,14 +76,6 @@ def reachable(ask: Callable[[], list[str] | None]) -> list[str] | None:
         return None
 
 
-def process_of(up: Up, run_id: str) -> int:
-    """The run's process, as its own first event tells."""
-    with psycopg.connect(libpq_url(open_databases(up.settings).dagster)) as connection:
-        events = connection.execute(PIDS, (run_id,)).fetchall()
-    found = [re.search(r"Started process for run \(pid: (\d+)\)", event) for (event,) in events]
-    return next(int(match[1]) for match in found if match)
-
-
 def daemon_of(up: Up) -> int:
     """The daemon's process."""
     for process in psutil.process_iter(["cmdline"]):
@@ -119,7 +107,7 @@ def test_whatever_is_killed_the_run_succeeds_by_itself(home: Path, database_url:
     with running_up(home, MARKETS) as up:
         for number, step in enumerate(("raw_candles", "hourly_snapshots", "scores")):
             run_id = begun(up, number, step)
-            os.kill(process_of(up, run_id), signal.SIGKILL)
+            os.kill(up.process_of(run_id), signal.SIGKILL)
             tries.append(await_success(up, run_id))
         run_id = begun(up, 3, "features")
         kill_database(up)

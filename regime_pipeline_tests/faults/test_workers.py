@@ -48,15 +48,13 @@ def roles_of(up: Up, word: str) -> list[psutil.Process]:
     return [process for process in found if any(word in part for part in process.cmdline())]
 
 
-def busy_worker(up: Up) -> psutil.Process | None:
-    """A worker whose run is at work, by the processor time of its child."""
-    if not any(step["stepKey"] == "features" for run in up.runs() for step in run["stepStats"]):
+def busy_worker(up: Up) -> int | None:
+    """Leader of the worker whose run has come to its middle."""
+    at_work = [run for run in up.runs() if any(step["stepKey"] == "features" for step in run["stepStats"])]
+    if not at_work:
         return None
-    (_, busiest) = max(
-        (sum(max(c.cpu_times()[0] for c in w.children(recursive=True)) for _ in "x"), w.pid)
-        for w in roles_of(up, "dagster-celery")
-    )
-    return psutil.Process(busiest)
+    family = psutil.Process(up.process_of(at_work[0]["runId"])).parents()
+    return next(process.pid for process in family if process.ppid() == up.process.pid)
 
 
 def test_a_killed_worker_and_a_second_daemon(cluster: Up, database_url: str, tmp_path: Path) -> None:
@@ -66,7 +64,7 @@ def test_a_killed_worker_and_a_second_daemon(cluster: Up, database_url: str, tmp
     try:
         cluster.launch_backfill([partition_key(market, hour) for market in markets for hour in WINDOW.hours.tolist()])
         worker = until(180, lambda: busy_worker(cluster), "a run at work", 0.2)
-        os.killpg(worker.pid, signal.SIGKILL)
+        os.killpg(worker, signal.SIGKILL)
 
         def every_market() -> bool | None:
             done = {
