@@ -84,6 +84,7 @@ def running_cluster(home: Path, markets: str, database: str, redis: str, workers
             process.wait(STOP_S)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def order(redis: str, command: str, workers: int = 2) -> int:

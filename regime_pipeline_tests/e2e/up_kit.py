@@ -160,6 +160,7 @@ def running_up(home: Path, markets: str) -> Iterator[Up]:
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def is_listening(up: Up) -> bool | None:
