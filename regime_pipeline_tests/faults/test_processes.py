@@ -11,7 +11,7 @@ import psutil
 import psycopg
 import pytest
 
-from regime_pipeline.composition import open_workspace
+from regime_pipeline.composition import open_databases, open_workspace, read_universe
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market import DAY_MS
 from regime_pipeline.domain.window import Window, to_ms
@@ -42,12 +42,9 @@ def window(number: int) -> Window:
 
 def begun(up: Up, number: int, stages: int) -> str:
     """Launch a run over every market and a window, wait until it has begun so many stages, and return its id."""
-    with (
-        open_workspace(up.settings) as workspace,
-        psycopg.connect(workspace.warehouse.url, autocommit=True) as database,
-    ):
-        markets = workspace.universe.markets
-        run_id = up.launch_run(range_tags(markets[0], markets[-1], window(number)))
+    markets = read_universe(up.settings).markets
+    run_id = up.launch_run(range_tags(markets[0], markets[-1], window(number)))
+    with psycopg.connect(open_databases(up.settings).regimes, autocommit=True) as database:
 
         def is_there() -> bool | None:
             found = database.execute("SELECT count(*) FROM runs WHERE dagster_run_id = %s", (run_id,)).fetchone()

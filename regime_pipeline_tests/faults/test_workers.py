@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from regime_pipeline.composition import open_workspace, read_universe
@@ -31,6 +32,8 @@ timeframes = ["1m", "15m", "1h"]
 source = "simulated"
 """
 
+AT_WORK = "SELECT dagster_run_id FROM runs GROUP BY dagster_run_id HAVING count(*) = 4"
+
 
 @pytest.fixture
 def cluster(home: Path, tcp_postgres_url: str) -> Iterator[Up]:
@@ -49,11 +52,12 @@ def roles_of(up: Up, word: str) -> list[psutil.Process]:
 
 
 def busy_worker(up: Up) -> int | None:
-    """Leader of the worker whose run has come to its middle."""
-    at_work = [run for run in up.runs() if any(step["stepKey"] == "features" for step in run["stepStats"])]
-    if not at_work:
+    """Leader of a worker whose run has begun its fourth stage."""
+    with psycopg.connect(up.settings.database_url or "") as connection:
+        found = connection.execute(AT_WORK).fetchone()
+    if found is None:
         return None
-    family = psutil.Process(up.process_of(at_work[0]["runId"])).parents()
+    family = psutil.Process(up.process_of(found[0])).parents()
     return next(process.pid for process in family if process.ppid() == up.process.pid)
 
 
@@ -63,7 +67,7 @@ def test_a_killed_worker_and_a_second_daemon(cluster: Up, database_url: str, tmp
     second = psutil.Popen(daemon.cmdline(), env=daemon.environ(), start_new_session=True)
     try:
         cluster.launch_backfill([partition_key(market, hour) for market in markets for hour in WINDOW.hours.tolist()])
-        worker = until(180, lambda: busy_worker(cluster), "a run at work", 0.2)
+        worker = until(180, lambda: busy_worker(cluster), "a run at work", 0.05)
         os.killpg(worker, signal.SIGKILL)
 
         def every_market() -> bool | None:
