@@ -1,12 +1,14 @@
 """A year of twelve markets, backfilled as a user of the UI does it: `regime up`, GraphQL, daemon, runs.
 
-Run `python -m benchmarks.backfill [--days 7]`; without `--days` it writes its section of `docs/benchmarks.md`.
+Run `python -m benchmarks.backfill [--grain day --symbols 50 --days 14] [--quick]`; each grain has a section of
+`docs/benchmarks.md`.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import platform
 import shutil
 import signal
 import tempfile
@@ -18,7 +20,7 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from benchmarks.document import markdown_table
+from benchmarks.document import markdown_table, write_section
 from regime_pipeline.composition import open_databases, read_universe
 from regime_pipeline.domain.market import DAY_MS, HOUR_MS
 from regime_pipeline.domain.window import Window, to_iso, to_ms
@@ -33,6 +35,17 @@ TIMEFRAMES = ("1m", "15m", "1h")
 COUNT = (
     "SELECT count(DISTINCT (asset_key, partition)) FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION'"
 )
+
+
+INTRODUCTION = """## Backfills through the UI, partitions of {grain}s
+
+`python -m benchmarks.backfill{options}`: `regime up` in a new home, the backfill launched over GraphQL as the UI does,
+runs started by the daemon two at a time (`dagster.yaml`), embedded PostgreSQL, simulated candles on 1m, 15m and 1h, all
+eight assets, {cores} cores, {machine}, Python {python}. Wall time depends on what else the machine did, see its load
+average. Processor time is that of every process of `regime up` and of PostgreSQL; half of it is the least that two idle
+cores need."""
+YEAR_MARKETS = {"hour": 12, "day": 150}
+"""Markets of the year that is told by extrapolation."""
 
 
 @dataclass(frozen=True)
@@ -134,30 +147,30 @@ def _outcome(up: Up, began: float, answered: float, completed: float) -> Outcome
     )
 
 
-def described(scene: Scene, found: Outcome) -> list[str]:
-    """One column of the table."""
-    seconds = found.completed - found.first_run
-    per_run = sum(found.stages.values()) / found.runs
-    return [
-        f"{scene.symbols * len(TIMEFRAMES)} markets x {scene.days} days",
-        f"{scene.partitions:,} x {len(STAGES)}",
-        f"{found.materialized:,}",
-        f"{found.launched:.1f} s",
-        f"{found.first_run:.0f} s",
-        f"{found.submitted:.0f} s",
-        f"**{found.completed / 60:.1f} min**",
-        f"{found.processor / 60:.1f} min",
-        f"{found.runs}, {per_run:.0f} s of stages each",
-        f"{scene.symbols * len(TIMEFRAMES) * len(scene.window) / seconds:,.0f}",
-        f"{found.load:.1f}",
+def described(scene: Scene, found: Outcome) -> list[tuple[str, str]]:
+    """The rows of the table."""
+    markets, working = scene.symbols * len(TIMEFRAMES), found.completed - found.first_run
+    factor = YEAR_MARKETS[scene.grain] * 365 / (markets * scene.days)
+    total = sum(found.stages.values())
+    rows = [
+        ("backfilled", f"{markets} markets x {scene.days} days"),
+        ("partitions x assets", f"{scene.partitions:,} x {len(STAGES)}"),
+        ("materializations on record, each once", f"{found.materialized:,}"),
+        ("launch answered after", f"{found.launched:.1f} s"),
+        ("first run asked for after", f"{found.first_run:.0f} s"),
+        ("last run asked for after", f"{found.submitted:.0f} s"),
+        ("completed after", f"**{found.completed / 60:.1f} min**"),
+        ("processor time", f"{found.processor / 60:.1f} min"),
+        ("load average, 15 minutes", f"{found.load:.1f}"),
+        ("runs", f"{found.runs}, {total / found.runs:.0f} s of stages each"),
+        ("market hours a second", f"{markets * len(scene.window) / working:,.0f}"),
+        *((f"`{stage}`", f"{seconds / total:.0%} of the stages") for stage, seconds in found.stages.items()),
     ]
-
-
-LABELS = (
-    "backfilled", "partitions x assets", "materializations on record, each once", "launch answered after",
-    "first run asked for after", "last run asked for after", "completed after", "processor time",
-    "runs", "market hours a second", "load average, 15 minutes",
-)  # fmt: skip
+    if factor > 1.01:
+        label = f"extrapolated: a year of {YEAR_MARKETS[scene.grain]} markets, wall / processor"
+        spans = [f"{(found.first_run + working * factor) / 60:,.0f} min", f"{found.processor * factor / 60:,.0f} min"]
+        rows.append((label, " / ".join(spans)))
+    return rows
 
 
 def main() -> None:
@@ -165,12 +178,19 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--symbols", type=int, default=4)
     parser.add_argument("--grain", choices=["hour", "day"], default="hour")
+    parser.add_argument("--quick", action="store_true", help="two days of one symbol; the page is left alone")
     chosen = parser.parse_args()
-    scene = Scene(chosen.symbols, chosen.days, chosen.grain)
-    found = measure(scene)
-    print(markdown_table(["what", chosen.grain], list(zip(LABELS, described(scene, found), strict=True))))
-    total = sum(found.stages.values())
-    print(markdown_table(["stage", "share"], [[k, f"{v / total:.0%} {v:.0f} s"] for k, v in found.stages.items()]))
+    scene = Scene(1, 2, chosen.grain) if chosen.quick else Scene(chosen.symbols, chosen.days, chosen.grain)
+    table = markdown_table(["what", "measured"], described(scene, measure(scene)))
+    print(table)
+    if not chosen.quick:
+        given = {"--grain": scene.grain, "--symbols": scene.symbols, "--days": scene.days}
+        options = "".join(f" {n} {v}" for n, v in given.items() if v != parser.get_default(n.strip("-")))
+        introduction = INTRODUCTION.format(
+            grain=scene.grain, options=options, cores=os.cpu_count(), machine=platform.machine(),
+            python=platform.python_version(),
+        )  # fmt: skip
+        write_section(f"backfill_{scene.grain}", f"{introduction}\n\n{table}")
 
 
 if __name__ == "__main__":
