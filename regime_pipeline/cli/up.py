@@ -43,8 +43,9 @@ def up_command(
     prepare_home(settings.dagster_home)
     with contextlib.closing(only_one(settings.home)):
         err.print(f"Dagster UI: http://{host}:{port}   home: {settings.home}   stop: Ctrl-C", highlight=False)
+        command = [sys.executable, "-m", "dagster", "dev", "-m", "regime_pipeline.definitions", *QUIET]
         keep = reviver(settings) if urls.is_embedded else _nothing
-        raise typer.Exit(_run_dagster(child_environment(settings, urls), host, port, keep))
+        raise typer.Exit(serve([*command, "-h", host, "-p", str(port)], child_environment(settings, urls), keep))
 
 
 def only_one(home: Path) -> FileLock:
@@ -92,19 +93,27 @@ def child_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str]:
     }
 
 
-def _run_dagster(environment: dict[str, str], host: str, port: int, keep: Callable[[], None]) -> int:
-    """Run `dagster dev` until we are told to stop, and again if it dies; a stop by signal is no failure.
+def serve(command: list[str], environment: dict[str, str], keep: Callable[[], None]) -> int:
+    """Run a command until we are told to stop, and again if it dies; a stop by signal is no failure.
 
     One that lived for less than a minute never worked, so its exit code is ours. The handlers stand before the child
     starts, so that it does not inherit an ignored SIGINT from a background job.
+
+    Parameters
+    ----------
+    command : list of str
+        What to run.
+    environment : dict of str
+        All of its environment.
+    keep : callable
+        Called every two seconds while it runs.
     """
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "regime_pipeline.definitions", *QUIET]
     told: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: told.append(received))
     while True:
         began = time.monotonic()
-        child = subprocess.Popen([*command, "-h", host, "-p", str(port)], env=environment)  # noqa: S603
+        child = subprocess.Popen(command, env=environment)  # noqa: S603
         code = _wait(child, told, keep)
         if told or time.monotonic() - began < _LIVED_S:
             return 0 if told else code

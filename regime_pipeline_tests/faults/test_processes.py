@@ -12,7 +12,6 @@ import psycopg
 import pytest
 
 from regime_pipeline.composition import open_databases, open_workspace, read_universe
-from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market import DAY_MS
 from regime_pipeline.domain.window import Window, to_ms
 from regime_pipeline.pipeline.partitions import range_tags
@@ -126,13 +125,3 @@ def test_whatever_is_killed_the_run_succeeds_by_itself(home: Path, database_url:
             assert_whole(workspace, database_url, tmp_path, 6)
     assert tries[:3] == [2, 2, 2]
     assert max(tries) <= 3
-
-
-def test_a_home_has_one_regime_up(home: Path) -> None:
-    from regime_pipeline.cli.up import only_one
-
-    first = only_one(home)
-    with pytest.raises(UsageError, match="Another `regime up` serves"):
-        only_one(home)
-    first.close()
-    only_one(home).close()
