@@ -80,7 +80,7 @@ def daemon_of(up: Up) -> int:
     """The daemon's process."""
     for process in psutil.process_iter(["cmdline"]):
         if "dagster._daemon" in (process.info["cmdline"] or []) and os.getpgid(process.pid) == up.process.pid:
-            return process.pid
+            return int(process.pid)
     raise AssertionError("there is no daemon")
 
 

@@ -58,7 +58,7 @@ def busy_worker(up: Up) -> int | None:
     if found is None:
         return None
     family = psutil.Process(up.process_of(found[0])).parents()
-    return next(process.pid for process in family if process.ppid() == up.process.pid)
+    return next(int(process.pid) for process in family if process.ppid() == up.process.pid)
 
 
 def test_a_killed_worker_and_a_second_daemon(cluster: Up, database_url: str, tmp_path: Path) -> None:

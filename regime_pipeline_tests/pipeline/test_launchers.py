@@ -101,7 +101,7 @@ def test_a_worker_that_does_not_answer_or_has_lost_the_run_is_gone(
     launcher: CeleryRunLauncher, state: str, answers: list[dict[str, Any] | None], status: WorkerStatus
 ) -> None:
     workers = Workers(state, answers)
-    launcher.celery = workers  # type: ignore[assignment]
+    launcher.celery = workers
     run = dg.DagsterRun("market_chain", tags={DAGSTER_CELERY_TASK_ID_TAG: TASK})
 
     assert launcher.check_run_worker_health(run).status is status
