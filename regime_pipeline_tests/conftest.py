@@ -29,7 +29,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("steady")  # machines are noisy: no test fails for being slow once
 SOAK = int(os.environ.get("REGIME_TEST_SOAK", "1"))
-"""How many times longer than in `make test` the tests marked `faults` go on; `make faults` says 10."""
+"""How many times longer than in `make test` the tests marked `soak` go on; `make faults` says 10."""
 REPOSITORY = Path(__file__).resolve().parent.parent
 SECOND_SERVER = os.environ.get("REGIME_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 
@@ -143,6 +143,12 @@ def each_postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     url = request.getfixturevalue("postgres_url") if request.param == "embedded" else _second_server()
     with fresh_database(url) as fresh:
         yield fresh
+
+
+@pytest.fixture
+def tcp_postgres_url() -> str:
+    """Maintenance database of a server that is reached over TCP; skips where there is none."""
+    return _second_server()
 
 
 @contextlib.contextmanager
