@@ -28,8 +28,8 @@ SET LOCAL client_min_messages = warning;
 DO $$
 DECLARE one record;
 BEGIN
-  FOR one IN SELECT c.oid, c.oid::regclass::text AS name, CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
-      WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
+  FOR one IN SELECT c.oid, c.oid::regclass::text AS name, CASE c.relkind WHEN 'v' THEN 'VIEW'
+      WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = 'public' AND c.relkind IN ('v', 'm', 'r', 'p', 'S') AND NOT c.relispartition
     ORDER BY array_position(ARRAY['v', 'm', 'r', 'p', 'S'], c.relkind::text)
@@ -108,7 +108,9 @@ def _program(name: str, url: str | None, *arguments: str, **streams: Any) -> Ite
     environment, target = dict(CLIENT_ENVIRONMENT), "a dump"
     if url is not None:
         options = conninfo_to_dict(libpq_url(url))
-        environment["PGPASSWORD"] = str(options.pop("password", ""))  # not an argument: those show in lists of processes
+        environment["PGPASSWORD"] = str(
+            options.pop("password", "")
+        )  # not an argument: those show in lists of processes
         arguments, target = (*arguments, f"--dbname={make_conninfo(**options)}"), redacted(url)
     with tempfile.TemporaryFile() as said:
         try:

@@ -109,7 +109,9 @@ class Cluster:
         try:
             return int((self.place.data / "PG_VERSION").read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise StorageError(f"{self.place.data} is no cluster of PostgreSQL: {error}.", "Restore a backup.") from error
+            raise StorageError(
+                f"{self.place.data} is no cluster of PostgreSQL: {error}.", "Restore a backup."
+            ) from error
 
     def start(self, start_lock: FileLock) -> None:
         """Make the server take connections, creating the cluster first if there is none.

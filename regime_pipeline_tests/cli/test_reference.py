@@ -26,6 +26,9 @@ COMMANDS = (
     "db status",
     "db upgrade",
     "db url",
+    "db backup",
+    "db restore",
+    "db move",
 )
 
 
