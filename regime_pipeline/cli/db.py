@@ -111,6 +111,23 @@ def restore(
 
 
 @db_app.command()
+def roles(
+    prefix: Annotated[str, typer.Option(help="What the names of the roles begin with.")] = "regime",
+    print_sql: Annotated[bool, typer.Option("--print", help="Print the SQL for an administrator instead.")] = False,
+) -> None:
+    """Create or correct the roles PREFIX_reader, PREFIX_viewer (views only) and PREFIX_writer; repeat after an upgrade.
+
+    Example: regime db roles; then in psql: CREATE ROLE grafana LOGIN PASSWORD '...' IN ROLE regime_viewer
+    """
+    from regime_pipeline.storage.roles import apply_roles, roles_sql
+
+    if print_sql:
+        typer.echo(roles_sql(prefix))
+    else:
+        _say(f"The roles {', '.join(apply_roles(_open_urls().regimes, prefix))} hold what they need and no more.")
+
+
+@db_app.command()
 def move() -> None:
     """Move the embedded database to the installed major version of PostgreSQL; the old cluster is kept."""
     from regime_pipeline.storage.embedded_move import move_cluster  # alembic is slow to import

@@ -107,10 +107,9 @@ def _program(name: str, url: str | None, *arguments: str, **streams: Any) -> Ite
     """Run a program beside the block; its failure is an error, and a failing block ends it."""
     environment, target = dict(CLIENT_ENVIRONMENT), "a dump"
     if url is not None:
-        options = conninfo_to_dict(libpq_url(url))
-        environment["PGPASSWORD"] = str(
-            options.pop("password", "")
-        )  # not an argument: those show in lists of processes
+        options: dict[str, Any] = conninfo_to_dict(libpq_url(url))
+        # the password is no argument, which lists of processes would show
+        environment["PGPASSWORD"] = str(options.pop("password", ""))
         arguments, target = (*arguments, f"--dbname={make_conninfo(**options)}"), redacted(url)
     with tempfile.TemporaryFile() as said:
         try:

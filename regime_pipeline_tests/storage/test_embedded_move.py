@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from regime_pipeline.domain.errors import MissingDataError, StorageError, UsageError
-from regime_pipeline.storage import embedded_move, migrate
+from regime_pipeline.storage import client_programs, migrate
 from regime_pipeline.storage.databases import ensure_databases
 from regime_pipeline.storage.embedded import EmbeddedServer
 from regime_pipeline.storage.embedded_binaries import MAJOR_VERSION, programs_for
@@ -68,7 +68,7 @@ def test_a_cluster_of_another_version_is_refused_then_moved(
     server.release()
 
     with monkeypatch.context() as patch:
-        patch.setattr(embedded_move.client_programs, "load", _refuse)
+        patch.setattr(client_programs, "load", _refuse)
         with pytest.raises(StorageError, match="The disk is full"):
             move_cluster(home, ACCOUNT)
     assert (old.stored_major, old.has_processes(), list(old.place.base.glob("data-*"))) == (OLD, False, [])
