@@ -35,6 +35,7 @@ def _mount() -> None:
     from regime_pipeline.cli.gates import gates_app
     from regime_pipeline.cli.grid import grid_app
     from regime_pipeline.cli.import_files import import_command
+    from regime_pipeline.cli.lake import lake_command
     from regime_pipeline.cli.up import up_command
     from regime_pipeline.cli.verify import verify_command
 
@@ -46,6 +47,7 @@ def _mount() -> None:
     app.command("import")(import_command)
     app.command("backfill")(backfill_command)
     app.command("export")(export_command)
+    app.command("lake")(lake_command)
     app.command("doctor")(doctor_command)
     app.command("verify-causality")(verify_command)
 

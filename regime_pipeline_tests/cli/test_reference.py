@@ -15,6 +15,8 @@ COMMANDS = (
     "up",
     "import",
     "backfill",
+    "export",
+    "lake",
     "doctor",
     "verify-causality",
     "benchmark",
