@@ -1,0 +1,130 @@
+"""Hostile inputs: sound files with arbitrary damage, and the demand that reading them ends in a value or a sentence."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
+
+import hypothesis
+from hypothesis import strategies as st
+
+from regime_pipeline.domain.errors import RegimeError
+from regime_pipeline.policy import PolicyError
+from regime_pipeline_tests.conftest import SOAK
+
+REFUSALS = (RegimeError, PolicyError)
+LONGEST_S = 60
+"""A reading that takes longer hangs: a thousand times what the slowest needs."""
+NASTY = (
+    b"[" * 100_000,
+    b'{"a":' * 50_000,
+    b"a=" + b"[" * 3_000,
+    b"9" * 5_000,
+    b"0x" + b"f" * 5_000,
+    b"1e400",
+    b"1e-400",
+    b"-9223372036854775809",
+    b"18446744073709551616",
+    b"-0.0",
+    b"NaN",
+    b"inf",
+    b"1_000",
+    b"\x00",
+    b"\xff\xfe",
+    b"\xed\xa0\x80",
+    "١٢٣".encode(),
+    b"2024-02-30T25:61:61Z",
+    b"99999-01-01T00:00:00Z",
+    b"0001-01-01T00:00:00+23:59",
+    b"9999-12-31T23:59:59-23:59",
+    b'"\\ud800"',
+    b"../../../etc/passwd",
+    b"\r",
+    b"\n\n",
+    b'"""',
+    b"'",
+    b",",
+    b"null",
+    b"true",
+    b"[]",
+    b"{}",
+    b"!!python/object/apply:os.system",
+)
+"""What breaks parsers: depth, width, limits of numbers and dates, odd encodings."""
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.sampled_from([0, 1, -1, 2**53, 2**62, 253_402_300_800_000, 1e308, -0.0, 5e-324, 0.5])
+    | st.text(max_size=8)
+    | st.sampled_from(["", "ETH-USDT", "1h", "../x", "2024-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "9" * 40]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def fuzzed(examples: int) -> Callable[[Any], Any]:
+    """The same examples in every run; `make faults` tries ten times as many, and others each time."""
+    return hypothesis.settings(
+        max_examples=examples * SOAK,
+        derandomize=SOAK == 1,
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+
+
+@st.composite
+def damaged(draw: st.DrawFn, sound: Sequence[bytes]) -> bytes:
+    """Bytes of a sound file, cut, overwritten and stuffed in some places; or any bytes at all."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(st.binary(max_size=200))
+    data = bytearray(draw(st.sampled_from(sound)))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(data)))
+        stuffing = draw(st.sampled_from(NASTY) | st.binary(max_size=8))
+        data[at : at + draw(st.integers(0, 30))] = stuffing
+    return bytes(data)
+
+
+@st.composite
+def altered(draw: st.DrawFn, document: Any) -> Any:
+    """A document of JSON with some values replaced, removed or doubled, its shape otherwise intact."""
+    for _ in range(draw(st.integers(1, 3))):
+        document = _alter(draw, document)
+    return document
+
+
+def _alter(draw: st.DrawFn, value: Any) -> Any:
+    is_inner = isinstance(value, dict | list) and bool(value)
+    if not is_inner or draw(st.integers(0, 9)) == 0:
+        return draw(VALUES)
+    if isinstance(value, dict):
+        name = draw(st.sampled_from(sorted(value)))
+        rest = {key: item for key, item in value.items() if key != name}
+        return rest if draw(st.integers(0, 9)) == 0 else {**value, name: _alter(draw, value[name])}
+    at = draw(st.integers(0, len(value) - 1))
+    how = draw(st.sampled_from(["alter", "alter", "alter", "remove", "double"]))
+    inside = {"alter": lambda: [_alter(draw, value[at])], "remove": list, "double": lambda: [value[at]] * 2}[how]()
+    return [*value[:at], *inside, *value[at + 1 :]]
+
+
+def read_or_refuse(read: Callable[[], object]) -> bool:
+    """Whether the reading gave a value; anything but a value or a refusal in words fails the test, and so does a hang."""
+
+    def hang(_: int, frame: FrameType | None) -> None:
+        raise AssertionError(f"reading hangs in {frame.f_code.co_qualname if frame else '?'}")
+
+    before = signal.signal(signal.SIGALRM, hang)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST_S)
+    try:
+        read()
+    except REFUSALS as error:
+        assert str(error).strip()
+        str(error).encode("utf-8")  # whatever the input, the sentence can be printed
+        return False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    return True
