@@ -87,9 +87,7 @@ class Candles:
                 at = int(np.argmin(is_sound.all(axis=0)))
                 moment = to_iso(int(open_time_ms[at]))
                 raise BadCandlesError(f"{market} candle {moment} (row {at}): a price is {fault}.")
-        opens, highs, lows, closes = (
-            np.rint(price * price_scale).astype(np.int64) for price in given
-        )
+        opens, highs, lows, closes = (np.rint(price * price_scale).astype(np.int64) for price in given)
         return cls(market, price_scale, open_time_ms, opens, highs, lows, closes, np.asarray(volume, dtype=np.float64))
 
     @property

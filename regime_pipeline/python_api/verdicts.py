@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
+from regime_pipeline.documents import read_document
 from regime_pipeline.domain.analysis import Analysis, analyze, observed_hours, reach_hours
 from regime_pipeline.domain.candles import Candles
 from regime_pipeline.domain.errors import BadSnapshotError, UsageError
@@ -32,6 +33,7 @@ _FIRST: Final = (
     *("factors", "policy_hash"),
 )
 _DROPPED: Final = ("hour_start", "as_of_bar", "is_new_bar", "policy_hash")
+_BUNDLE_BYTES: Final = 1 << 26
 
 
 def verdicts(
@@ -150,10 +152,10 @@ def _read(bundle: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(bundle, Mapping):
         return bundle
     try:
-        document = orjson.loads(Path(bundle).read_bytes())
+        document = orjson.loads(read_document(Path(bundle), _BUNDLE_BYTES))
     except OSError as error:
         raise UsageError(f"Cannot read {bundle}: {error.strerror}.") from error
-    except orjson.JSONDecodeError as error:
+    except ValueError as error:
         raise BadSnapshotError(f"{bundle} is not JSON: {error}.") from error
     if not isinstance(document, dict):
         raise BadSnapshotError(f"{bundle} is not a snapshot: the top is no object.")

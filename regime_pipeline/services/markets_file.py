@@ -6,7 +6,6 @@ What a source does with a market does not belong here.
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from typing import Annotated, Final, Literal, Self
 import tomlkit
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from regime_pipeline.documents import parse_toml, read_document
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market import HOUR_MS, Market, parse_symbol
 from regime_pipeline.domain.window import to_iso, to_ms
@@ -121,10 +121,10 @@ def load_universe(path: Path, start: datetime | None = None, end: datetime | Non
         empty or not of whole hours.
     """
     try:
-        parsed = _File.model_validate(tomllib.loads(path.read_text("utf-8")))
+        parsed = _File.model_validate(parse_toml(read_document(path)))
     except FileNotFoundError as error:
         raise UsageError(f"There is no markets file at {path}.", "Create it or set REGIME_MARKETS.") from error
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path} is not a markets file: {_faults(error)}.") from error
     specs = tuple(
         MarketSpec(Market(entry.symbol, timeframe), entry.source, entry.price_scale, entry.exchange)
@@ -138,7 +138,7 @@ def load_universe(path: Path, start: datetime | None = None, end: datetime | Non
     return universe
 
 
-def _faults(error: tomllib.TOMLDecodeError | ValidationError) -> str:
+def _faults(error: OSError | ValueError) -> str:
     if isinstance(error, ValidationError):
         return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
     return str(error)
