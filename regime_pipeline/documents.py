@@ -18,6 +18,8 @@ _DEEP_KEY: Final = re.compile(
     rf"(?<![\w\-])(?:(?:[\w\-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{_MAX_KEY_PARTS}}}", re.ASCII
 )
 """A dotted key so deep that tomllib, which is quadratic in its parts, would take minutes."""
+_LONG_NUMBER: Final = re.compile("0[xob][0-9A-Fa-f_]{1024}")
+"""Python makes an integer of it that it then refuses to print, even into the message of an error."""
 
 
 def read_document(path: Path, limit: int = MAX_BYTES) -> str:
@@ -33,6 +35,8 @@ def parse_toml(text: str, parse_float: Callable[[str], Any] = float) -> dict[str
     """Return what a TOML text holds; raises `ValueError` where it is no TOML or nested too deeply."""
     if _DEEP_KEY.search(text):
         raise ValueError(f"a key has more than {_MAX_KEY_PARTS} parts")
+    if _LONG_NUMBER.search(text):
+        raise ValueError("a number has more than 1,024 digits")
     return shallow(lambda given: tomllib.loads(given, parse_float=parse_float), text)
 
 
