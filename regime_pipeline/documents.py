@@ -37,7 +37,8 @@ def parse_toml(text: str, parse_float: Callable[[str], Any] = float) -> dict[str
         raise ValueError(f"a key has more than {_MAX_KEY_PARTS} parts")
     if _LONG_NUMBER.search(text):
         raise ValueError("a number has more than 1,024 digits")
-    return shallow(lambda given: tomllib.loads(given, parse_float=parse_float), text)
+    found: dict[str, Any] = shallow(lambda given: tomllib.loads(given, parse_float=parse_float), text)
+    return found
 
 
 def shallow(parse: Callable[[str], Any], text: str) -> Any:

@@ -114,8 +114,9 @@ def _alter(draw: st.DrawFn, value: Any) -> Any:
         return rest if draw(st.integers(0, 9)) == 0 else {**value, name: _alter(draw, value[name])}
     at = draw(st.integers(0, len(value) - 1))
     how = draw(st.sampled_from(["alter", "alter", "alter", "remove", "double"]))
-    inside = {"alter": lambda: [_alter(draw, value[at])], "remove": list, "double": lambda: [value[at]] * 2}[how]()
-    return [*value[:at], *inside, *value[at + 1 :]]
+    if how == "alter":
+        return [*value[:at], _alter(draw, value[at]), *value[at + 1 :]]
+    return value[:at] + value[at + 1 :] if how == "remove" else value[: at + 1] + value[at:]
 
 
 def read_or_refuse(read: Callable[[], object]) -> bool:

@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import pandas as pd
@@ -31,7 +32,7 @@ KUCOIN = {"code": "200000", "data": [[str(row[at]) for at in (0, 1, 4, 2, 3, 5)]
 DOCUMENTS = (ROWS, RECORDS, KUCOIN, {"data": ROWS})
 
 
-def columnar(kind: str, times: object) -> bytes:
+def columnar(kind: str, times: Any) -> bytes:
     frame = pd.DataFrame(ROWS, columns=NAMES).assign(open_time=times)
     sink = io.BytesIO()
     frame.to_parquet(sink) if kind == "parquet" else frame.to_feather(sink)

@@ -12,7 +12,7 @@ import hypothesis.strategies as st
 import orjson
 import pytest
 import tomlkit
-import yaml
+import yaml  # type: ignore[import-untyped]
 from hypothesis import given
 
 from regime_pipeline.domain.grids.formats import to_json
