@@ -10,7 +10,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from regime_pipeline.cli.console import DATA_MISSING, USAGE, err
+from regime_pipeline.cli.console import DATA_MISSING, USAGE, err, printable
 from regime_pipeline.cli.db import db_app
 from regime_pipeline.domain.errors import MissingDataError, RegimeError, StorageError
 from regime_pipeline.policy import PolicyError
@@ -59,5 +59,5 @@ def main() -> None:
             _mount()
         app()
     except (RegimeError, PolicyError) as error:
-        err.print(f"[red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        err.print(f"[red]Error:[/] {escape(printable(str(error)))}", highlight=False, soft_wrap=True)
         raise SystemExit(DATA_MISSING if isinstance(error, MissingDataError | StorageError) else USAGE) from None
