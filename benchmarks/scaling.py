@@ -120,7 +120,7 @@ def takeover(figures: Figures) -> str:
         f"A scan of one table of bars ends within {PATIENCE_S} s up to {limits['database'] / 1e6:,.0f} M rows "
         f"({years['database']:,.0f} symbol-years of 1m) in the database and up to {limits['polars'] / 1e6:,.0f} M rows "
         f"({years['polars']:,.0f} symbol-years) in the lake: there the lake takes over the scans, and it goes "
-        f"**{limits['polars'] / limits['database']:.1f}x** further. Point reads are no scans: they stay with the database."
+        f"**{limits['polars'] / limits['database']:.1f}x** further. Point reads stay with the database."
     )
 
 
