@@ -38,7 +38,8 @@ def old(home: Path) -> Cluster:
     place = make_place(home, server_account(ACCOUNT))
     make_private_directory(place.data, place.account)
     programs = programs_for(place.account, place.base, OLD)
-    made = programs.run("initdb", "-D", place.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", timeout_s=60)
+    quick = ("--no-sync", "--set=fsync=off")
+    made = programs.run("initdb", "-D", place.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", *quick, timeout_s=60)
     assert made.returncode == 0, made.stdout
     cluster = Cluster(place, OLD)
     with cluster.exclusively() as lock:
@@ -66,6 +67,12 @@ def test_a_cluster_of_another_version_is_refused_then_moved(
     with pytest.raises(StorageError, match=refusal):
         server.attach()
     server.release()
+
+    with old.exclusively() as lock:
+        old.start(lock)
+    with pytest.raises(StorageError, match="cannot be moved: its server runs"):
+        move_cluster(home, ACCOUNT)
+    old.stop()
 
     with monkeypatch.context() as patch:
         patch.setattr(client_programs, "load", _refuse)
