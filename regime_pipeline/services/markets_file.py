@@ -189,8 +189,8 @@ def ensure_market(path: Path, spec: MarketSpec, span_ms: tuple[int, int]) -> boo
     UsageError
         The market is listed with another source.
     """
-    document = tomlkit.parse(path.read_text("utf-8")) if path.exists() else _new_document(span_ms)
     listed = {s.market: s for s in load_universe(path).specs} if path.exists() else {}
+    document = _editable(path) if path.exists() else _new_document(span_ms)
     if spec.market in listed:
         if listed[spec.market].source != spec.source:
             raise UsageError(
@@ -201,6 +201,16 @@ def ensure_market(path: Path, spec: MarketSpec, span_ms: tuple[int, int]) -> boo
     document.setdefault("markets", tomlkit.aot()).append(_entry(spec))
     _save(path, document)
     return True
+
+
+def _editable(path: Path) -> tomlkit.TOMLDocument:
+    """Read a sound file once more, keeping its comments; tomlkit does not read all that TOML allows."""
+    try:
+        return tomlkit.parse(read_document(path))
+    except (ValueError, RecursionError, tomlkit.exceptions.TOMLKitError) as error:
+        raise UsageError(
+            f"{path} cannot be added to: {error}.", "Write it in a simpler form, or add it by hand."
+        ) from error
 
 
 def _refine(path: Path, document: tomlkit.TOMLDocument, spec: MarketSpec) -> bool:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
 import hypothesis
+import tomlkit
 from hypothesis import strategies as st
 
 from regime_pipeline.domain.errors import RegimeError
 from regime_pipeline.policy import PolicyError
+from regime_pipeline.storage.snapshot_codec import content_hash, hash_of
 from regime_pipeline_tests.conftest import SOAK
 
 REFUSALS = (RegimeError, PolicyError)
@@ -98,25 +100,55 @@ def damaged(draw: st.DrawFn, sound: Sequence[bytes]) -> bytes:
 
 @st.composite
 def altered(draw: st.DrawFn, document: Any) -> Any:
-    """A document of JSON with some values replaced, removed or doubled, its shape otherwise intact."""
+    """A document of JSON with some values replaced, removed or doubled, each as likely as any other."""
     for _ in range(draw(st.integers(1, 3))):
-        document = _alter(draw, document)
+        place = draw(st.sampled_from(list(_places(document))))
+        document = _altered_at(draw, document, place)
     return document
 
 
-def _alter(draw: st.DrawFn, value: Any) -> Any:
-    is_inner = isinstance(value, dict | list) and bool(value)
-    if not is_inner or draw(st.integers(0, 9)) == 0:
+def _places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of every value within a value, its own first."""
+    yield place
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        yield from _places(item, (*place, key))
+
+
+def _altered_at(draw: st.DrawFn, value: Any, place: tuple[Any, ...]) -> Any:
+    if not place:
         return draw(VALUES)
-    if isinstance(value, dict):
-        name = draw(st.sampled_from(sorted(value)))
-        rest = {key: item for key, item in value.items() if key != name}
-        return rest if draw(st.integers(0, 9)) == 0 else {**value, name: _alter(draw, value[name])}
-    at = draw(st.integers(0, len(value) - 1))
-    how = draw(st.sampled_from(["alter", "alter", "alter", "remove", "double"]))
-    if how == "alter":
-        return [*value[:at], _alter(draw, value[at]), *value[at + 1 :]]
-    return value[:at] + value[at + 1 :] if how == "remove" else value[: at + 1] + value[at:]
+    copy, key = value.copy(), place[0]
+    how = draw(st.sampled_from(["replace"] * 6 + ["remove", "double"])) if len(place) == 1 else "replace"
+    if how == "remove":
+        del copy[key]
+    elif how == "double" and isinstance(copy, list):
+        copy.insert(key, copy[key])
+    else:
+        copy[key] = _altered_at(draw, value[key], place[1:])
+    return copy
+
+
+def sealed(document: Any) -> Any:
+    """The document with hashes that fit, so that its damage is looked at and not only found."""
+    for make, place in ((content_hash, "metadata"), (_history_hash, "historical_data")):
+        try:
+            document[place]["sha256"] = make(document)
+        except (TypeError, KeyError, AttributeError, ValueError):
+            continue
+    return document
+
+
+def _history_hash(document: Any) -> str:
+    return hash_of({name: value for name, value in document["historical_data"].items() if name != "sha256"})
+
+
+def as_toml(document: Any) -> str:
+    """The document as TOML, where TOML can say it."""
+    try:
+        return tomlkit.dumps(document).encode("utf-8", "replace").decode()
+    except Exception:
+        return "a = 1"
 
 
 def read_or_refuse(read: Callable[[], object]) -> bool:
