@@ -187,7 +187,7 @@ def ensure_market(path: Path, spec: MarketSpec, span_ms: tuple[int, int]) -> boo
     Raises
     ------
     UsageError
-        The market is listed with another source.
+        The market is listed with another source, or the file is written in a form that cannot be added to.
     """
     listed = {s.market: s for s in load_universe(path).specs} if path.exists() else {}
     document = _editable(path) if path.exists() else _new_document(span_ms)
@@ -198,6 +198,8 @@ def ensure_market(path: Path, spec: MarketSpec, span_ms: tuple[int, int]) -> boo
                 "Use another project home (REGIME_HOME), or another symbol.",
             )
         return _refine(path, document, spec)
+    if not listed:
+        document.pop("markets", None)  # `markets = []` holds no tables
     document.setdefault("markets", tomlkit.aot()).append(_entry(spec))
     _save(path, document)
     return True
@@ -226,10 +228,16 @@ def _refine(path: Path, document: tomlkit.TOMLDocument, spec: MarketSpec) -> boo
 
 
 def _save(path: Path, document: tomlkit.TOMLDocument) -> None:
-    """Replace the file at once."""
+    """Replace the file at once, by a text that can be read again."""
+    text = tomlkit.dumps(document)
+    try:
+        _File.model_validate(parse_toml(text))
+    except ValueError as error:
+        todo = "Write each market as a table [[markets]], or add it by hand."
+        raise UsageError(f"{path} cannot be added to: {_faults(error)}.", todo) from error
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".toml.tmp")
-    temporary.write_text(tomlkit.dumps(document), "utf-8")
+    temporary.write_text(text, "utf-8")
     temporary.replace(path)
 
 
