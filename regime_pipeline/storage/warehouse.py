@@ -38,7 +38,7 @@ from regime_pipeline.storage.dirty import DirtyRange, Reach, clear, read_dirty
 from regime_pipeline.storage.engine import ConnectionPool, Cursor
 from regime_pipeline.storage.frames import to_frame
 from regime_pipeline.storage.grid_store import GridStore
-from regime_pipeline.storage.ledger import Recorded, newest_hour, read_days, stale_hours, whole_days
+from regime_pipeline.storage.ledger import Month, Recorded, newest_hour, read_days, read_months, stale_hours, whole_days
 from regime_pipeline.storage.regime_reads import StoredRegimes, Wanted, read_regimes
 from regime_pipeline.storage.replace import WriteReport
 from regime_pipeline.storage.revisions import revised_bars
@@ -314,6 +314,11 @@ class Warehouse:
             return Recorded.nothing(window)
         days = whole_days(window)
         return self._pool.query(lambda c: read_days(c, asset, series.series_id, days)).within(window)
+
+    def months(self, asset: str, market: Market) -> list[Month]:
+        """Return what is recorded of an asset by UTC month, oldest first."""
+        series = self._found(market)
+        return [] if series is None else self._pool.query(lambda c: read_months(c, asset, series.series_id))
 
     def stale_hours(self, asset: str, config_hash: str) -> dict[Market, int]:
         """Return how many recorded hours of an asset another configuration wrote, by market; none are left out."""
