@@ -64,19 +64,19 @@ class SeriesQuery(MarketQuery):
 
     @property
     def span_ms(self) -> tuple[int, int]:
-        """Half-open span of open times, epoch milliseconds UTC, clipped to 1970..2100.
+        """Half-open span of open times, epoch milliseconds UTC; 1970 to 2100 where no bound is given.
 
         Raises
         ------
         UsageError
             A time cannot be read or has no offset, or the span is empty.
         """
-        first = FOREVER[0] if self.start is None else max(moment_ms("start", self.start), FOREVER[0])
-        last = FOREVER[1] if self.end is None else min(moment_ms("end", self.end), FOREVER[1])
+        first = FOREVER[0] if self.start is None else moment_ms("start", self.start)
+        last = FOREVER[1] if self.end is None else moment_ms("end", self.end)
         if first >= last:
             raise UsageError(
-                f"No time lies in start {self.start or 'unset'} to end {self.end or 'unset'}.",
-                "Give a start before the end, between 1970 and 2100.",
+                f"The span from {self.start or '1970'} to {self.end or '2100'} is empty.",
+                "Give a start before the end.",
             )
         return first, last
 
@@ -118,7 +118,9 @@ class ExplainQuery(Query):
 class GridQuery(MarketQuery):
     """Arguments of `compare_grid`."""
 
-    time: Moment | None = Field(None, description=f"Any moment of the hour to compare at, the newest without it; {_MOMENT}.")
+    time: Moment | None = Field(
+        None, description=f"Any moment of the hour to compare at, the newest without it; {_MOMENT}."
+    )
 
 
 def read_arguments(kind: type[_Some], tool: str, given: Mapping[str, Any]) -> _Some:
@@ -137,13 +139,14 @@ def read_arguments(kind: type[_Some], tool: str, given: Mapping[str, Any]) -> _S
 
 
 def moment_ms(argument: str, text: str) -> int:
-    """Return the epoch milliseconds of an argument that is a time; a refusal names the argument."""
+    """Return the epoch milliseconds of an argument that is a time, 1970 to 2100; a refusal names the argument."""
     try:
-        return to_ms(text)
+        found = to_ms(text)
     except UsageError as error:
         raise UsageError(f"{argument}: {error.what}", error.todo) from error
-    except OverflowError as error:
-        raise UsageError(f"{argument}: '{text}' is out of range.", "Give a time between 1970 and 2100.") from error
+    if not FOREVER[0] <= found <= FOREVER[1]:
+        raise UsageError(f"{argument}: '{text}' is out of range.", "Give a time between 1970 and 2100.")
+    return found
 
 
 def known_regime(text: str | None) -> str:

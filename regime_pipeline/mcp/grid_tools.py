@@ -52,7 +52,7 @@ def compare_grid(ws: Workspace, query: GridQuery) -> dict[str, Any]:
             "configured": to_fields(config),
             "discovered": {name: verdict[name] for name in _VERDICT},
             "comparison": _comparison(ws, market, hour, config, verdict["range"]),
-            "advice": _advice(ws, market, hour),
+            "advice": _advice(ws, market, hour, config.version),
             "stale": verdict["stale"],
         }
     )
@@ -64,7 +64,8 @@ def _history(ws: Workspace, symbol: str) -> History:
     if not history:
         known = ", ".join(ws.warehouse.grids.symbols()[:10]) or "none"
         raise MissingDataError(
-            f"{symbol} has no grid (symbols with one: {known}).", f"Make one with `regime grid set {symbol} --why TEXT`."
+            f"{symbol} has no grid (symbols with one: {known}).",
+            f"Make one with `regime grid set {symbol} --why TEXT`.",
         )
     return history
 
@@ -91,7 +92,7 @@ def _comparison(
     is_found = discovered["low"] is not None
     return {
         "close": plain(close[0]),
-        "is_close_inside_grid": bool(float(config.lower) <= close[0] <= float(config.upper)),
+        "is_close_inside_grid": _is_inside(config, float(close[0])),
         "atr": plain(atr[0]),
         "iou": plain(found.iou[0]),
         "lower_offset_atr": plain(found.lower_offset_atr[0]),
@@ -104,7 +105,11 @@ def _comparison(
     }
 
 
-def _advice(ws: Workspace, market: Market, hour: int) -> dict[str, Any] | None:
+def _is_inside(config: GridConfig, close: float) -> bool | None:
+    return None if np.isnan(close) else float(config.lower) <= close <= float(config.upper)
+
+
+def _advice(ws: Workspace, market: Market, hour: int, version: int) -> dict[str, Any] | None:
     """The stored advice of the hour with its reasons in sentences and its restart gates; None without a row."""
     found = records(ws.warehouse.read_frame("grid_advice", market, Window.hour(hour)))
     if not found:
@@ -112,6 +117,7 @@ def _advice(ws: Workspace, market: Market, hour: int) -> dict[str, Any] | None:
     row = found[0]
     return {
         **{name: row[name] for name in _ADVICE},
+        "is_of_configured_version": row["config_version"] == version,
         "reasons": [{"outcome": reason["outcome"], "sentence": reason["sentence"]} for reason in row["reasons"]],
         "gates": {name: row[name] for name in _GATES},
         "stale": staleness(ws, market, "grid_advice", hour, row["policy_hash"]),
