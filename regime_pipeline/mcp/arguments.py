@@ -88,13 +88,13 @@ class MarketsQuery(PageQuery):
     timeframe: Timeframe | None = Field(None, description=f"Only this timeframe: one of {_TIMEFRAMES}.")
 
 
-class PeriodsQuery(SeriesQuery, PageQuery):
+class PeriodsQuery(PageQuery, SeriesQuery):
     """Arguments of `find_periods`."""
 
     regime: Regime | None = Field(None, description=f"Only periods of this candle regime: one of {_REGIMES}.")
 
 
-class TransitionsQuery(SeriesQuery, PageQuery):
+class TransitionsQuery(PageQuery, SeriesQuery):
     """Arguments of `transition_stats`."""
 
     from_regime: Regime | None = Field(None, description=f"Only changes out of this regime: one of {_REGIMES}.")

@@ -5,7 +5,7 @@ How a verdict is decided stands in `domain`; nothing is computed here but ages.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.market import HOUR_MS, Market
@@ -15,7 +15,7 @@ from regime_pipeline.mcp.answers import single
 from regime_pipeline.mcp.arguments import ExplainQuery, MarketQuery, moment_ms
 from regime_pipeline.mcp.markets import stored_market
 from regime_pipeline.services.records import records
-from regime_pipeline.services.regimes import EVERY_BAR, regime_periods, regime_series
+from regime_pipeline.services.regimes import EVERY_BAR, RegimeSeries, regime_periods, regime_series
 from regime_pipeline.services.stages import config_hashes
 from regime_pipeline.services.workspace import Workspace
 
@@ -98,15 +98,12 @@ def no_verdict(ws: Workspace, market: Market, hour: int) -> MissingDataError:
 
 def _newest_candle(ws: Workspace, market: Market) -> dict[str, Any] | None:
     """The newest candle's regime, and since when its simplified regime holds; None without a candle."""
-    for limit in _LOOKBACKS:
-        series = regime_series(ws, market, limit=limit)
-        if series is None or not len(series.regimes):
-            return None
-        found = regime_periods(series)
-        if len(found.start_ms) > 1 or len(series.regimes) < limit:
-            break
-    opened = int(series.regimes.open_time_ms[-1])
-    state = REGIME_STATES[int(series.regimes.state[-1])]
+    found = _newest_candles(ws, market)
+    if not len(found.regimes):
+        return None
+    opened = int(found.regimes.open_time_ms[-1])
+    state = REGIME_STATES[int(found.regimes.state[-1])]
+    runs = regime_periods(found)
     return {
         "open_time": to_iso(opened),
         "data_age_seconds": (ws.clock() - opened - market.step_ms) // 1000,
@@ -115,8 +112,17 @@ def _newest_candle(ws: Workspace, market: Market) -> dict[str, Any] | None:
         "trend_state": state.trend_state,
         "volatility_state": state.volatility_state,
         "momentum_state": state.momentum_state,
-        "confidence": float(series.regimes.confidence[-1]),
-        "since": to_iso(int(found.start_ms[-1])),
-        "candles_since": int(found.candles[-1]),
-        "source": series.source,
+        "confidence": float(found.regimes.confidence[-1]),
+        "since": to_iso(int(runs.start_ms[-1])),
+        "candles_since": int(runs.candles[-1]),
+        "source": found.source,
     }
+
+
+def _newest_candles(ws: Workspace, market: Market) -> RegimeSeries:
+    """As many of the newest candles as their last run of one regime needs; every one where it never changed."""
+    for limit in _LOOKBACKS:
+        found = cast("RegimeSeries", regime_series(ws, market, limit=limit))
+        if len(found.regimes) < limit or len(regime_periods(found).start_ms) > 1:
+            break
+    return found
