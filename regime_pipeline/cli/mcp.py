@@ -5,16 +5,22 @@ What they answer stands in `regime_pipeline.mcp`.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Annotated, Final, Literal
 
 import typer
 
-from regime_pipeline.cli.console import err
+from regime_pipeline.cli.console import OK, err
 from regime_pipeline.composition import open_workspace
-from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.domain.errors import StorageError, UsageError
 from regime_pipeline.settings import Settings
+from regime_pipeline.storage.embedded import embedded_server
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def mcp_command(
@@ -34,14 +40,40 @@ def mcp_command(
         if str(error.name).partition(".")[0] not in ("mcp", "mcp_types"):
             raise
         raise UsageError("`regime mcp` needs the package mcp.", "pip install 'regime-pipeline[mcp]'") from error
-    with open_workspace(Settings()) as workspace:
+    settings = Settings()
+    with open_workspace(settings) as workspace:
         if transport == "stdio":
-            serve_stdio(workspace)
+            with _stopped_by(lambda: _leave_at_once(settings)):
+                serve_stdio(workspace)
             return
         if host not in _LOOPBACK:
             err.print(f"Everybody who reaches {host} can read: there is no password.", style="yellow", highlight=False)
-        serve_http(workspace, host, port, _announce)
+        with _stopped_by(_leave):
+            serve_http(workspace, host, port, _announce)
 
 
 def _announce(url: str) -> None:
     err.print(f"MCP server: {url}   stop: Ctrl-C", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _stopped_by(leave: Callable[[], None]) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the server; while it ends they change nothing, so that nothing is left behind."""
+    for number in _STOPS:
+        signal.signal(number, lambda *_: leave())
+    try:
+        yield
+    finally:
+        for number in _STOPS:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _leave() -> None:
+    raise SystemExit(OK)
+
+
+def _leave_at_once(settings: Settings) -> None:
+    """End the process, and the embedded server with it; the thread that waits for stdin cannot be ended otherwise."""
+    with suppress(StorageError):
+        embedded_server(settings.home, settings.postgres_account).release()
+    os._exit(OK)

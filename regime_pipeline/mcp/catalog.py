@@ -71,8 +71,8 @@ TOOLS: Final[dict[str, RegimeTool[Any]]] = {
     "current_regime": RegimeTool(
         "The regime now",
         "The newest state of one market: candle_regime (simplified_regime, its three dimensions, confidence 0..1, "
-        "since when it holds) and the newest hourly verdict (verdict, confidence, five scores 0..100, discovered range in "
-        "quote currency, competing verdicts with weights, factors in sentences), each with data_age_seconds. A null "
+        "since when it holds) and the newest hourly verdict (verdict, confidence, five scores 0..100, discovered range "
+        "in quote currency, competing verdicts with weights, factors in sentences), each with data_age_seconds. A null "
         "block has nothing stored; a text in `stale` says why a verdict no longer holds. Use it for what a market is "
         'doing now and whether the data is fresh. Example: {"symbol": "ETH-USDT", "timeframe": "1h"}.',
         ask.MarketQuery,
@@ -134,7 +134,7 @@ TOOLS: Final[dict[str, RegimeTool[Any]]] = {
         "A symbol's configured grid (amounts as exact decimal texts) beside the range discovered in the newest hour, "
         "or in the hour of `time` with the version valid then: overlap iou 0..1, edge offsets in ATR (discovered less "
         "configured), capacity 0..100, net gain per round trip in basis points; with that hour's stored advice "
-        "(action, reasons) and restart gates. is_of_configured_version is false where the advice was made on another version. "
+        "(action, reasons) and restart gates. is_of_configured_version is false where the advice was made on another one. "
         'Use it for \'does my grid still fit\'. Example: {"symbol": "ETH-USDT", "timeframe": "1h"}.',
         ask.GridQuery,
         compare_grid,
