@@ -134,7 +134,7 @@ TOOLS: Final[dict[str, RegimeTool[Any]]] = {
         "A symbol's configured grid (amounts as exact decimal texts) beside the range discovered in the newest hour, "
         "or in the hour of `time` with the version valid then: overlap iou 0..1, edge offsets in ATR (discovered less "
         "configured), capacity 0..100, net gain per round trip in basis points; with that hour's stored advice "
-        "(action, reasons) and restart gates. is_of_configured_version is false where the advice was made on another one. "
+        "(action, reasons) and restart gates. is_of_configured_version is false where the advice is of another one. "
         'Use it for \'does my grid still fit\'. Example: {"symbol": "ETH-USDT", "timeframe": "1h"}.',
         ask.GridQuery,
         compare_grid,

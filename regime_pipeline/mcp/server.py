@@ -39,7 +39,7 @@ def build_server(ws: Workspace) -> Server[Any]:
         return types.ListToolsResult(tools=tools)
 
     async def called(_: ServerRequestContext[Any], params: types.CallToolRequestParams) -> types.CallToolResult:
-        return await run_sync(_answer, ws, params.name, params.arguments or {}, limiter=limiter)
+        return await run_sync(answer, ws, params.name, params.arguments or {}, limiter=limiter)
 
     return Server(
         "regime_pipeline",
@@ -121,8 +121,8 @@ def _lean(schema: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "properties": fields}
 
 
-def _answer(ws: Workspace, name: str, given: dict[str, Any]) -> types.CallToolResult:
-    """An answer, or an error in a sentence; what was not foreseen is logged and not shown."""
+def answer(ws: Workspace, name: str, given: dict[str, Any]) -> types.CallToolResult:
+    """Return an answer, or an error in a sentence; what was not foreseen is logged and not shown."""
     try:
         return _text(call_tool(ws, name, given))
     except RegimeError as error:

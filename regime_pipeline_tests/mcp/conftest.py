@@ -16,7 +16,7 @@ from regime_pipeline.services.stages import STAGES
 from regime_pipeline.services.workspace import Workspace
 from regime_pipeline_tests.conftest import fresh_database
 from regime_pipeline_tests.mcp import mcp_kit as kit
-from regime_pipeline_tests.mcp.mcp_kit import BTC, CHAIN, ETH, YEAR, Agent, Desk
+from regime_pipeline_tests.mcp.mcp_kit import BTC, CHAIN, ETH, QUARTERS, YEAR, Agent, Desk
 from regime_pipeline_tests.workbench import simulated_workspace
 
 
@@ -31,7 +31,7 @@ def mcp_database(postgres_url: str) -> Iterator[str]:
 def library(mcp_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     """The workspace on it, filled, whose clock stands at the end of what is stored."""
     folder = tmp_path_factory.mktemp("mcp-snapshots")
-    with simulated_workspace(mcp_database, folder, [BTC, ETH], clock=lambda: YEAR.end_ms) as workspace:
+    with simulated_workspace(mcp_database, folder, [BTC, QUARTERS, ETH], clock=lambda: YEAR.end_ms) as workspace:
         _fill(workspace)
         yield workspace
 
@@ -61,7 +61,8 @@ def desk(library: Workspace) -> Desk:
 
 def _fill(ws: Workspace) -> None:
     """A year of regimes, a fortnight of verdicts, a grid that is stopped and then moved."""
-    _run(ws, BTC, YEAR, "raw_candles", "candle_regimes")
+    for market in (BTC, QUARTERS):
+        _run(ws, market, YEAR, "raw_candles", "candle_regimes")
     _run(ws, ETH, CHAIN, "raw_candles")
     fields = proposed_fields(ws, BTC.symbol) | {"enabled": True}
     at = {name: replace(ws, clock=partial(int, moment)) for name, moment in kit.MOMENTS.items()}

@@ -28,6 +28,8 @@ from regime_pipeline_tests.conftest import REPOSITORY
 COMMAND = [sys.executable, "-W", "error", "-c", "from regime_pipeline.cli.app import main; main()", "mcp"]
 BTC = Market("BTC-USDT", "1h")
 """Regimes of 2024 and a few days around it, verdicts and advice of the last `CHAIN`."""
+QUARTERS = BTC.on("15m")
+"""Regimes of the same span."""
 ETH = Market("ETH-USDT", "15m")
 """Candles alone: no regime is stored, no verdict."""
 YEAR = Window(to_ms("2023-12-10T00:00:00Z"), to_ms("2025-01-10T00:00:00Z"))
@@ -40,7 +42,7 @@ MOMENTS = {
 """Of the grid of BTC-USDT: version 1, the stop that makes version 2, and version 3, made after the advice."""
 
 
-class Refused(Exception):
+class RefusalError(Exception):
     """A tool's error, in its own words."""
 
 
@@ -85,7 +87,7 @@ class Desk(Asker):
         try:
             return call_tool(self.workspace, tool, arguments)
         except RegimeError as error:
-            raise Refused(str(error)) from error
+            raise RefusalError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class Agent(Asker):
         result = self.portal.call(self.client.call_tool, tool, arguments)
         (content,) = result.content
         if result.is_error:
-            raise Refused(content.text)
+            raise RefusalError(content.text)
         return str(content.text)
 
     def tools(self) -> dict[str, Tool]:

@@ -9,14 +9,16 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 import psycopg
 import pytest
 
+from regime_pipeline.domain.market import Market
 from regime_pipeline.services.workspace import Workspace
-from regime_pipeline_tests.mcp.mcp_kit import BTC, Agent
+from regime_pipeline_tests.mcp.mcp_kit import BTC, QUARTERS, Agent
 
 pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("mcp")]
 HOUR_S = 3600
@@ -40,22 +42,25 @@ class Bar(NamedTuple):
 @pytest.fixture(scope="module")
 def bars(library: Workspace) -> list[Bar]:
     """The hours of 2024."""
+    return bars_of(library, BTC)
+
+
+def bars_of(library: Workspace, market: Market) -> list[Bar]:
+    """A market's candles of 2024, nearly all of them."""
     with psycopg.connect(library.warehouse.url) as connection:
-        rows = connection.execute(_BARS, (BTC.symbol, BTC.timeframe, *IN_2024.values())).fetchall()
-    assert len(rows) > 8700
+        rows = connection.execute(_BARS, (market.symbol, market.timeframe, *IN_2024.values())).fetchall()
+    assert len(rows) > 0.99 * 366 * 24 * market.bars_per_hour
     return [Bar(*row) for row in rows]
 
 
-def runs(bars: list[Bar]) -> Iterator[list[Bar]]:
+def runs(bars: list[Bar], step: int = HOUR_S) -> Iterator[list[Bar]]:
     """Unbroken runs of one regime."""
     numbered = enumerate(bars)
-    for _, run in groupby(numbered, key=lambda pair: (pair[1].regime, pair[1].time // HOUR_S - pair[0])):
+    for _, run in groupby(numbered, key=lambda pair: (pair[1].regime, pair[1].time // step - pair[0])):
         yield [bar for _, bar in run]
 
 
 def iso(seconds: int) -> str:
-    from datetime import UTC, datetime
-
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -96,8 +101,13 @@ def test_compare_range_and_trend_performance(agent: Agent, bars: list[Bar]) -> N
         assert found[name]["share"] == pytest.approx(sum(lengths[name]) / len(bars))
 
 
-def test_find_the_transitions_from_choppy_to_trend_up(agent: Agent, bars: list[Bar]) -> None:
-    changes = [(before, after) for before, after in pairwise(runs(bars)) if after[0].time - before[-1].time == HOUR_S]
+def test_find_the_transitions_from_choppy_to_trend_up(agent: Agent, library: Workspace) -> None:
+    step = HOUR_S // 4
+    changes = [
+        (before, after)
+        for before, after in pairwise(runs(bars_of(library, QUARTERS), step))
+        if after[0].time - before[-1].time == step
+    ]
     expected = [
         {
             "time": iso(after[0].time),
@@ -111,7 +121,8 @@ def test_find_the_transitions_from_choppy_to_trend_up(agent: Agent, bars: list[B
     ]
     out_of_choppy = Counter(after[0].regime for before, after in changes if before[0].regime == "CHOPPY")
 
-    answer = agent.ask("transition_stats", **ASKED, from_regime="CHOPPY", to_regime="TREND_UP")
+    asked = {**ASKED, "timeframe": "15m"}
+    answer = agent.ask("transition_stats", **asked, from_regime="CHOPPY", to_regime="TREND_UP")
 
     assert len(expected) > 1
     assert answer["rows"] == expected
