@@ -80,21 +80,26 @@ def page(
 def single(answer: dict[str, Any]) -> dict[str, Any]:
     """Return one object as an answer; where it is too long its longest texts are cut, and `truncated` says so."""
     whole = {**answer, "total": 1, "returned": 1, "truncated": False, "next_cursor": None}
-    if len(encode(whole)) <= MAX_BYTES:
+    if _size(whole) <= MAX_BYTES:
         return whole
     cut = ({**_shortened(whole, chars), "truncated": True} for chars in _CUTS)
-    return next(found for found in cut if len(orjson.dumps(found)) <= MAX_BYTES)
+    return next(found for found in cut if _size(found) <= MAX_BYTES)
 
 
 def _fitting(context: dict[str, Any], rows: Sequence[dict[str, Any]], total: int) -> int:
     """How many of the rows fit beside the context and the longest cursor."""
     frame = {**context, "rows": [], "total": total, "returned": total, "truncated": False, "next_cursor": "x" * 120}
-    free = MAX_BYTES - len(orjson.dumps(frame))
+    free = MAX_BYTES - _size(frame)
     for count, row in enumerate(rows):
-        free -= len(orjson.dumps(row)) + 1
+        free -= _size(row) + 1
         if free < 0:
-            return max(count, 1)
+            return max(count, 1)  # at least one, so that every list comes to its end
     return len(rows)
+
+
+def _size(value: dict[str, Any]) -> int:
+    """Bytes of a value as it is sent."""
+    return len(orjson.dumps(value))
 
 
 def _shortened(value: Any, chars: int) -> Any:

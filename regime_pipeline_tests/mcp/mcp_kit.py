@@ -33,7 +33,7 @@ QUARTERS = BTC.on("15m")
 ETH = Market("ETH-USDT", "15m")
 """Candles alone: no regime is stored, no verdict."""
 YEAR = Window(to_ms("2023-12-10T00:00:00Z"), to_ms("2025-01-10T00:00:00Z"))
-CHAIN = Window(YEAR.end_ms - 400 * HOUR_MS, YEAR.end_ms)
+CHAIN = Window(YEAR.end_ms - 360 * HOUR_MS, YEAR.end_ms)
 MOMENTS = {
     "made": YEAR.end_ms - 200 * HOUR_MS,
     "stopped": YEAR.end_ms - 20 * HOUR_MS,
