@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from regime_pipeline.domain.market import HOUR_MS
+from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.window import Window, to_iso, to_ms
+from regime_pipeline.mcp import verdict_tools
 from regime_pipeline.services.records import records
+from regime_pipeline.services.stages import STAGES
 from regime_pipeline.services.workspace import Workspace
 from regime_pipeline_tests.mcp.mcp_kit import BTC, CHAIN, MOMENTS, YEAR, Agent, Desk
+from regime_pipeline_tests.workbench import START, hours_from_start, simulated_workspace
 
 pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("mcp")]
 NEWEST = YEAR.end_ms - HOUR_MS
@@ -74,14 +78,31 @@ def test_a_market_without_verdicts_says_so(desk: Desk) -> None:
     assert answer["candle_regime"]["source"] == "computed"
 
 
-def test_a_regime_that_never_changed_holds_since_the_first_candle(desk: Desk, library: Workspace) -> None:
-    never = library.policy.candle_regime.model_copy(update={"warm_up_bars": 2**31 - 1})
-    ws = replace(library, policy=library.policy.model_copy(update={"candle_regime": never}))
+@pytest.mark.parametrize("first", [1, 2, 7])
+def test_a_regime_that_holds_for_long_is_followed_back_to_its_first_candle(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    expected = desk.ask("current_regime", symbol="BTC-USDT")["candle_regime"]
+    monkeypatch.setattr(verdict_tools, "_LOOKBACKS", (first, 2 * first, 2**31 - 1))
 
-    regime = Desk(ws).ask("current_regime", symbol="BTC-USDT")["candle_regime"]
+    assert desk.ask("current_regime", symbol="BTC-USDT")["candle_regime"] == expected
 
-    assert (regime["simplified_regime"], regime["since"]) == ("UNDEFINED", to_iso(YEAR.start_ms))
-    assert regime["candles_since"] == desk.ask("find_periods", symbol="BTC-USDT", limit=1)["candles"]
+
+def test_a_young_market_and_one_without_a_candle(database_url: str, tmp_path: Path) -> None:
+    young, bare = Market("ALFA-USDT", "1h"), Market("BETA-USDT", "1h")
+    with simulated_workspace(database_url, tmp_path, [young, bare]) as workspace:
+        STAGES[0].run(workspace, workspace.start_run(""), young, hours_from_start(0, 50))
+        workspace.warehouse.series_id(bare, venue="simulated", price_scale=100)
+        desk = Desk(workspace)
+        regime = desk.ask("current_regime", symbol="ALFA-USDT")["candle_regime"]
+        nothing = desk.ask("current_regime", symbol="BETA-USDT")
+        listed = desk.ask("list_markets")["rows"]
+
+        assert (regime["simplified_regime"], regime["since"]) == ("UNDEFINED", to_iso(START))
+        assert regime["candles_since"] == desk.ask("find_periods", symbol="ALFA-USDT")["candles"]
+        assert (nothing["candle_regime"], nothing["verdict"]) == (None, None)
+        assert [row["last_close"] is None for row in listed] == [False, True]
+        assert "stored is nothing" in desk.ask("find_periods", symbol="BETA-USDT")["note"]
 
 
 @pytest.mark.parametrize(
