@@ -15,6 +15,7 @@ COMMANDS = (
     "up",
     "import",
     "backfill",
+    "mcp",
     "doctor",
     "verify-causality",
     "benchmark",

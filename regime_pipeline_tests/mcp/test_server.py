@@ -209,30 +209,32 @@ def test_the_address_is_the_loopback_unless_told_otherwise(
     assert ("there is no password" in said) == is_warned
 
 
-@pytest.mark.parametrize("way", ["end of input", "SIGTERM"])
-def test_the_embedded_server_ends_with_the_command(home: Path, way: str) -> None:
+def test_the_embedded_server_ends_with_the_last_command_that_uses_it(home: Path) -> None:
     (home / "markets.toml").write_text("[partitions]\nstart = 2026-09-01T00:00:00Z\n", "utf-8")
     unset = {"REGIME_DATABASE_URL", "REGIME_MARKETS"}
     environment = {name: value for name, value in os.environ.items() if name not in unset}
-    with subprocess.Popen(
-        COMMAND,
-        env={**environment, "REGIME_HOME": str(home)},
-        cwd=REPOSITORY,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(HELLO) + "\n")
-        process.stdin.flush()
-        assert json.loads(process.stdout.readline())["result"]["serverInfo"]["name"] == "regime_pipeline"
-        assert EmbeddedServer(home).status().is_running
-        if way == "SIGTERM":
-            process.terminate()
-            process.wait(60)
-        rest = process.communicate(timeout=60)
+    environment["REGIME_HOME"] = str(home)
+    with started(environment) as told, started(environment) as closed:
+        assert name_of(told) == name_of(closed) == "regime_pipeline"
 
-    assert (process.returncode, rest) == (0, ("", ""))
-    assert not EmbeddedServer(home).status().is_running
+        told.terminate()
+        assert told.wait(60) == 0
+        assert EmbeddedServer(home).status().is_running
+
+        rest = closed.communicate(timeout=60)
+        assert (closed.returncode, rest) == (0, ("", ""))
+        assert not EmbeddedServer(home).status().is_running
+
+
+def started(environment: dict[str, str]) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen(COMMAND, env=environment, cwd=REPOSITORY, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def name_of(process: subprocess.Popen[str]) -> str:
+    """Greet a server and return its name."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(HELLO) + "\n")
+    process.stdin.flush()
+    return str(json.loads(process.stdout.readline())["result"]["serverInfo"]["name"])
