@@ -80,6 +80,19 @@ def test_the_example_in_a_description_can_be_asked(name: str) -> None:
     assert json.loads(example).items() <= asked.model_dump().items()
 
 
+def test_the_documentation_names_every_tool_and_argument_and_its_json_is_json() -> None:
+    text = (REPOSITORY / "docs" / "mcp.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", text, re.MULTILINE))
+    documents = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
+
+    assert list(rows) == EIGHT
+    for name, words in rows.items():
+        known = set(TOOLS[name].arguments.model_fields) - {"symbol", "timeframe"}
+        assert set(re.findall(r"`(\w+)`", words)) == known
+    assert documents[0]["mcpServers"]["regimes"]["args"] == ["mcp"]
+    assert len(documents) == 5
+
+
 def test_every_argument_and_its_bounds_stand_in_the_schema(agent: Agent) -> None:
     schema = agent.tools()["find_periods"].input_schema
 
