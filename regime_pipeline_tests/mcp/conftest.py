@@ -43,13 +43,15 @@ def programs(library: Workspace, tmp_path_factory: pytest.TempPathFactory) -> It
     with ExitStack() as stack:
         url = stack.enter_context(kit.served_over_http(environment))
         stdio = stack.enter_context(kit.connected(kit.over_stdio(environment)))
-        http = stack.enter_context(kit.connected(url(), mode="legacy"))
-        yield {"stdio": stdio, "http": http}
+        address = url()
+        http = stack.enter_context(kit.connected(address))
+        older = stack.enter_context(kit.connected(address, mode="legacy"))
+        yield {"stdio": stdio, "http": http, "http of 2025": older}
 
 
-@pytest.fixture(params=["stdio", "http"])
+@pytest.fixture(params=["stdio", "http", "http of 2025"])
 def agent(request: pytest.FixtureRequest, programs: dict[str, Agent]) -> Agent:
-    """An agent over each transport in turn."""
+    """An agent over each transport in turn, and one that speaks the protocol as it was before 2026."""
     return programs[str(request.param)]
 
 
