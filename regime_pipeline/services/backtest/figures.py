@@ -46,8 +46,10 @@ class VerdictFigures:
 
 @dataclass(frozen=True, slots=True)
 class ReturnFigures:
-    """What the bar after did: number of bars, mean and standard deviation (n - 1) of log returns in basis points,
-    share of rises (0..1), compounded return of holding through all of them in per cent.
+    """What the bar after did, log returns from close to close.
+
+    Number of bars; mean and standard deviation (n - 1) in basis points; share of rises, 0..1; compounded return of
+    holding through all of them, per cent.
     """
 
     bars: int
@@ -79,8 +81,8 @@ class LabelFigures:
         By label: share of its hours that got it; share of the hours that got it which have it.
     bins : tuple of int
         Judged hours by bin of confidence.
-    same_in_bins : tuple of int
-        Those among them where the verdict's class is the label.
+    same_in_bins : tuple of float or None
+        Share of each bin's hours where the verdict's class is the label.
     """
 
     hours: int
@@ -92,13 +94,15 @@ class LabelFigures:
     recall: dict[str, float | None]
     precision: dict[str, float | None]
     bins: tuple[int, ...]
-    same_in_bins: tuple[int, ...]
+    same_in_bins: tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DelayFigures:
-    """How soon true changes were seen: changes within joined hours, those never seen, the median delay in hours from
-    a change to the first right verdict of its spell, and predicted changes of class per true one.
+    """How soon true changes of class were seen.
+
+    Changes from one hour to the next; those never seen; median hours from a change to the first right verdict of its
+    spell; predicted changes of class per true one.
     """
 
     changes: int

@@ -6,6 +6,7 @@ Where labels come from stands in `truth` and `hindsight`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,7 @@ def label_figures(verdict: NDArray[np.int8], confidence: Float64, labels: Classe
     is_judged = predicted != ABSTAIN
     right, with_label, with_class = np.diag(table), table.sum(axis=1), table.sum(axis=0)
     recall, precision = _shares(right, with_label), _shares(right, with_class)
+    bins, same = _bins(confidence[is_judged]), _bins(confidence[is_judged & (predicted == labels)])
     known = [value for value in recall if value is not None]
     return LabelFigures(
         hours=len(labels),
@@ -53,12 +55,12 @@ def label_figures(verdict: NDArray[np.int8], confidence: Float64, labels: Classe
         kappa=_kappa(table),
         recall=dict(zip(CLASSES, recall, strict=True)),
         precision=dict(zip(CLASSES, precision, strict=True)),
-        bins=_bins(confidence[is_judged]),
-        same_in_bins=_bins(confidence[is_judged & (predicted == labels)]),
+        bins=tuple(bins.tolist()),
+        same_in_bins=tuple(_shares(same, bins)),
     )
 
 
-def _shares(part: Float64, whole: Float64) -> list[float | None]:
+def _shares(part: NDArray[Any], whole: NDArray[Any]) -> list[float | None]:
     return [float(p / w) if w else None for p, w in zip(part, whole, strict=True)]
 
 
@@ -72,9 +74,8 @@ def _kappa(table: Float64) -> float | None:
     return float((same - chance) / (1.0 - chance)) if chance < 1.0 else None
 
 
-def _bins(confidence: Float64) -> tuple[int, ...]:
-    counts, _ = np.histogram(confidence, bins=CONFIDENCE_BINS, range=(0.0, 1.0))
-    return tuple(counts.tolist())
+def _bins(confidence: Float64) -> NDArray[np.int64]:
+    return np.asarray(np.histogram(confidence, bins=CONFIDENCE_BINS, range=(0.0, 1.0))[0], dtype=np.int64)
 
 
 def delay_figures(markets: Sequence[MarketHours]) -> DelayFigures:

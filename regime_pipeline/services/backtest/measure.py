@@ -28,9 +28,9 @@ from regime_pipeline.services.backtest.labels import delay_figures, label_figure
 from regime_pipeline.services.judgement.tracks import ABSTAIN
 
 Mask = NDArray[np.bool_]
-RETURN_GROUPS: Final = (*VERDICTS, "TREND up", "TREND down", "all")
+RETURN_GROUPS: Final = (*VERDICTS[1:4], "TREND up", "TREND down", *VERDICTS[4:], VERDICTS[0], "all")
+"""Whose bars after are judged: every verdict, TREND also by its direction, and all hours."""
 _INSUFFICIENT: Final = VERDICTS.index("INSUFFICIENT_DATA")
-_TREND: Final = VERDICTS.index("TREND")
 
 
 def measure(markets: Sequence[MarketHours]) -> Figures:
@@ -126,18 +126,21 @@ def return_figures(markets: Sequence[MarketHours]) -> dict[str, ReturnFigures]:
     verdict = np.concatenate([m.verdict for m in markets])
     direction = np.concatenate([m.direction for m in markets])
     is_known = ~np.isnan(returns)
-    is_trend = verdict == _TREND
-    masks = [
-        *(verdict == code for code in range(len(VERDICTS))),
-        is_trend & (direction == DIRECTIONS.index("up")),
-        is_trend & (direction == DIRECTIONS.index("down")),
-        np.ones(len(verdict), dtype=np.bool_),
-    ]
-    found = summarize_returns([returns[mask & is_known] for mask in masks])
+    groups = [_members(name, verdict, direction) & is_known for name in RETURN_GROUPS]
+    found = summarize_returns([returns[group] for group in groups])
     is_one = len(markets) == 1
     columns = [found.bars, found.mean_return_bps, found.volatility_bps, found.share_up, found.total_return_pct]
     rows = zip(*(column.tolist() for column in columns), strict=True)
     return {name: _returns(row, is_one) for name, row in zip(RETURN_GROUPS, rows, strict=True)}
+
+
+def _members(name: str, verdict: NDArray[np.int8], direction: NDArray[np.int8]) -> Mask:
+    """Rows of a group of `RETURN_GROUPS`."""
+    if name == "all":
+        return np.ones(len(verdict), dtype=np.bool_)
+    said, _, way = name.partition(" ")
+    is_said = verdict == VERDICTS.index(said)
+    return np.asarray(is_said & (direction == DIRECTIONS.index(way)) if way else is_said)
 
 
 def _returns(row: tuple[Any, ...], is_one: bool) -> ReturnFigures:

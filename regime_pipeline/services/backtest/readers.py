@@ -97,7 +97,7 @@ class SnapshotVerdicts:
         """
         start, end = to_iso(window.start_ms), to_iso(window.end_ms)
         frame = self._service.analyze_range(market.symbol, start, end, market.timeframe, workers=1)
-        rows = {
+        rows: dict[str, NDArray[Any]] = {
             "hour_start": _times(frame["hour_start"]),
             "verdict": _codes(frame["verdict"], VERDICTS),
             "direction": _codes(frame["direction"], DIRECTIONS),

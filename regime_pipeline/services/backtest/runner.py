@@ -151,9 +151,7 @@ def _window(start: datetime | str, end: datetime | str) -> Window:
     return Window(first, last)
 
 
-def _market_rows(
-    reader: VerdictReader, market: Market, window: Window, seed: int, rule: HindsightRule
-) -> MarketHours:
+def _market_rows(reader: VerdictReader, market: Market, window: Window, seed: int, rule: HindsightRule) -> MarketHours:
     try:
         found = reader.read(market, window)
     except MissingDataError:
