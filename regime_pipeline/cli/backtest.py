@@ -18,7 +18,7 @@ from regime_pipeline.cli.analyze import SnapshotsOption, TimeframeOption
 from regime_pipeline.cli.console import COLORS, PARTLY_DONE, err, out, progress_bar
 from regime_pipeline.composition import open_workspace, read_policy
 from regime_pipeline.domain.errors import UsageError
-from regime_pipeline.services.backtest.cells import NONE, count, share
+from regime_pipeline.services.backtest.cells import NONE, count
 from regime_pipeline.services.backtest.charts import ORDER
 from regime_pipeline.services.backtest.documents import to_csv, to_json
 from regime_pipeline.services.backtest.figures import Figures
@@ -88,13 +88,12 @@ def _write(found: Backtest, folder: Path) -> None:
 
 
 def _table(found: Backtest) -> Table:
-    table = Table(title=f"Backtest {found.window}", title_justify="left", pad_edge=False)
+    table = Table(title=f"Backtest {found.window}", title_justify="left", box=None, padding=(0, 1, 0, 0))
     table.add_column("market", no_wrap=True)
-    for name in ("hours", "missing"):
-        table.add_column(name, justify="right")
+    table.add_column("hours", justify="right")
     for verdict in ORDER:
         table.add_column(verdict_name(verdict).lower().replace("_", " "), justify="right", style=COLORS.get(verdict))
-    for name in ("agrees with hindsight", "balanced accuracy"):
+    for name in ("hindsight agrees", "true accuracy"):
         table.add_column(name, justify="right")
     rows = [(ALL, found.overall)] if len(found.markets) > 1 else []
     for title, figures in (*rows, *found.markets.items()):
@@ -105,5 +104,7 @@ def _table(found: Backtest) -> Table:
 def _cells(figures: Figures) -> list[str]:
     accuracy = figures.truth.balanced if figures.truth else None
     shares = [figures.verdicts[verdict].share if figures.hours else None for verdict in ORDER]
-    parts = [NONE if part is None else share(part) for part in (*shares, figures.hindsight.same, accuracy)]
-    return [count(figures.hours), count(figures.missing), *parts]
+    return [
+        count(figures.hours),
+        *(NONE if part is None else f"{part:.0%}" for part in (*shares, figures.hindsight.same, accuracy)),
+    ]

@@ -11,7 +11,7 @@ from typing import Final
 from regime_pipeline.services.backtest import cells
 from regime_pipeline.services.backtest.cells import Cell, Table, figure, words
 from regime_pipeline.services.backtest.charts import ORDER
-from regime_pipeline.services.backtest.figures import CONFIDENCE_BINS, DelayFigures, Figures, LabelFigures
+from regime_pipeline.services.backtest.figures import CONFIDENCE_BINS, DelayFigures, Distribution, Figures, LabelFigures
 from regime_pipeline.services.judgement.tracks import CLASSES
 
 _SHADES: Final = 9
@@ -66,7 +66,7 @@ def verdict_table(path: str, found: Figures) -> Table:
     rows = []
     for verdict in ORDER:
         each, at = found.verdicts[verdict], f"{path}/verdicts/{verdict}"
-        dwell, confidence = each.dwell, each.confidence
+        dwell = each.dwell
         rows.append([
             words(verdict_name(verdict), verdict),
             figure(f"{at}/hours", each.hours, cells.count),
@@ -75,12 +75,19 @@ def verdict_table(path: str, found: Figures) -> Table:
             figure(f"{at}/dwell/mean_hours", dwell.mean_hours, cells.hours),
             figure(f"{at}/dwell/median_hours", dwell.median_hours, cells.hours),
             figure(f"{at}/dwell/longest_hours", dwell.longest_hours, cells.hours),
-            figure(f"{at}/confidence/mean", confidence.mean, cells.unit),
-            figure(f"{at}/confidence/low_quartile", confidence.low_quartile, cells.unit),
-            figure(f"{at}/confidence/median", confidence.median, cells.unit),
-            figure(f"{at}/confidence/high_quartile", confidence.high_quartile, cells.unit),
+            *_confidences(f"{at}/confidence", each.confidence),
         ])  # fmt: skip
+    total, at = found.confidence, f"{path}/confidence"
+    nothing = [words("")] * 5
+    rows.append(
+        [words("any of the four"), figure(f"{at}/hours", total.hours, cells.count), *nothing, *_confidences(at, total)]
+    )
     return Table("Hours, spells and confidence by verdict", header, rows, "A spell cut by the span counts as seen.")
+
+
+def _confidences(path: str, found: Distribution) -> list[Cell]:
+    names = ("mean", "low_quartile", "median", "high_quartile")
+    return [figure(f"{path}/{name}", getattr(found, name), cells.unit) for name in names]
 
 
 def transition_table(path: str, found: Figures) -> Table:
