@@ -92,13 +92,19 @@ def _table(found: Backtest) -> Table:
     table.add_column("market", no_wrap=True)
     table.add_column("hours", justify="right")
     for verdict in ORDER:
-        table.add_column(verdict_name(verdict).lower().replace("_", " "), justify="right", style=COLORS.get(verdict))
+        name = verdict_name(verdict).lower().replace("_", " ")
+        table.add_column(_folded(name), justify="right", style=COLORS.get(verdict))
     for name in ("hindsight agrees", "true accuracy"):
-        table.add_column(name, justify="right")
+        table.add_column(_folded(name), justify="right")
     rows = [(ALL, found.overall)] if len(found.markets) > 1 else []
     for title, figures in (*rows, *found.markets.items()):
         table.add_row(title, *_cells(figures))
     return table
+
+
+def _folded(name: str) -> str:
+    """A header with one word a line: Rich would rather cut words than columns apart."""
+    return name.replace(" ", "\n")
 
 
 def _cells(figures: Figures) -> list[str]:
