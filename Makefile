@@ -32,10 +32,10 @@ test: .venv/dev.stamp lint types ## every test, with coverage
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
 
 quick: .venv/dev.stamp ## the tests without the slow ones
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow'
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow and not faults'
 
-faults: .venv/dev.stamp ## kill processes at random moments, ten times longer than the tests do
-	@REGIME_TEST_SOAK=10 $(BIN)/python -m pytest -m faults
+faults: .venv/dev.stamp ## kill processes and servers, cut connections, fill disks: nothing half done, nothing lost
+	@REGIME_TEST_SOAK=10 $(BIN)/python -m pytest -m 'faults or soak'
 
 lint: .venv/dev.stamp ## format, lint, import rules
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/lint-imports --no-logo

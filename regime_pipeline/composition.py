@@ -60,6 +60,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         backfill=settings.backfill,
         versions=config_hashes(read_policy(settings), default_null_table()),
         alert_url=settings.alert_url,
+        hook=(settings.hook_url, settings.hook_secret),
     )
 
 

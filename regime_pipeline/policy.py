@@ -6,13 +6,13 @@ What a deployment may change about its surroundings (paths, URLs) is a setting a
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from regime_pipeline.documents import parse_toml, read_document
 from regime_pipeline.policy_base import (
     MAX_LOOKBACK_BARS,
     Bars,
@@ -310,12 +310,12 @@ def load_policy(path: Path) -> Policy:
         The file is unreadable, or a threshold is missing, unknown or out of bounds; every fault is named.
     """
     try:
-        return Policy.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise PolicyError(f"{path}: {error}") from error
+        return Policy.model_validate(parse_toml(read_document(path)))
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors())
         raise PolicyError(f"{path}: {faults}") from error
+    except (OSError, ValueError) as error:
+        raise PolicyError(f"{path}: {error}") from error
 
 
 @lru_cache(maxsize=1)

@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     )
     alert_url: str = Field("", repr=False, description="Webhook that failed runs are posted to; none when unset.")
     exchange_url: str = Field("", description="Replaces scheme and host of every exchange: a simulator or a proxy.")
+    hook_url: str = Field("", repr=False, description="Webhook that verdict changes are posted to; none when unset.")
+    hook_secret: str = Field("", repr=False, description="What those posts are signed with (HMAC-SHA256).")
     archive_url: str = Field(
         "https://data.binance.vision", min_length=1, description="Where the bulk archive's `data/spot` tree stands."
     )

@@ -16,8 +16,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from regime_pipeline.services.workspace import Workspace
 from regime_pipeline.storage.embedded import EmbeddedServer
 from regime_pipeline.storage.urls import with_database
+from regime_pipeline_tests.served_kit import served_workspace
 
 hypothesis.settings.register_profile(
     "steady",
@@ -27,7 +29,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("steady")  # machines are noisy: no test fails for being slow once
 SOAK = int(os.environ.get("REGIME_TEST_SOAK", "1"))
-"""How many times longer than in `make test` the tests marked `faults` go on; `make faults` says 10."""
+"""How many times longer than in `make test` the tests marked `soak` go on; `make faults` says 10."""
 REPOSITORY = Path(__file__).resolve().parent.parent
 SECOND_SERVER = os.environ.get("REGIME_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 
@@ -114,6 +116,13 @@ def postgres_url() -> Iterator[str]:
         server.release()
 
 
+@pytest.fixture(scope="session")
+def served(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Two simulated markets with their chain, for tests that only read (see `served_kit`)."""
+    with fresh_database(postgres_url) as url, served_workspace(url, tmp_path_factory.mktemp("served")) as opened:
+        yield opened
+
+
 @pytest.fixture
 def database_url(postgres_url: str) -> Iterator[str]:
     """A fresh, empty database on the embedded server, dropped afterwards (libpq form)."""
@@ -134,6 +143,12 @@ def each_postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     url = request.getfixturevalue("postgres_url") if request.param == "embedded" else _second_server()
     with fresh_database(url) as fresh:
         yield fresh
+
+
+@pytest.fixture
+def tcp_postgres_url() -> str:
+    """Maintenance database of a server that is reached over TCP; skips where there is none."""
+    return _second_server()
 
 
 @contextlib.contextmanager

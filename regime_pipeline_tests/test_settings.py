@@ -36,6 +36,8 @@ def test_defaults_lie_below_the_current_directory(tmp_path: Path) -> None:
         "alert_url": "",
         "archive_url": "https://data.binance.vision",
         "exchange_url": "",
+        "hook_url": "",
+        "hook_secret": "",
         "exchange_timeout_seconds": 20.0,
         "simulation_seed": 7,
     }

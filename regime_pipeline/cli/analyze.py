@@ -100,9 +100,9 @@ def explain(market: str, row: dict[str, Any]) -> None:
             f" confidence {_number(row['range_confidence'])}"
         )
     for factor in row["factors"]:
-        out.print(f"  * {factor['text']}", highlight=False, soft_wrap=True)
+        out.print(f"  * {factor['sentence']}", highlight=False, soft_wrap=True)
     for rival in row["competing"]:
-        out.print(f"  or {rival['verdict']} {rival['confidence']:.2f}", highlight=False)
+        out.print(f"  or {rival['verdict']} {rival['weight']:.2f}", highlight=False)
 
 
 def _number(value: float | None) -> str:

@@ -10,7 +10,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from regime_pipeline.cli.console import DATA_MISSING, USAGE, err
+from regime_pipeline.cli.console import DATA_MISSING, USAGE, err, printable
 from regime_pipeline.cli.db import db_app
 from regime_pipeline.domain.errors import MissingDataError, RegimeError, StorageError
 from regime_pipeline.policy import PolicyError
@@ -38,12 +38,16 @@ def _mount() -> None:
     from regime_pipeline.cli.gates import gates_app
     from regime_pipeline.cli.grid import grid_app
     from regime_pipeline.cli.import_files import import_command
+    from regime_pipeline.cli.lake import lake_command
+    from regime_pipeline.cli.serve import keys_app, serve_command
     from regime_pipeline.cli.up import up_command
     from regime_pipeline.cli.verify import verify_command
 
     app.add_typer(benchmark_app, name="benchmark")
     app.add_typer(grid_app, name="grid")
     app.add_typer(gates_app, name="gates")
+    app.add_typer(keys_app, name="keys")
+    app.command("serve")(serve_command)
     app.command("demo")(demo_command)
     app.command("up")(up_command)
     app.command("import")(import_command)
@@ -54,6 +58,7 @@ def _mount() -> None:
     app.command("explain")(explain_command)
     app.command("backtest")(backtest_command)
     app.command("exchange-simulator")(exchange_simulator_command)
+    app.command("lake")(lake_command)
     app.command("doctor")(doctor_command)
     app.command("verify-causality")(verify_command)
 
@@ -65,5 +70,5 @@ def main() -> None:
             _mount()
         app()
     except (RegimeError, PolicyError) as error:
-        err.print(f"[red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        err.print(f"[red]Error:[/] {escape(printable(str(error)))}", highlight=False, soft_wrap=True)
         raise SystemExit(DATA_MISSING if isinstance(error, MissingDataError | StorageError) else USAGE) from None

@@ -24,6 +24,11 @@ err = Console(stderr=True)
 COLORS = {"RANGE_OK": "green", "RANGE_WEAK": "yellow", "TREND": "red", "TRANSITION": "magenta"}
 
 
+def printable(text: str) -> str:
+    """Return a text that may quote a foreign file, with the characters that would steer a terminal spelled out."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
 def progress_bar() -> Progress:
     """Return a progress bar for stderr, silent where stderr is no terminal."""
     return Progress(

@@ -1,4 +1,4 @@
-"""`regime db`: start, stop and inspect the embedded PostgreSQL, upgrade the schema, print the URL for other tools.
+"""`regime db`: start, stop, inspect, back up and move the database, upgrade its schema, print its URL.
 
 What these commands do is decided in `storage`; only arguments, wording and exit codes belong here.
 """
@@ -6,6 +6,7 @@ What these commands do is decided in `storage`; only arguments, wording and exit
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -73,11 +74,69 @@ def upgrade() -> None:
     """Bring the schema of the database to this version of the package, creating the database if absent."""
     from regime_pipeline.storage.migrate import upgrade as upgrade_schema  # alembic is slow to import
 
-    settings = Settings()
-    urls = resolve_database(
-        settings.home, settings.database_url, settings.dagster_database_url, settings.postgres_account
-    )
+    urls = _open_urls()
     _say(f"The schema of {redacted(urls.regimes)} is at revision {upgrade_schema(urls.regimes)}.")
+
+
+@db_app.command()
+def backup(
+    path: Annotated[Path, typer.Argument(help="The archive to write; must not exist yet.")],
+) -> None:
+    """Write both databases, ours and Dagster's, into one checked archive; work may go on meanwhile.
+
+    Snapshot files are not part of it: copy them with any tool, they are never rewritten.
+
+    Example: regime db backup /backups/2026-11-21.regime
+    """
+    from regime_pipeline.storage.backup import write_backup  # alembic is slow to import
+
+    written = write_backup(_open_urls(), path.expanduser().absolute())
+    size = sum(entry.bytes for entry in written.dumps.values())
+    _say(f"{path}: {size:,} bytes, schema revision {written.schema_revision}, PostgreSQL {written.server_version}.")
+
+
+@db_app.command()
+def restore(
+    path: Annotated[Path, typer.Argument(help="What `regime db backup` wrote.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Lose the data that the databases hold.")] = False,
+) -> None:
+    """Make both databases what an archive holds, verified first; older schemas are brought up to date.
+
+    Example: REGIME_HOME=~/regime-restored regime db restore /backups/2026-11-21.regime
+    """
+    from regime_pipeline.storage.backup import restore_backup  # alembic is slow to import
+
+    restored = restore_backup(_open_urls(), path.expanduser().absolute(), is_replacing=replace)
+    _say(f"Restored what was backed up at {restored.created_at} (schema revision {restored.schema_revision}).")
+
+
+@db_app.command()
+def roles(
+    prefix: Annotated[str, typer.Option(help="What the names of the roles begin with.")] = "regime",
+    print_sql: Annotated[bool, typer.Option("--print", help="Print the SQL for an administrator instead.")] = False,
+) -> None:
+    """Create or correct the roles PREFIX_reader, PREFIX_viewer (views only) and PREFIX_writer; repeat after an upgrade.
+
+    Example: regime db roles; then in psql: CREATE ROLE grafana LOGIN PASSWORD '...' IN ROLE regime_viewer
+    """
+    from regime_pipeline.storage.roles import apply_roles, roles_sql
+
+    if print_sql:
+        typer.echo(roles_sql(prefix))
+    else:
+        _say(f"The roles {', '.join(apply_roles(_open_urls().regimes, prefix))} hold what they need and no more.")
+
+
+@db_app.command()
+def move() -> None:
+    """Move the embedded database to the installed major version of PostgreSQL; the old cluster is kept."""
+    from regime_pipeline.storage.embedded_move import move_cluster  # alembic is slow to import
+
+    settings = Settings()
+    _embedded(settings)
+    moved = move_cluster(settings.home, settings.postgres_account)
+    _say(f"The database moved from PostgreSQL {moved.old} to {moved.new}.")
+    _say(f"Remove {moved.kept} once you trust it.")
 
 
 @db_app.command()
@@ -90,6 +149,14 @@ def url(
     if urls is None:
         raise MissingDataError(_NOT_RUNNING, _HOW_TO_START)
     typer.echo(urls.dagster if dagster else urls.regimes)
+
+
+def _open_urls() -> DatabaseUrls:
+    """Return the databases that the settings name, reachable and existing."""
+    settings = Settings()
+    return resolve_database(
+        settings.home, settings.database_url, settings.dagster_database_url, settings.postgres_account
+    )
 
 
 def _embedded(settings: Settings) -> EmbeddedServer:

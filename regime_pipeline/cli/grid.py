@@ -19,11 +19,17 @@ from regime_pipeline.composition import open_workspace
 from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.exports import to_freqtrade, to_hummingbot, to_threecommas
-from regime_pipeline.domain.grids.formats import from_json, from_toml, to_fields, to_json, to_toml
+from regime_pipeline.domain.grids.formats import to_fields, to_json, to_toml
 from regime_pipeline.domain.grids.versions import History
 from regime_pipeline.domain.market import Market, parse_symbol
 from regime_pipeline.domain.window import to_iso
-from regime_pipeline.services.grid_operations import import_history, newest_advice, proposed_fields, update_grid
+from regime_pipeline.services.grid_operations import (
+    import_history,
+    newest_advice,
+    proposed_fields,
+    read_histories,
+    update_grid,
+)
 from regime_pipeline.services.workspace import Workspace
 from regime_pipeline.settings import Settings
 
@@ -109,10 +115,7 @@ def import_command(
 
     Example: regime grid import grids.toml
     """
-    read = {".toml": from_toml, ".json": from_json}.get(file.suffix.lower())
-    if read is None or not file.is_file():
-        raise UsageError(f"{file} is no TOML or JSON file.", "Name a file ending in .toml or .json.")
-    histories = read(file.read_text("utf-8"))
+    histories = read_histories(file)
     with open_workspace(Settings()) as workspace:
         stored = {symbol: import_history(workspace, history) for symbol, history in histories.items()}
     for symbol, count in stored.items():

@@ -5,21 +5,32 @@ What runs inside Dagster does not belong here.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from regime_pipeline.cli.console import err
 from regime_pipeline.composition import open_databases
+from regime_pipeline.domain.errors import RegimeError, UsageError
 from regime_pipeline.pipeline.instance import dagster_environment, prepare_home
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.databases import DatabaseUrls
+from regime_pipeline.storage.embedded import embedded_server
+from regime_pipeline.storage.locks import FileLock
 
+QUIET: Final = ("--log-level", "warning")
+"""Told more, the daemon prints the key of every partition of a backfill at every tick: 30 MB for a year of a dozen."""
 _POLL_S: Final = 0.2
+_REVIVE_S: Final = 2.0
+_LIVED_S: Final = 60.0
 
 
 def up_command(
@@ -30,8 +41,42 @@ def up_command(
     settings = Settings()
     urls = open_databases(settings)
     prepare_home(settings.dagster_home)
-    err.print(f"Dagster UI: http://{host}:{port}   home: {settings.home}   stop: Ctrl-C", highlight=False)
-    raise typer.Exit(_run_dagster(child_environment(settings, urls), host, port))
+    with contextlib.closing(only_one(settings.home)):
+        err.print(f"Dagster UI: http://{host}:{port}   home: {settings.home}   stop: Ctrl-C", highlight=False)
+        command = [sys.executable, "-m", "dagster", "dev", "-m", "regime_pipeline.definitions", *QUIET]
+        keep = reviver(settings) if urls.is_embedded else _nothing
+        raise typer.Exit(serve([*command, "-h", host, "-p", str(port)], child_environment(settings, urls), keep))
+
+
+def only_one(home: Path) -> FileLock:
+    """Hold the home's lock while this process lives, however it ends: two daemons would launch every run twice.
+
+    Raises
+    ------
+    UsageError
+        Another `regime up` serves the home.
+    """
+    lock = FileLock(home / "up.lock")
+    if not lock.try_lock():
+        raise UsageError(f"Another `regime up` serves {home}.", "Stop it first, or set another REGIME_HOME.")
+    return lock
+
+
+def reviver(settings: Settings) -> Callable[[], None]:
+    """Return a function that starts the embedded server again if it died; Dagster's processes then find it again."""
+    server = embedded_server(settings.home, settings.postgres_account)
+
+    def revive() -> None:
+        try:
+            server.attach()
+        except RegimeError as error:
+            err.print(f"The embedded server is down: {error}", highlight=False)
+
+    return revive
+
+
+def _nothing() -> None:
+    """Another's server is another's to keep."""
 
 
 def child_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str]:
@@ -48,26 +93,46 @@ def child_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str]:
     }
 
 
-def _run_dagster(environment: dict[str, str], host: str, port: int) -> int:
-    """Run `dagster dev` until it ends or we are told to stop, and wait for it; a stop by signal is no failure.
+def serve(command: list[str], environment: dict[str, str], keep: Callable[[], None]) -> int:
+    """Run a command until we are told to stop, and again if it dies; a stop by signal is no failure.
 
-    The handlers stand before the child starts, so that it does not inherit an ignored SIGINT from a background job.
+    One that lived for less than a minute never worked, so its exit code is ours. The handlers stand before the child
+    starts, so that it does not inherit an ignored SIGINT from a background job.
+
+    Parameters
+    ----------
+    command : list of str
+        What to run.
+    environment : dict of str
+        All of its environment.
+    keep : callable
+        Called every two seconds while it runs.
     """
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "regime_pipeline.definitions"]
     told: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: told.append(received))
-    child = subprocess.Popen([*command, "-h", host, "-p", str(port)], env=environment)  # noqa: S603
-    passed_on = 0
+    while True:
+        began = time.monotonic()
+        child = subprocess.Popen(command, env=environment)  # noqa: S603
+        code = _wait(child, told, keep)
+        if told or time.monotonic() - began < _LIVED_S:
+            return 0 if told else code
+        err.print(f"Dagster ended with code {code}; it is started again.", highlight=False)
+
+
+def _wait(child: subprocess.Popen[bytes], told: list[int], keep: Callable[[], None]) -> int:
+    """Wait for the child, pass signals on to it, and call `keep` every two seconds; return its exit code."""
+    passed_on, kept = 0, time.monotonic()
     while True:
         try:
-            code = child.wait(_POLL_S)
+            return child.wait(_POLL_S)
         except subprocess.TimeoutExpired:
             if len(told) > passed_on and not _reaches_the_child(told[-1]):
                 child.send_signal(signal.SIGINT)
             passed_on = len(told)
-        else:
-            return 0 if told else code
+            if time.monotonic() - kept > _REVIVE_S:
+                keep()
+                kept = time.monotonic()
 
 
 def _reaches_the_child(number: int) -> bool:

@@ -19,6 +19,8 @@ from regime_pipeline.domain.window import Int64, to_iso
 Float64 = NDArray[np.float64]
 MAX_TICKS: Final = 2**50
 """Largest price in ticks: window sums of 1,024 bars then stay exact in int64."""
+_CASTABLE: Final = 2.0**62
+"""Larger floats have no int64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +80,14 @@ class Candles:
         cls, market: Market, price_scale: int, open_time_ms: Int64, prices: Sequence[Float64], volume: Float64
     ) -> Candles:
         """Build from float prices (open, high, low, close), rounded half to even to the nearest tick."""
-        finite = np.isfinite(np.asarray(prices)).all(axis=0)
-        if not finite.all():
-            at = int(np.argmin(finite))
-            raise BadCandlesError(f"{market} candle {to_iso(int(open_time_ms[at]))} (row {at}): a price is not finite.")
-        opens, highs, lows, closes = (
-            np.rint(np.asarray(price, dtype=np.float64) * price_scale).astype(np.int64) for price in prices
-        )
+        given = np.asarray(prices, dtype=np.float64)
+        sound = [("not finite", np.isfinite(given)), ("too large for its scale", abs(given) <= _CASTABLE / price_scale)]
+        for fault, is_sound in sound:
+            if not is_sound.all():
+                at = int(np.argmin(is_sound.all(axis=0)))
+                moment = to_iso(int(open_time_ms[at]))
+                raise BadCandlesError(f"{market} candle {moment} (row {at}): a price is {fault}.")
+        opens, highs, lows, closes = (np.rint(price * price_scale).astype(np.int64) for price in given)
         return cls(market, price_scale, open_time_ms, opens, highs, lows, closes, np.asarray(volume, dtype=np.float64))
 
     @property

@@ -15,6 +15,7 @@ from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market import HOUR_MS, Market
 
 Int64 = NDArray[np.int64]
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 
 
 def to_ms(moment: datetime | str) -> int:
@@ -23,7 +24,7 @@ def to_ms(moment: datetime | str) -> int:
     Raises
     ------
     UsageError
-        The text is not ISO-8601, or the time has no offset.
+        The text is not ISO-8601, the time has no offset, or it lies outside the years 1 to 9999 of UTC.
     """
     try:
         parsed = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
@@ -31,7 +32,10 @@ def to_ms(moment: datetime | str) -> int:
         raise UsageError(f"'{moment}' is not a time.", "Write ISO-8601, for example 2020-03-12T00:00:00Z.") from error
     if parsed.tzinfo is None:
         raise UsageError(f"The time '{moment}' has no offset.", "Add one, for example a trailing Z for UTC.")
-    return round(parsed.timestamp() * 1000)
+    ms = round(parsed.timestamp() * 1000)
+    if not _FIRST_MS <= ms <= _LAST_MS:
+        raise UsageError(f"The time '{moment}' is in no year of UTC from 1 to 9999.")
+    return ms
 
 
 def to_iso(ms: int) -> str:

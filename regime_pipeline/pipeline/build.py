@@ -21,6 +21,7 @@ from regime_pipeline.pipeline.assets.scores import build_scores
 from regime_pipeline.pipeline.partitions import build_partitions
 from regime_pipeline.pipeline.resources import WORKSPACE_KEY, workspace_resource
 from regime_pipeline.pipeline.sensors import build_sensors
+from regime_pipeline.pipeline.webhooks import build_webhook_sensor
 from regime_pipeline.services.markets_file import Universe
 from regime_pipeline.services.workspace import Workspace
 
@@ -37,6 +38,7 @@ def build_pipeline(
     backfill: str = "single_run",
     versions: Mapping[str, str] | None = None,
     alert_url: str = "",
+    hook: tuple[str, str] = ("", ""),
 ) -> dg.Definitions:
     """Return the definitions of the chain.
 
@@ -54,12 +56,16 @@ def build_pipeline(
         Hash of the policy behind each asset.
     alert_url : str
         Where failed runs are posted; empty for nowhere.
+    hook : tuple of str
+        Where verdict changes are posted, and the secret that signs them; empty for nowhere.
     """
     with warnings.catch_warnings():
         for category in (dg.BetaWarning, dg.PreviewWarning):  # backfill policies and code references still say beta
             warnings.simplefilter("ignore", category)
         chain = Chain(build_partitions(universe, grain), _backfill_policy(backfill), versions or {})
-        return _definitions(chain, open_workspace, build_sensors(CHAIN_JOB, grain, alert_url))
+        return _definitions(
+            chain, open_workspace, [*build_sensors(CHAIN_JOB, grain, alert_url), build_webhook_sensor(*hook)]
+        )
 
 
 def _definitions(

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import orjson
 import pandas as pd
 
+from regime_pipeline.documents import read_document
 from regime_pipeline.domain.analysis import analyze, observed_hours, reach_hours
 from regime_pipeline.domain.candles import Candles
 from regime_pipeline.domain.errors import BadSnapshotError, UsageError
@@ -23,6 +24,8 @@ from regime_pipeline.policy import Policy, default_policy
 from regime_pipeline.python_api.inputs import PRICE_SCALE, candles_of_frame
 from regime_pipeline.services.verdict_frame import verdict_frame
 from regime_pipeline.storage.snapshot_bundle import candles_of_bundle
+
+_BUNDLE_BYTES: Final = 1 << 26
 
 
 def verdicts(
@@ -72,7 +75,7 @@ def verdicts(
     sound = candles_of_frame(candles, timeframe, symbol, price_scale)
     hours = observed_hours(sound)
     found = analyze(sound, hours, policy or default_policy(), null_table or default_null_table())
-    return verdict_frame(found, sound, hours)
+    return verdict_frame(found, sound.market, hours)
 
 
 def analyze_snapshot(
@@ -110,7 +113,7 @@ def analyze_snapshot(
     _refuse_short_history(document, candles, policy)
     hours = np.array([to_ms(document["hour_start"])], dtype=np.int64)
     found = analyze(candles, hours, policy, null_table or default_null_table())
-    row = verdict_frame(found, candles, hours).iloc[0]
+    row = verdict_frame(found, candles.market, hours).iloc[0]
     return row.rename(str(candles.market))
 
 
@@ -119,10 +122,10 @@ def _read(bundle: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(bundle, Mapping):
         return bundle
     try:
-        document = orjson.loads(Path(bundle).read_bytes())
+        document = orjson.loads(read_document(Path(bundle), _BUNDLE_BYTES))
     except OSError as error:
         raise UsageError(f"Cannot read {bundle}: {error.strerror}.") from error
-    except orjson.JSONDecodeError as error:
+    except ValueError as error:
         raise BadSnapshotError(f"{bundle} is not JSON: {error}.") from error
     if not isinstance(document, dict):
         raise BadSnapshotError(f"{bundle} is not a snapshot: the top is no object.")

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from regime_pipeline.documents import read_document
 from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.gates.events import StopEvent
 from regime_pipeline.domain.grids.checks import Check
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.defaults import defaults_for
+from regime_pipeline.domain.grids.formats import from_json, from_toml
 from regime_pipeline.domain.grids.quick_stops import GridHealth, quick_stops
 from regime_pipeline.domain.grids.versions import History, new_version
 from regime_pipeline.domain.market import HOUR_MS, Market
@@ -101,6 +104,26 @@ def advice_frame(ws: Workspace, market: Market, hours: int) -> pd.DataFrame:
         raise MissingDataError(f"{market} has no advice yet.", "Materialize grid_advice, e.g. with `regime backfill`.")
     window = Window(newest - (hours - 1) * HOUR_MS, newest + HOUR_MS)
     return ws.warehouse.read_frame("grid_advice", market, window)
+
+
+def read_histories(path: Path) -> dict[str, History]:
+    """Read the histories of a TOML or JSON file by symbol.
+
+    Raises
+    ------
+    UsageError
+        The file is absent, of another kind, too large or not UTF-8.
+    GridConfigError
+        Anything in it is refused; every fault is named with its place.
+    """
+    read = {".toml": from_toml, ".json": from_json}.get(path.suffix.lower())
+    if read is None or not path.is_file():
+        raise UsageError(f"{path} is no TOML or JSON file.", "Name a file ending in .toml or .json.")
+    try:
+        text = read_document(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}.", "Export the grids again.") from error
+    return read(text)
 
 
 def import_history(ws: Workspace, history: History) -> int:

@@ -6,7 +6,6 @@ What a source does with a market does not belong here.
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from typing import Annotated, Final, Literal, Self
 import tomlkit
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from regime_pipeline.documents import parse_toml, read_document
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market import HOUR_MS, Market, parse_symbol
 from regime_pipeline.domain.window import to_iso, to_ms
@@ -128,10 +128,10 @@ def load_universe(path: Path, start: datetime | None = None, end: datetime | Non
         empty or not of whole hours.
     """
     try:
-        parsed = _File.model_validate(tomllib.loads(path.read_text("utf-8")))
+        parsed = _File.model_validate(parse_toml(read_document(path)))
     except FileNotFoundError as error:
         raise UsageError(f"There is no markets file at {path}.", "Create it or set REGIME_MARKETS.") from error
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"{path} is not a markets file: {_faults(error)}.") from error
     specs = tuple(
         MarketSpec(
@@ -151,7 +151,7 @@ def load_universe(path: Path, start: datetime | None = None, end: datetime | Non
     return universe
 
 
-def _faults(error: tomllib.TOMLDecodeError | ValidationError) -> str:
+def _faults(error: OSError | ValueError) -> str:
     if isinstance(error, ValidationError):
         return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
     return str(error)
@@ -200,10 +200,10 @@ def ensure_market(path: Path, spec: MarketSpec, span_ms: tuple[int, int]) -> boo
     Raises
     ------
     UsageError
-        The market is listed with another source.
+        The market is listed with another source, or the file is written in a form that cannot be added to.
     """
-    document = tomlkit.parse(path.read_text("utf-8")) if path.exists() else _new_document(span_ms)
     listed = {s.market: s for s in load_universe(path).specs} if path.exists() else {}
+    document = _editable(path) if path.exists() else _new_document(span_ms)
     if spec.market in listed:
         if listed[spec.market].source != spec.source:
             raise UsageError(
@@ -211,9 +211,21 @@ def ensure_market(path: Path, spec: MarketSpec, span_ms: tuple[int, int]) -> boo
                 "Use another project home (REGIME_HOME), or another symbol.",
             )
         return _refine(path, document, spec)
+    if not listed:
+        document.pop("markets", None)  # `markets = []` holds no tables
     document.setdefault("markets", tomlkit.aot()).append(_entry(spec))
     _save(path, document)
     return True
+
+
+def _editable(path: Path) -> tomlkit.TOMLDocument:
+    """Read a sound file once more, keeping its comments; tomlkit does not read all that TOML allows."""
+    try:
+        return tomlkit.parse(read_document(path))
+    except (ValueError, RecursionError, tomlkit.exceptions.TOMLKitError) as error:
+        raise UsageError(
+            f"{path} cannot be added to: {error}.", "Write it in a simpler form, or add it by hand."
+        ) from error
 
 
 def _refine(path: Path, document: tomlkit.TOMLDocument, spec: MarketSpec) -> bool:
@@ -229,10 +241,16 @@ def _refine(path: Path, document: tomlkit.TOMLDocument, spec: MarketSpec) -> boo
 
 
 def _save(path: Path, document: tomlkit.TOMLDocument) -> None:
-    """Replace the file at once."""
+    """Replace the file at once, by a text that can be read again."""
+    text = tomlkit.dumps(document)
+    try:
+        _File.model_validate(parse_toml(text))
+    except ValueError as error:
+        todo = "Write each market as a table [[markets]], or add it by hand."
+        raise UsageError(f"{path} cannot be added to: {_faults(error)}.", todo) from error
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".toml.tmp")
-    temporary.write_text(tomlkit.dumps(document), "utf-8")
+    temporary.write_text(text, "utf-8")
     temporary.replace(path)
 
 

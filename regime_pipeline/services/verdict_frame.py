@@ -12,9 +12,8 @@ import orjson
 import pandas as pd
 
 from regime_pipeline.domain.analysis import Analysis
-from regime_pipeline.domain.candles import Candles
 from regime_pipeline.domain.layout import FEATURES, SCORES, VERDICT_COLUMNS, Column
-from regime_pipeline.domain.market import HOUR_MS
+from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.window import Int64
 from regime_pipeline.frames import column_values, utc_times
 
@@ -26,10 +25,10 @@ _FIRST: Final = (
 _DROPPED: Final = ("hour_start", "as_of_bar", "is_new_bar", "policy_hash")
 
 
-def verdict_frame(found: Analysis, candles: Candles, hours: Int64) -> pd.DataFrame:
+def verdict_frame(found: Analysis, market: Market, hours: Int64) -> pd.DataFrame:
     """Return analysis rows as the frame that `verdicts` documents."""
     columns: dict[str, Any] = {
-        "open_time": utc_times(hours + HOUR_MS - candles.market.observation_ms),
+        "open_time": utc_times(hours + HOUR_MS - market.observation_ms),
         "as_of_bar": utc_times(found.verdicts["as_of_bar"]),
     }
     layouts = ((VERDICT_COLUMNS, found.verdicts), (SCORES, found.scores), (FEATURES, found.features))
@@ -40,9 +39,9 @@ def verdict_frame(found: Analysis, candles: Candles, hours: Int64) -> pd.DataFra
 
 
 def _values(column: Column, values: np.ndarray[Any, Any]) -> Any:
-    """A column's values, JSON parsed, one repeated text as a categorical."""
+    """A column's values, JSON parsed unless a reader already has, one repeated text as a categorical."""
     if column.kind == "json":
-        return [orjson.loads(text) for text in values]
+        return [orjson.loads(text) if isinstance(text, str) else text for text in values]
     if column.kind == "text":
         return pd.Categorical(values)
     return column_values(column.kind, column.categories, values)

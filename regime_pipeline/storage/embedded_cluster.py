@@ -31,6 +31,8 @@ _LAUNCHES: Final = 3
 _LOG_BYTES: Final = 4_000_000
 _LOG_LINES: Final = 5
 _SUPERUSER: Final = "postgres"
+KEPT_PREFIX: Final = "data-"
+"""What a cluster that was moved away from is renamed to, followed by its major version."""
 _SETTINGS: Final = {
     "cluster_name": "regime_pipeline",
     "shared_buffers": "256MB",
@@ -51,10 +53,18 @@ class Cluster:
 
     A running server is known by the lock on `server.lock`, which all its processes inherit and the kernel drops with
     the last of them; so neither a zombie, nor a process number used again, nor a left `postmaster.pid` can mislead.
+
+    Parameters
+    ----------
+    place : Place
+        Where it is.
+    major : int, optional
+        Major version of PostgreSQL to run it with; another than the default only to move away from it.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, major: int = MAJOR_VERSION) -> None:
         self.place = place
+        self._major = major
         self._lock = FileLock(place.lock_file("server"))
 
     @property
@@ -93,6 +103,16 @@ class Cluster:
             return int((self.place.data / "postmaster.pid").read_text("utf-8").split()[0])
         return None
 
+    @property
+    def stored_major(self) -> int:
+        """Major version of PostgreSQL that made the cluster; raises `StorageError` where its files do not say."""
+        try:
+            return int((self.place.data / "PG_VERSION").read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise StorageError(
+                f"{self.place.data} is no cluster of PostgreSQL: {error}.", "Restore a backup."
+            ) from error
+
     def start(self, start_lock: FileLock) -> None:
         """Make the server take connections, creating the cluster first if there is none.
 
@@ -105,7 +125,7 @@ class Cluster:
             self.stop(force=True)  # a server that lost its socket cannot be reached again
             self.place.make_socket_directory()
         if self.ping() is not Ping.OK:
-            programs = programs_for(self.place.account, self.place.base)
+            programs = programs_for(self.place.account, self.place.base, self._major)
             self._initialise(programs, start_lock)
             self._start(programs)
 
@@ -124,7 +144,7 @@ class Cluster:
         """
         if not self.has_processes():
             return
-        programs = programs_for(self.place.account, self.place.base)
+        programs = programs_for(self.place.account, self.place.base, self._major)
         for mode in ("fast", "immediate") if force else ("fast",):
             self._pg_ctl_stop(programs, mode)
             if self._wait_until_gone(_GONE_S):
@@ -178,6 +198,11 @@ class Cluster:
         if self.place.data.is_dir():
             self._check_version()
             return
+        if kept := sorted(self.place.base.glob(f"{KEPT_PREFIX}*")):
+            raise StorageError(
+                f"{self.place.base} has no cluster but one that was moved away from: {kept[0]}.",
+                f"A move was cut off: rename {kept[0]} to {self.place.data} and run `regime db move` again.",
+            )
         draft = self.place.base / "data.init"
         shutil.rmtree(draft, ignore_errors=True)
         make_private_directory(draft, self.place.account)
@@ -195,11 +220,11 @@ class Cluster:
         _sync(self.place.base)  # or a power cut could give the cluster, with its commits, its draft's name back
 
     def _check_version(self) -> None:
-        version = (self.place.data / "PG_VERSION").read_text("utf-8").strip()
-        if version != str(MAJOR_VERSION):
+        version = self.stored_major
+        if version != self._major:
             raise StorageError(
-                f"{self.place.data} was made by PostgreSQL {version}, the installed programs are {MAJOR_VERSION}.",
-                f"Dump it with the programs of version {version} and restore the dump into a new home.",
+                f"{self.place.data} was made by PostgreSQL {version}, the installed programs are {self._major}.",
+                "Move it with `regime db move`; the old cluster is kept.",
             )
 
     def _pg_ctl_stop(self, programs: Programs, mode: str) -> None:

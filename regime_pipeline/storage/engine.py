@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from threading import Lock
 from typing import Any, Final, TypeVar
 
@@ -25,6 +26,8 @@ Connection = psycopg.Connection[Any]
 Cursor = psycopg.Cursor[Any]
 _Result = TypeVar("_Result")
 _ATTEMPTS: Final = 6
+_ATTEMPTS_TO_REACH: Final = 9
+"""For a server that went away; pauses double, so thirteen seconds on average: one that crashed is back by then."""
 _FIRST_PAUSE_S: Final = 0.05
 _RETRIED: Final = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
 _POOL_SIZE: Final = 4
@@ -77,14 +80,15 @@ class ConnectionPool:
             self._pool = None
 
     def _retried(self, attempt: Callable[[Connection], _Result]) -> _Result:
-        for number in range(1, _ATTEMPTS + 1):
+        for number in count(1):
             try:
                 with self._connection() as connection:
                     return attempt(connection)
             except psycopg.Error as error:
-                if number == _ATTEMPTS or not _is_passing(error):
+                is_lost = not isinstance(error, _RETRIED)
+                if number >= (_ATTEMPTS_TO_REACH if is_lost else _ATTEMPTS) or not _is_passing(error):
                     raise self._refusal(error) from error
-                if not isinstance(error, _RETRIED):
+                if is_lost:
                     self.close()
             time.sleep(_FIRST_PAUSE_S * 2**number * random.random())  # noqa: S311 - jitter, no secret
         raise AssertionError("unreachable")

@@ -31,6 +31,37 @@ _STALE: Final = (
 _NEWEST: Final = (
     "SELECT day, run_id FROM partition_ledger WHERE asset = %s AND series_id = %s ORDER BY day DESC LIMIT 1"
 )
+_MONTHS: Final = (
+    "SELECT date_trunc('month', l.day, 'UTC'), sum(h.row_count), "
+    "array_agg(DISTINCT u.config_hash ORDER BY u.config_hash), "
+    "encode(sha256(convert_to(string_agg(concat_ws(':', l.day - date_trunc('month', l.day, 'UTC'), h.hour, "
+    "h.content_hash, h.row_count), ',' ORDER BY l.day, h.hour), 'UTF8')), 'hex') "
+    "FROM partition_ledger l CROSS JOIN LATERAL unnest(l.content_hash, l.row_count, l.run_id) WITH ORDINALITY "
+    "AS h (content_hash, row_count, run_id, hour) JOIN runs u ON u.run_id = h.run_id "
+    "WHERE l.asset = %s AND l.series_id = %s GROUP BY 1 ORDER BY 1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """What the ledger says about a UTC month of an asset of a market.
+
+    Parameters
+    ----------
+    start_ms : int
+        Its first moment, epoch milliseconds.
+    rows : int
+        Rows in all its hours.
+    config_hashes : tuple of str
+        Configurations that wrote them.
+    digest : str
+        Changes whenever the content of any hour does.
+    """
+
+    start_ms: int
+    rows: int
+    config_hashes: tuple[str, ...]
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +146,12 @@ def write_days(cursor: Cursor, asset: str, series_id: int, recorded: Recorded) -
             (StoredColumn("asset", "text"), np.full(rows, asset, dtype=object)),
         ],
     )
+
+
+def read_months(cursor: Cursor, asset: str, series_id: int) -> list[Month]:
+    """Return the ledger of an asset by month, oldest first."""
+    found = cursor.execute(_MONTHS, (asset, series_id)).fetchall()
+    return [Month(epoch_ms(start), rows, tuple(hashes), digest) for start, rows, hashes, digest in found]
 
 
 def newest_hour(cursor: Cursor, asset: str, series_id: int) -> int | None:

@@ -64,7 +64,7 @@ def upgrade(url: str) -> str:
     """
     with _transaction(url) as connection:
         connection.execute(_LOCK)
-        _refuse_newer(_revision(connection), url)
+        refuse_newer(_revision(connection), f"The database {redacted(url)}")
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -80,18 +80,25 @@ def check(url: str) -> None:
         It has none, an older or a newer one; names the command that helps.
     """
     revision = current(url)
-    _refuse_newer(revision, url)
+    refuse_newer(revision, f"The database {redacted(url)}")
     if revision is None:
         raise StorageError(f"The database {redacted(url)} has no schema yet.", _UPGRADE)
     if revision != head():
         raise StorageError(f"The database {redacted(url)} is at revision {revision}, behind {head()}.", _UPGRADE)
 
 
-def _refuse_newer(revision: str | None, url: str) -> None:
+def refuse_newer(revision: str | None, what: str) -> None:
+    """Refuse a revision that this version does not know.
+
+    Raises
+    ------
+    StorageError
+        It is newer; begins with `what`, for example `The backup x.regime`.
+    """
     known = {script.revision for script in _script().walk_revisions()}
     if revision is not None and revision not in known:
         raise StorageError(
-            f"The database {redacted(url)} is at revision {revision}, which this version does not know.",
+            f"{what} is at revision {revision}, which this version does not know.",
             "It is newer: update regime-pipeline.",
         )
 

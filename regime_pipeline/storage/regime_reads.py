@@ -20,18 +20,14 @@ from regime_pipeline.storage.bulk_io import epoch_ms, moment, read_arrays
 from regime_pipeline.storage.bulk_tables import CANDLE_REGIME, CANDLES
 from regime_pipeline.storage.catalog import Series
 from regime_pipeline.storage.engine import Cursor
-from regime_pipeline.storage.ledger import Recorded, read_days, whole_days
+from regime_pipeline.storage.held_rows import ONE_MOMENT, candles_of, hours_that_hold, recorded_hours
 
-_SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _BOUNDS: Final = (
     "SELECT (SELECT open_time FROM candles WHERE series_id = %(series)s AND open_time < %(end)s "
     "ORDER BY open_time DESC LIMIT 1), (SELECT open_time FROM candles WHERE series_id = %(series)s "
     "AND open_time < %(end)s AND open_time >= %(start)s ORDER BY open_time DESC OFFSET %(skip)s LIMIT 1), "
     "(SELECT min(open_time) FROM candles WHERE series_id = %(series)s AND open_time >= %(start)s)"
 )
-_RUNS_OF: Final = "SELECT run_id FROM runs WHERE config_hash = %s AND run_id = ANY(%s)"
-_DIRTY: Final = "SELECT from_time, to_time FROM dirty_range WHERE asset = %s AND series_id = %s ORDER BY 1"
-_BAR: Final = ("open", "high", "low", "close")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +86,12 @@ class StoredRegimes:
 
 def read_regimes(cursor: Cursor, series: Series, wanted: Wanted, unless: str = "") -> StoredRegimes | None:
     """Read what is wanted, in the transaction of the cursor; None where its version is still `unless`."""
-    cursor.execute(_SNAPSHOT)
+    cursor.execute(ONE_MOMENT)
     span = _span(cursor, series, wanted)
     window = _hours(wanted.market, span)
-    held = _ledger(cursor, "candles", series, window)
-    recorded = _ledger(cursor, CANDLE_REGIME.name, series, window)
-    holds = _holds(cursor, series, recorded, wanted.config_hash)
+    held = recorded_hours(cursor, "candles", series, window)
+    recorded = recorded_hours(cursor, CANDLE_REGIME.name, series, window)
+    holds = hours_that_hold(cursor, series, CANDLE_REGIME.name, recorded, wanted.config_hash)
     version = _version(wanted, span, held.hashes, recorded.hashes, holds)
     if version == unless:
         return None
@@ -107,7 +103,8 @@ def read_regimes(cursor: Cursor, series: Series, wanted: Wanted, unless: str = "
     is_current = (padded[at] == opened) & holds[hour]
     state = np.where(is_current, np.append(rows["state"], 0)[at], 0).astype(np.int16)
     confidence = np.where(is_current, np.append(rows["confidence"], 0.0)[at], 0.0).astype(np.float64)
-    candles = None if is_current.all() else _candles(cursor, series, wanted, span)
+    start_ms = span[0] - wanted.lookback_bars * wanted.market.step_ms
+    candles = None if is_current.all() else candles_of(cursor, series, wanted.market, start_ms, span[1])
     return StoredRegimes(opened, state, confidence, is_current, candles, version)
 
 
@@ -136,31 +133,8 @@ def _hours(market: Market, span: tuple[int, int]) -> Window:
     return Window(int(ends[0]), int(ends[1]) + HOUR_MS)
 
 
-def _ledger(cursor: Cursor, asset: str, series: Series, window: Window) -> Recorded:
-    return read_days(cursor, asset, series.series_id, whole_days(window)).within(window)
-
-
-def _holds(cursor: Cursor, series: Series, recorded: Recorded, config_hash: str) -> NDArray[np.bool_]:
-    """Hours whose rows are of this policy and not marked stale, bool, shape (hours,)."""
-    runs = [int(run) for run in np.unique(recorded.runs)]
-    current = [row[0] for row in cursor.execute(_RUNS_OF, (config_hash, runs)).fetchall()]
-    holds: NDArray[np.bool_] = np.isin(recorded.runs, current) & recorded.is_recorded
-    hours = recorded.window.hours
-    for first, until in cursor.execute(_DIRTY, (CANDLE_REGIME.name, series.series_id)).fetchall():
-        holds &= ~((hours >= epoch_ms(first)) & (hours < epoch_ms(until)))
-    return holds
-
-
 def _version(wanted: Wanted, span: tuple[int, int], *parts: NDArray[Any]) -> str:
     digest = blake2b(f"{wanted}|{span}".encode(), digest_size=12)
     for part in parts:
         digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()
-
-
-def _candles(cursor: Cursor, series: Series, wanted: Wanted, span: tuple[int, int]) -> Candles:
-    """Candles of the span and of the lookback before it."""
-    start = span[0] - wanted.lookback_bars * wanted.market.step_ms
-    rows = read_arrays(cursor, CANDLES, series.series_id, start, span[1], CANDLES.names)
-    prices = [rows[name] for name in _BAR]
-    return Candles.from_prices(wanted.market, series.price_scale, rows["open_time"], prices, rows["volume"])

@@ -5,6 +5,7 @@ It accepts nothing that `snapshot_decoder` would refuse for its bars; whatever l
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 import orjson
 
 from regime_pipeline.domain.candles import COLUMNS, Candles
-from regime_pipeline.domain.errors import BadCandlesError, BadSnapshotError
+from regime_pipeline.domain.errors import BadCandlesError, BadSnapshotError, UsageError
 from regime_pipeline.domain.market import Market
 from regime_pipeline.domain.snapshot import HourSnapshot, join_candles
 from regime_pipeline.domain.window import hour_of_close, to_ms
@@ -74,7 +75,11 @@ class StoredSnapshot(NamedTuple):
             As in `decode`.
         """
         document = self.document()
-        return to_ms(document["metadata"]["collected_at"]) if document else self.decode().collected_at_ms
+        stated = document["metadata"]["collected_at"] if document else None  # the one field that no hash covers
+        if isinstance(stated, str):
+            with contextlib.suppress(UsageError):
+                return to_ms(stated)
+        return self.decode().collected_at_ms
 
 
 def candles_of_files(market: Market, files: Sequence[StoredSnapshot]) -> Candles:

@@ -202,6 +202,28 @@ grid_stop: Final = sa.Table(
 )
 
 
+api_key: Final = sa.Table(
+    "api_key",
+    metadata,
+    sa.Column("key_id", sa.Text, primary_key=True),
+    _required("name", sa.Text),
+    _required("scope", sa.Text),
+    _required("secret_hash", sa.Text),
+    _required("created_at", _TIME, server_default=sa.func.now()),
+    sa.Column("revoked_at", _TIME),
+    _one_of("scope", ("read", "write")),
+)
+
+hook_request: Final = sa.Table(
+    "hook_request",
+    metadata,
+    sa.Column("request_id", sa.Text, primary_key=True),
+    _required("question", JSONB),
+    sa.Column("answer", JSONB),
+    _required("asked_at", _TIME, server_default=sa.func.now()),
+)
+
+
 def _stored(column: StoredColumn) -> sa.Column[Any]:
     return sa.Column(column.name, _SQL_TYPES[column.kind], nullable=column.is_nullable)
 

@@ -30,6 +30,7 @@ from regime_pipeline.domain.errors import MissingDataError, StorageError
 from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.window import Int64, Window
 from regime_pipeline.storage import catalog
+from regime_pipeline.storage.access_store import AccessStore
 from regime_pipeline.storage.batch import Batch, prepare_batch
 from regime_pipeline.storage.bulk_io import lock, read_arrays
 from regime_pipeline.storage.bulk_tables import BULK_TABLES, CANDLES, BulkTable, Rows, bulk_table
@@ -37,10 +38,12 @@ from regime_pipeline.storage.dirty import DirtyRange, Reach, clear, read_dirty
 from regime_pipeline.storage.engine import ConnectionPool, Cursor
 from regime_pipeline.storage.frames import to_frame
 from regime_pipeline.storage.grid_store import GridStore
-from regime_pipeline.storage.ledger import Recorded, newest_hour, read_days, stale_hours, whole_days
+from regime_pipeline.storage.ledger import Month, Recorded, newest_hour, read_days, read_months, stale_hours, whole_days
 from regime_pipeline.storage.regime_reads import StoredRegimes, Wanted, read_regimes
 from regime_pipeline.storage.replace import WriteReport
 from regime_pipeline.storage.revisions import revised_bars
+from regime_pipeline.storage.sizes import TableSize, seconds_since_writes, table_sizes
+from regime_pipeline.storage.verdict_reads import StoredVerdicts, read_verdicts
 from regime_pipeline.storage.writes import apply_batches
 
 PAGE_ROWS: Final = 131_072
@@ -67,6 +70,7 @@ class Warehouse:
         self.url = url
         self._pool = ConnectionPool(url)
         self.grids = GridStore(self._pool)
+        self.access = AccessStore(self._pool)
         self._series: dict[Market, catalog.Series] = {}
         self._runs: dict[int, catalog.Run] = {}
 
@@ -273,6 +277,13 @@ class Warehouse:
         series = self._known(wanted.market)
         return self._pool.transact(lambda cursor: read_regimes(cursor, series, wanted, unless))
 
+    def verdicts(self, market: Market, window: Window, config_hash: str, reach_hours: int) -> StoredVerdicts:
+        """Read hourly verdicts and which of them hold, all of one moment (see `read_verdicts`); errors as `regimes`."""
+        series = self._known(market)
+        return self._pool.transact(
+            lambda cursor: read_verdicts(cursor, series, market, window, config_hash, reach_hours)
+        )
+
     def _read(
         self, table: BulkTable, market: Market, start_ms: int, end_ms: int, names: tuple[str, ...]
     ) -> dict[str, NDArray[Any]]:
@@ -303,6 +314,11 @@ class Warehouse:
             return Recorded.nothing(window)
         days = whole_days(window)
         return self._pool.query(lambda c: read_days(c, asset, series.series_id, days)).within(window)
+
+    def months(self, asset: str, market: Market) -> list[Month]:
+        """Return what is recorded of an asset by UTC month, oldest first."""
+        series = self._found(market)
+        return [] if series is None else self._pool.query(lambda c: read_months(c, asset, series.series_id))
 
     def stale_hours(self, asset: str, config_hash: str) -> dict[Market, int]:
         """Return how many recorded hours of an asset another configuration wrote, by market; none are left out."""
@@ -341,6 +357,14 @@ class Warehouse:
         """Clear the marks that the run could see over a window, for an asset that rests outside the database."""
         run, series_id = self._run(run_id), self._known(market).series_id
         self._pool.transact(lambda cursor: clear(cursor, asset, series_id, window, run.dirty_mark))
+
+    def table_sizes(self) -> list[TableSize]:
+        """Return every table with its estimated rows and its bytes, indexes included."""
+        return self._pool.query(table_sizes)
+
+    def seconds_since_writes(self) -> dict[str, float]:
+        """Return by asset how long ago it last wrote an hour, seconds."""
+        return self._pool.query(seconds_since_writes)
 
     # Memory of what does not change
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from regime_pipeline.cli.db import db_app
-from regime_pipeline.domain.errors import MissingDataError, UsageError
+from regime_pipeline.domain.errors import MissingDataError, StorageError, UsageError
 from regime_pipeline.storage import migrate
 from regime_pipeline.storage.embedded import EmbeddedServer, embedded_server
 
@@ -95,3 +95,23 @@ def test_unreachable_server_of_the_user_is_shown(regime_db: Regime, monkeypatch:
     assert "cannot be reached" in status.output
     assert "secret" not in status.output
     assert "secret@127.0.0.1:1/db_dagster" in regime_db("url", "--dagster").output
+
+
+def test_backup_and_restore(regime_db: Regime, tmp_path: Path) -> None:
+    regime_db("upgrade")
+    url = regime_db("url").output.strip()
+    with psycopg.connect(url) as connection:
+        connection.execute("INSERT INTO runs (code_version, config_hash, dirty_mark) VALUES ('1', 'c', 0)")
+    file = tmp_path / "one.regime"
+    assert f"{file}: " in regime_db("backup", str(file)).output
+    refused = regime_db("restore", str(file))
+    assert isinstance(refused.exception, StorageError)
+    assert "--replace" in str(refused.exception)
+    with psycopg.connect(url) as connection:
+        connection.execute("DELETE FROM runs")
+    assert regime_db("restore", str(file)).output.startswith("Restored what was backed up at 20")
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT code_version FROM runs").fetchall() == [("1",)]
+    moved = regime_db("move")
+    assert isinstance(moved.exception, UsageError)
+    assert "nothing to move" in str(moved.exception)

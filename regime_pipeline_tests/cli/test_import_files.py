@@ -16,6 +16,7 @@ from regime_pipeline.services.markets_file import load_universe
 from regime_pipeline.sources.files.table import BadFileError
 from regime_pipeline.storage.migrate import upgrade
 from regime_pipeline.storage.warehouse import Warehouse
+from regime_pipeline_tests.cli.cli_kit import regime
 
 DAY = to_ms("2020-02-09T00:00:00Z")
 MARKET = Market("BTC-USDT", "1m")
@@ -176,3 +177,15 @@ def test_resampling_needs_the_minutes(project: Path) -> None:
     with pytest.raises(UsageError, match="BTC-USDT_4h cannot be resampled"):
         run(path, "--market", "BTC-USDT_1h", "--resample", "4h")
     assert not (project / "markets.toml").exists()
+
+
+def test_a_refusal_cannot_steer_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REGIME_HOME", str(tmp_path / "home"))
+    file = tmp_path / "a.csv"
+    file.write_text("\x1b]0;owned\x07\x1b[2J,1,1,1,1,1\n")
+    assert regime(monkeypatch, "import", str(file), "--market", "ETH-USDT_1m") == 2
+    said = capsys.readouterr().err
+    assert "\x1b" not in said
+    assert r"\x1b]0;owned\x07\x1b[2J" in said.replace("\n", "")

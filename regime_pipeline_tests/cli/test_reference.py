@@ -15,6 +15,8 @@ COMMANDS = (
     "up",
     "import",
     "backfill",
+    "export",
+    "lake",
     "doctor",
     "verify-causality",
     "benchmark",
@@ -26,6 +28,10 @@ COMMANDS = (
     "db status",
     "db upgrade",
     "db url",
+    "db backup",
+    "db restore",
+    "db move",
+    "db roles",
 )
 
 

@@ -62,3 +62,10 @@ def test_bars_and_hours_of_close_are_each_others_inverse(timeframe: str, first: 
     hours = hour_of_close(market, every_bar)
     assert closing.tolist() == every_bar[(hours >= window.start_ms) & (hours < window.end_ms)].tolist()
     assert ((closing + market.step_ms > window.start_ms) & (closing + market.step_ms <= window.end_ms)).all()
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_times_outside_the_calendar_are_refused(text: str) -> None:
+    """They are ISO-8601, but in UTC no such year can be printed."""
+    with pytest.raises(UsageError, match="in no year of UTC"):
+        to_ms(text)

@@ -14,7 +14,6 @@ from regime_pipeline.composition import open_workspace, read_universe
 from regime_pipeline.domain.market import HOUR_MS
 from regime_pipeline.domain.window import Window, to_iso
 from regime_pipeline.pipeline.partitions import partition_key
-from regime_pipeline.services.stages import STAGES
 from regime_pipeline.storage.embedded import embedded_server
 from regime_pipeline_tests.e2e.up_kit import Up, processes_of_session, running_up, until
 
@@ -30,10 +29,6 @@ symbol = "ALFA-USDT"
 timeframes = ["15m", "1h"]
 source = "simulated"
 """
-LAUNCH = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
-  __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
-STATUS = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
-  __typename ... on PartitionBackfill { status error { message } } } }"""
 
 
 @pytest.fixture
@@ -62,16 +57,8 @@ def backfill(up: Up, window: Window) -> str:
     """Launch the chain for a window as the UI does, wait for the daemon, and return how it ended."""
     markets = read_universe(up.settings).markets
     keys = [partition_key(market, hour) for market in markets for hour in window.hours.tolist()]
-    params = {"assetSelection": [{"path": [stage.name]} for stage in STAGES], "partitionNames": keys}
-    launched = up.graphql(LAUNCH, {"params": params})["launchPartitionBackfill"]
-    assert launched["__typename"] == "LaunchBackfillSuccess", launched
-
-    def finished() -> str | None:
-        found = up.graphql(STATUS, {"id": launched["backfillId"]})["partitionBackfillOrError"]
-        assert not found.get("error"), found
-        return None if found["status"] in ("REQUESTED", "COMPLETING") else str(found["status"])
-
-    return until(240, finished, "the backfill's end")
+    launched = up.launch_backfill(keys)
+    return until(240, lambda: up.end_of_backfill(launched), "the backfill's end")
 
 
 def test_backfill_live_hours_and_ctrl_c(up: Up, now_ms: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,13 +12,19 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg
+
+from regime_pipeline.composition import open_databases
+from regime_pipeline.pipeline.build import CHAIN_JOB
+from regime_pipeline.services.stages import STAGES
 from regime_pipeline.settings import Settings
+from regime_pipeline.storage.urls import libpq_url
 
 T = TypeVar("T")
 _REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "regime_pipeline.definitions"}
@@ -25,8 +32,15 @@ _SET_CURSOR = """mutation($selector: SensorSelector!, $cursor: String) {
   setSensorCursor(sensorSelector: $selector, cursor: $cursor) { __typename ... on PythonError { message } } }"""
 _START = """mutation($selector: SensorSelector!) {
   startSensor(sensorSelector: $selector) { __typename ... on PythonError { message } } }"""
+_LAUNCH = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+  __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+_LAUNCH_RUN = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+_BACKFILL = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
+  __typename ... on PartitionBackfill { status error { message } } } }"""
+_ENGINE_EVENTS = "SELECT event FROM event_logs WHERE run_id = %s AND dagster_event_type = 'ENGINE_EVENT'"
 _RUNS = """query($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results {
-  runId status creationTime startTime endTime tags { key value } } } } }"""
+  runId status creationTime startTime endTime tags { key value } stepStats { stepKey startTime endTime } } } } }"""
 
 
 @dataclass(frozen=True)
@@ -74,20 +88,53 @@ class Up:
         found = self.graphql(_RUNS, {"filter": {"tags": [{"key": "dagster/sensor_name", "value": name}]}})
         return [Run.of(row) for row in reversed(found["runsOrError"]["results"])]
 
+    def launch_backfill(self, keys: Sequence[str]) -> str:
+        """Launch the whole chain for partitions as the UI does, and return the backfill's id."""
+        params = {"assetSelection": [{"path": [stage.name]} for stage in STAGES], "partitionNames": list(keys)}
+        launched = self.graphql(_LAUNCH, {"params": params})["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        return str(launched["backfillId"])
+
+    def launch_run(self, tags: Mapping[str, str]) -> str:
+        """Launch one run of the chain with these tags, and return its id."""
+        pairs = [{"key": key, "value": value} for key, value in tags.items()]
+        selector = {**_REPOSITORY, "jobName": CHAIN_JOB}
+        params = {"selector": selector, "executionMetadata": {"tags": pairs}}
+        launched = self.graphql(_LAUNCH_RUN, {"params": params})["launchRun"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return str(launched["run"]["runId"])
+
+    def process_of(self, run_id: str) -> int:
+        """The process of a run that has begun, as its own first event tells."""
+        with psycopg.connect(libpq_url(open_databases(self.settings).dagster)) as connection:
+            events = connection.execute(_ENGINE_EVENTS, (run_id,)).fetchall()
+        found = [re.search(r"Started process for run \(pid: (\d+)\)", event) for (event,) in events]
+        return next(int(match[1]) for match in found if match)
+
+    def end_of_backfill(self, backfill: str) -> str | None:
+        """Status of a backfill that has ended, None before."""
+        found = self.graphql(_BACKFILL, {"id": backfill})["partitionBackfillOrError"]
+        assert not found.get("error"), found
+        return None if found["status"] in ("REQUESTED", "COMPLETING") else str(found["status"])
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Every run there is, with its steps."""
+        return list(self.graphql(_RUNS, {"filter": {}})["runsOrError"]["results"])
+
     def end_of(self, run_id: str) -> str | None:
         """Status of a run that has ended, None before."""
         (row,) = self.graphql(_RUNS, {"filter": {"runIds": [run_id]}})["runsOrError"]["results"]
         return str(row["status"]) if row["status"] in ("SUCCESS", "FAILURE", "CANCELED") else None
 
 
-def until(seconds: float, ask: Callable[[], T | None], what: str) -> T:
+def until(seconds: float, ask: Callable[[], T | None], what: str, every_s: float = 0.5) -> T:
     """Ask until there is an answer."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         answer = ask()
         if answer is not None:
             return answer
-        time.sleep(0.5)
+        time.sleep(every_s)
     raise AssertionError(f"{what} did not happen within {seconds} s")
 
 
@@ -108,11 +155,12 @@ def running_up(home: Path, markets: str) -> Iterator[Up]:
     process = subprocess.Popen(command, env=environment, start_new_session=True, stdin=subprocess.DEVNULL)
     running = Up(process, Settings(home=home), f"http://127.0.0.1:{port}")
     try:
-        until(90, lambda: is_listening(running), "the webserver's start")
+        until(300, lambda: is_listening(running), "the webserver's start")
         yield running
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def is_listening(up: Up) -> bool | None:

@@ -70,7 +70,7 @@ def test_a_kill_at_any_named_point_changes_nothing(each_warehouse, writer):
     assert stored_seed(each_warehouse) == 2
 
 
-@pytest.mark.faults
+@pytest.mark.soak
 def test_kills_at_random_moments_leave_old_or_new(each_warehouse, writer):
     assert writer.write(1, "never") == "done"
     rng = np.random.default_rng(7)

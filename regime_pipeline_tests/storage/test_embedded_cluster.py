@@ -103,7 +103,7 @@ def test_broken_settings_are_reported_with_the_log(cluster: Cluster, server: Emb
 
 def test_cluster_of_another_version_is_left_alone(cluster: Cluster, server: EmbeddedServer) -> None:
     (cluster.place.data / "PG_VERSION").write_text("17\n")
-    with pytest.raises(StorageError, match=r"made by PostgreSQL 17, the installed programs are 18\. Dump it"):
+    with pytest.raises(StorageError, match=r"made by PostgreSQL 17, the installed programs are 18\. Move it"):
         server.attach()
     (cluster.place.data / "PG_VERSION").write_text("18\n")
 
@@ -133,9 +133,9 @@ def test_server_without_an_answer_is_reported_and_stopped_by_force(
 def test_recovering_server_is_waited_for(
     cluster: Cluster, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    server.start_detached()
     monkeypatch.setattr(embedded_cluster, "_START_S", 0.1)
     replies = iter([Ping.NO_RESPONSE, *[Ping.REJECT] * 20, Ping.OK, Ping.OK])
-    server.start_detached()
     monkeypatch.setattr(Cluster, "ping", lambda _: next(replies))
     began = time.monotonic()
     server.attach()

@@ -211,7 +211,7 @@ class Ledger:
                 return
 
 
-@pytest.mark.faults
+@pytest.mark.soak
 def test_starts_writes_exits_and_kills(home: Path, start_client: Starter) -> None:
     """Eight clients at a time, and the server, are killed at random: one server, then none, and no row lost."""
     ledger = Ledger(home, start_client, time.monotonic() + 8.0 * SOAK)

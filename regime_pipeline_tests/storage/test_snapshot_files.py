@@ -296,7 +296,7 @@ def test_processes_that_race_lose_no_revision(tmp_path: Path) -> None:
     assert [sum(name.endswith(f"{hour:02}/ETH-USDT_1m.r9.json") for name in files) for hour in range(3)] == [1, 1, 1]
 
 
-@pytest.mark.faults
+@pytest.mark.soak
 def test_a_killed_writer_leaves_whole_files_and_temporary_ones_only(tmp_path: Path) -> None:
     tries = 6 * SOAK
     SnapshotStore(str(tmp_path)).write(snapshots_of(random_candles(MINUTES, 3, 1), 3))

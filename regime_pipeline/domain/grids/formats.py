@@ -6,13 +6,13 @@ Reading and writing files does not belong here; other bots' formats stand in `ex
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 import tomlkit
 
+from regime_pipeline.documents import parse_toml, shallow
 from regime_pipeline.domain.grids.config import GridConfig, GridConfigError
 from regime_pipeline.domain.grids.versions import History, check_history
 from regime_pipeline.domain.window import to_iso
@@ -45,7 +45,7 @@ def from_json(text: str) -> dict[str, History]:
     GridConfigError
         The text is no JSON, or anything in it is refused; every fault is named with its place.
     """
-    return _histories(text, lambda given: json.loads(given, parse_float=Decimal), json.JSONDecodeError)
+    return _histories(text, lambda given: shallow(lambda text: json.loads(text, parse_float=Decimal), given))
 
 
 def from_toml(text: str) -> dict[str, History]:
@@ -56,7 +56,7 @@ def from_toml(text: str) -> dict[str, History]:
     GridConfigError
         The text is no TOML, or anything in it is refused; every fault is named with its place.
     """
-    return _histories(text, lambda given: tomllib.loads(given, parse_float=Decimal), tomllib.TOMLDecodeError)
+    return _histories(text, lambda given: parse_toml(given, Decimal))
 
 
 def _document(configs: Iterable[GridConfig]) -> dict[str, Any]:
@@ -64,11 +64,11 @@ def _document(configs: Iterable[GridConfig]) -> dict[str, Any]:
     return {"schema_version": SCHEMA_VERSION, "grids": [to_fields(config) for config in configs]}
 
 
-def _histories(text: str, parse: Callable[[str], Any], malformed: type[ValueError]) -> dict[str, History]:
+def _histories(text: str, parse: Callable[[str], Any]) -> dict[str, History]:
     """Parse, build every version, and group them by symbol in the order of the text."""
     try:
         document = parse(text)
-    except malformed as error:
+    except (ValueError, ArithmeticError) as error:
         raise GridConfigError([f"the text cannot be read: {error}"], "Mend the text there.") from error
     configs = _versions(_entries(document))
     symbols = dict.fromkeys(config.symbol for config in configs)

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+from regime_pipeline.sources.files.containers import MAX_BYTES
 from regime_pipeline.sources.files.layouts import FIELDS, ReadOptions, positions_by_name
 from regime_pipeline.sources.files.table import EXTRA_HINT, BadFileError, Table
 from regime_pipeline.sources.files.times import NAIVE_HINT
+
+MAX_ROWS: Final = 6_000_000
+"""Most rows of one file: more than ten years of minutes."""
 
 
 def read_columnar(content: bytes, place: str, options: ReadOptions) -> Table:
@@ -24,22 +28,54 @@ def read_columnar(content: bytes, place: str, options: ReadOptions) -> Table:
     """
     try:
         import pyarrow as pa
-        from pyarrow import feather, parquet
     except ImportError as error:
         raise BadFileError(f"{place} needs pyarrow to be read.", EXTRA_HINT) from error
-    read = parquet.read_table if content.startswith(b"PAR1") else feather.read_table
     try:
-        table = read(io.BytesIO(content))
+        table = _read_parquet(content, place) if content.startswith(b"PAR1") else _read_feather(content, place)
+        table.validate(full=True)
     except (pa.ArrowException, OSError) as error:
         raise BadFileError(f"{place} is damaged: {error}.", "Write it again.") from error
     if not table.num_rows:
         raise BadFileError(f"{place} has no rows.", "Write it again.")
     try:
         positions = positions_by_name(options.columns or table.column_names)
-    except ValueError as error:
+        columns = [table.column(at) for at in positions]
+    except (ValueError, IndexError) as error:
         raise BadFileError(f"{place}: {error}.", "Rename its columns, or name them with --columns.") from error
-    columns = {field: _values(table.column(at), place, options) for field, at in zip(FIELDS, positions, strict=True)}
-    return Table(place, "row", range(1, table.num_rows + 1), columns, options.layout == "kucoin")
+    values = {field: _values(column, place, options) for field, column in zip(FIELDS, columns, strict=True)}
+    return Table(place, "row", range(1, table.num_rows + 1), values, options.layout == "kucoin")
+
+
+def _read_parquet(content: bytes, place: str) -> Any:
+    """Return all columns; how much they unpack to is known before anything is unpacked."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    file = parquet.ParquetFile(io.BytesIO(content))
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    _refuse_size(place, file.metadata.num_rows, sum(group.total_byte_size for group in groups))
+    texts = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
+    return parquet.read_table(io.BytesIO(content), read_dictionary=texts)  # a text is held once, not once a row
+
+
+def _read_feather(content: bytes, place: str) -> Any:
+    """Return all columns, unpacked batch by batch up to the limit."""
+    import pyarrow as pa
+
+    reader, batches, unpacked = pa.ipc.open_file(io.BytesIO(content)), [], 0
+    for number in range(reader.num_record_batches):
+        batches.append(reader.get_batch(number))
+        unpacked += batches[-1].nbytes
+        _refuse_size(place, sum(batch.num_rows for batch in batches), unpacked)
+    return pa.Table.from_batches(batches, reader.schema)
+
+
+def _refuse_size(place: str, rows: int, unpacked: int) -> None:
+    if rows > MAX_ROWS or unpacked > MAX_BYTES:
+        raise BadFileError(
+            f"{place} has {rows:,} rows and {unpacked:,} bytes unpacked.",
+            f"Split it: a file may hold {MAX_ROWS:,} rows and {MAX_BYTES:,} bytes.",
+        )
 
 
 def _values(column: Any, place: str, options: ReadOptions) -> Sequence[Any]:

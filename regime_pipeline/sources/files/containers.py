@@ -18,6 +18,7 @@ from regime_pipeline.sources.files.table import BadFileError
 MAX_BYTES: Final = 1 << 29
 """Most bytes that one file may hold unpacked: about ten years of one-minute archive rows."""
 MAX_MEMBERS: Final = 5_000
+_CHECKSUM_BYTES: Final = 1_024
 _DAMAGE: Final = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
@@ -86,7 +87,9 @@ def _verify_checksum(path: Path) -> None:
         return
     with path.open("rb") as stream:
         actual = hashlib.file_digest(stream, "sha256").hexdigest()
-    if beside.read_text("utf-8").split()[:1] != [actual]:
+    with beside.open("rb") as file:
+        stated = file.read(_CHECKSUM_BYTES).split()[:1]
+    if stated != [actual.encode()]:
         raise BadFileError(
             f"{path} does not match {beside.name}.",
             "Fetch both again; remove the CHECKSUM file if it is known to be stale.",

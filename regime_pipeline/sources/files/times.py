@@ -17,6 +17,7 @@ from regime_pipeline.sources.files.table import Table
 _SECONDS_BELOW: Final = 10**11
 _MILLISECONDS_BELOW: Final = 10**14
 _MICROSECONDS_BELOW: Final = 10**17
+_LATEST_MS: Final = 4_102_444_800_000
 NAIVE_HINT: Final = "If they are UTC, say so with --timezone UTC; otherwise convert them first."
 
 
@@ -40,13 +41,26 @@ def read_times(table: Table, timezone: str, midnight_ms: int | None = None) -> I
     Raises
     ------
     BadFileError
-        A time is unreadable, has no offset, or is finer than a millisecond.
+        A time is unreadable, has no offset, is finer than a millisecond, or not between 1970 and 2100.
     """
     values = table.columns["time"]
     numbers = _as_integers(values)
     if numbers is None:
-        return np.array([_from_text(table, row, timezone) for row in range(len(values))], dtype=np.int64)
-    return numbers + midnight_ms if midnight_ms is not None else _to_milliseconds(table, numbers)
+        times = np.array([_from_text(table, row, timezone) for row in range(len(values))], dtype=np.int64)
+    else:
+        _refuse_outside(table, numbers, np.iinfo(np.int64).max)
+        times = numbers + midnight_ms if midnight_ms is not None else _to_milliseconds(table, numbers)
+    _refuse_outside(table, times, _LATEST_MS)
+    return times
+
+
+def _refuse_outside(table: Table, numbers: Int64, largest: int) -> None:
+    """Refuse numbers that mean no time between 1970 and 2100; negative ones could even wrap around to look sound."""
+    is_outside = (numbers < 0) | (numbers > largest)
+    if is_outside.any():
+        row = int(np.argmax(is_outside))
+        text = table.columns["time"][row]
+        raise table.refuse(row, f"the time '{text}' is not between 1970 and 2100", "Export the open times of the bars.")
 
 
 def _as_integers(values: Any) -> Int64 | None:

@@ -1,5 +1,16 @@
 CREATE SEQUENCE dirty_range_id_seq;
 
+CREATE TABLE api_key (
+  key_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  secret_hash TEXT NOT NULL,
+  created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+  revoked_at TIMESTAMP WITH TIME ZONE,
+  CONSTRAINT api_key_pkey PRIMARY KEY (key_id),
+  CONSTRAINT api_key_scope_check CHECK (scope IN ('read', 'write'))
+);
+
 CREATE TABLE candle_hours (
   hour_start TIMESTAMP WITH TIME ZONE NOT NULL,
   series_id INTEGER NOT NULL,
@@ -220,6 +231,14 @@ CREATE TABLE grid_stop (
   who TEXT NOT NULL,
   why TEXT NOT NULL,
   CONSTRAINT grid_stop_pkey PRIMARY KEY (symbol, stopped_at)
+);
+
+CREATE TABLE hook_request (
+  request_id TEXT NOT NULL,
+  question JSONB NOT NULL,
+  answer JSONB,
+  asked_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+  CONSTRAINT hook_request_pkey PRIMARY KEY (request_id)
 );
 
 CREATE TABLE partition_ledger (

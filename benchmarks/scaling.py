@@ -1,0 +1,169 @@
+"""What a universe costs, computed from what the other benchmarks measured: bytes, hours of loading, seconds of a scan.
+
+Run `python -m benchmarks.scaling`; it measures nothing and writes the tables of `docs/scaling.md`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks import hourly, lake
+from benchmarks.document import PAGE as BENCHMARKS
+from benchmarks.document import markdown_table, write_section
+
+PAGE: Final = BENCHMARKS.with_name("scaling.md")
+MINUTES_OF_YEAR: Final = 365.25 * 24 * 60
+HOURS_OF_YEAR: Final = 365.25 * 24
+LEDGERED: Final = 8
+"""Assets with an entry in the ledger for every hour."""
+PATIENCE_S: Final = 30
+"""What an analyst waits for a scan of everything."""
+UNIVERSES: Final = ((9, 1), (50, 1), (200, 2), (2_000, 5))
+"""Symbols on 1m, and years."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured.
+
+    Parameters
+    ----------
+    minutes, hours : dict
+        Bytes a row of the tables of bars and of the hourly ones, by place (`database`, `lake`), the tables added up.
+    periods, ledger : float
+        Bytes a candle of periods, and bytes a market-hour of the ledger.
+    snapshot : float
+        Bytes of the snapshot file of an hour of minutes.
+    load : float
+        Rows a second that the warehouse writes, one process.
+    chain : float
+        Market-hours a second of the whole chain, one process.
+    scan : dict
+        Rows a second of a scan of one table with a group by, by engine.
+    """
+
+    minutes: dict[str, float]
+    hours: dict[str, float]
+    periods: float
+    ledger: float
+    snapshot: float
+    load: float
+    chain: float
+    scan: dict[str, float]
+
+
+def read_figures() -> Figures:
+    """Read the figures of the benchmarks as they stand."""
+    of_bars = json.loads(lake.FIGURES.read_text("utf-8"))
+    of_hours = json.loads(hourly.FIGURES.read_text("utf-8"))
+    page = BENCHMARKS.read_text("utf-8")
+    rows = next(iter(of_bars["tables"].values()))["rows"]
+    return Figures(
+        minutes={place: _sum(of_bars, place) for place in ("database", "lake")},
+        hours={place: _sum(of_hours, place) for place in ("database", "lake")},
+        periods=_cell(page, "periods, KB per 1,000 candles"),
+        ledger=LEDGERED * _cell(page, "ledger, KB per 1,000 hours of an asset"),
+        snapshot=_cell(page, "bytes per file", 2),
+        load=of_bars["load_rows_per_s"],
+        chain=of_hours["market_hours_per_s"],
+        scan={
+            engine: rows / _cell(page, "regimes", at) * 1e3
+            for at, engine in enumerate(("database", "arrow", "polars"), 1)
+        },
+    )
+
+
+def _sum(figures: Any, place: str) -> float:
+    return float(sum(table[place] for table in figures["tables"].values()))
+
+
+def _cell(page: str, row: str, column: int = 1) -> float:
+    """Return the number in a cell of the page's table row that begins with these words."""
+    line = next(line for line in page.splitlines() if line.startswith(f"| {row} |"))
+    found = re.search(r"[\d,]+(?:\.\d+)?", line.split("|")[column + 1])
+    if found is None:
+        raise SystemExit(f"docs/benchmarks.md has no number in '{line}'")
+    return float(found[0].replace(",", ""))
+
+
+def universe_row(figures: Figures, symbols: int, years: float) -> list[str]:
+    """Say what a universe of 1m markets costs."""
+    candles, hours = symbols * years * MINUTES_OF_YEAR, symbols * years * HOURS_OF_YEAR
+    bars = {place: candles * size for place, size in figures.minutes.items()}
+    hourly_rows = {place: hours * size for place, size in figures.hours.items()}
+    upkeep = candles * figures.periods + hours * figures.ledger
+    return [
+        f"{symbols:,} x {years:g}",
+        f"{candles / 1e6:,.0f} M",
+        _bytes(bars["database"]),
+        _bytes(hourly_rows["database"]),
+        _bytes(upkeep),
+        _bytes(hours * figures.snapshot),
+        _bytes(bars["lake"] + hourly_rows["lake"]),
+        _time(2 * candles / figures.load),
+        _time(hours / figures.chain),
+        _time(candles / figures.scan["database"]),
+        _time(candles / figures.scan["polars"]),
+        f"{symbols / 60:,.1f}",
+    ]
+
+
+def takeover(figures: Figures) -> str:
+    """Say from where on the lake answers what the database does not within an analyst's patience."""
+    limits = {name: speed * PATIENCE_S for name, speed in figures.scan.items()}
+    years = {name: rows / MINUTES_OF_YEAR for name, rows in limits.items()}
+    return (
+        f"A scan of one table of bars ends within {PATIENCE_S} s up to {limits['database'] / 1e6:,.0f} M rows "
+        f"({years['database']:,.0f} symbol-years of 1m) in the database and up to {limits['polars'] / 1e6:,.0f} M rows "
+        f"({years['polars']:,.0f} symbol-years) in the lake: there the lake takes over the scans, and it goes "
+        f"**{limits['polars'] / limits['database']:.1f}x** further. Point reads stay with the database."
+    )
+
+
+def _bytes(size: float) -> str:
+    unit, factor = next((u, f) for u, f in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)) if size >= f or u == "MB")
+    return f"{size / factor:,.1f} {unit}"
+
+
+def _time(seconds: float) -> str:
+    spans = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    unit, factor = next((u, f) for u, f in spans if seconds >= 2 * f or u == "s")
+    return f"{seconds / factor:,.1f} {unit}"
+
+
+def render() -> str:
+    """Return the section: what was measured, the table, and where the lake takes over."""
+    figures = read_figures()
+    scanned = ", ".join(f"{name} {speed / 1e6:.1f} M" for name, speed in figures.scan.items())
+    measured = markdown_table(
+        ["measured", "figure", "by"],
+        [
+            ["candles and regimes, database", f"{figures.minutes['database']:.0f} B a candle", "`benchmarks.lake`"],
+            ["candles and regimes, lake", f"{figures.minutes['lake']:.0f} B a candle", "`benchmarks.lake`"],
+            ["hourly tables together, database", f"{figures.hours['database']:,.0f} B an hour", "`benchmarks.hourly`"],
+            ["hourly tables together, lake", f"{figures.hours['lake']:,.0f} B an hour", "`benchmarks.hourly`"],
+            ["periods", f"{figures.periods:.1f} B a candle", "`benchmarks.storage`"],
+            ["ledger, eight assets", f"{figures.ledger:.0f} B an hour", "`benchmarks.storage`"],
+            ["snapshot file of an hour of minutes", f"{figures.snapshot:,.0f} B", "`benchmarks.snapshots`"],
+            ["loading, one process", f"{figures.load / 1e3:,.0f}k rows/s", "`benchmarks.lake`"],
+            ["the whole chain, one process", f"{figures.chain:,.0f} market-hours/s", "`benchmarks.hourly`"],
+            ["scan with a group by, rows a second", scanned, "`benchmarks.lake`"],
+        ],
+    )
+    header = ["1m symbols x years", "candles", "bars, database", "hourly tables", "periods, ledger", "snapshots"]
+    header += ["lake, all tables", "load of bars", "chain, one process", "scan, database", "scan, lake", "live rows/s"]
+    table = markdown_table(header, [universe_row(figures, *universe) for universe in UNIVERSES])
+    return f"{measured}\n\n{table}\n\n{takeover(figures)}"
+
+
+def main(page: Path = PAGE) -> None:
+    write_section("scaling", render(), page)
+    print(render())
+
+
+if __name__ == "__main__":
+    main()

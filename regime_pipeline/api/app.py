@@ -1,0 +1,50 @@
+"""The API as one application: routes, error shapes, limits and figures put together.
+
+How it is served belongs to the command line.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from regime_pipeline import __version__
+from regime_pipeline.api import grid_routes, health_routes, hook_routes, regime_routes, verdict_routes
+from regime_pipeline.api.context import ApiOptions, Context
+from regime_pipeline.api.errors import RESPONSES, add_error_handlers
+from regime_pipeline.api.gateway import Gateway
+from regime_pipeline.api.metrics import Metrics
+from regime_pipeline.services.workspace import Workspace
+
+_DESCRIPTION: Final = """Market regimes for grid bots, analysts and agents: candle regimes, hourly verdicts with
+reasons, grids and their restart gates. Times are ISO-8601 with an offset; a naive time is an error. Every error has
+one flat shape."""
+
+
+def create_app(ws: Workspace, options: ApiOptions | None = None) -> FastAPI:
+    """Return the API on an open workspace.
+
+    Parameters
+    ----------
+    ws : Workspace
+        Whose tables it serves; the caller closes it.
+    options : ApiOptions, optional
+        Keys and limits; open to the loopback by default.
+    """
+    chosen = options or ApiOptions()
+    metrics = Metrics(ws)
+    app = FastAPI(
+        title="regime_pipeline",
+        version=__version__,
+        description=_DESCRIPTION,
+        responses=RESPONSES,
+        middleware=[Middleware(Gateway, options=chosen, metrics=metrics)],
+    )
+    app.state.context = Context(ws, chosen)
+    app.state.metrics = metrics
+    add_error_handlers(app)
+    for routes in (regime_routes, verdict_routes, grid_routes, hook_routes, health_routes):
+        app.include_router(routes.router)
+    return app

@@ -1,0 +1,86 @@
+"""What every route works with: the workspace, the options, the cache of bodies, and who asks.
+
+It is made once when the API starts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Final
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader
+
+from regime_pipeline.api.bodies import BodyCache
+from regime_pipeline.api.errors import ApiError
+from regime_pipeline.api.keys import Scope, find_key, permits
+from regime_pipeline.services.workspace import Workspace
+
+_HEADER: Final = APIKeyHeader(name="X-API-Key", auto_error=False, description="From `regime keys create`.")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiOptions:
+    """How the API is served.
+
+    Parameters
+    ----------
+    is_key_required : bool
+        Reading needs a key too; writing always does.
+    rate_per_minute : int
+        Requests allowed per key, or per address without one.
+    max_body_bytes : int
+        Largest body.
+    hook_wait_s : float
+        How long a webhook waits for its answer before it is told to come back.
+    """
+
+    is_key_required: bool = False
+    rate_per_minute: int = 6_000
+    max_body_bytes: int = 65_536
+    hook_wait_s: float = 1.8
+
+
+@dataclass(frozen=True)
+class Context:
+    """The parts that routes share."""
+
+    ws: Workspace
+    options: ApiOptions
+    bodies: BodyCache = field(default_factory=BodyCache)
+
+
+def context_of(request: Request) -> Context:
+    """Return the context of the running API."""
+    made: Context = request.app.state.context
+    return made
+
+
+ContextParameter = Annotated[Context, Depends(context_of)]
+
+
+def may_read(context: ContextParameter, key: Annotated[str | None, Security(_HEADER)] = None) -> str:
+    """Let a reader in; return the key's name, empty for an anonymous one."""
+    if key is None and not context.options.is_key_required:
+        return ""
+    return _let_in(context, key, "read")
+
+
+def may_write(context: ContextParameter, key: Annotated[str | None, Security(_HEADER)] = None) -> str:
+    """Let a writer in; return the key's name."""
+    return _let_in(context, key, "write")
+
+
+def _let_in(context: Context, key: str | None, scope: Scope) -> str:
+    if not key:
+        raise ApiError(401, "key_needed", "A key is needed. Send it as X-API-Key; `regime keys create` makes one.")
+    found = find_key(context.ws.warehouse.access, key)
+    if found is None:
+        raise ApiError(401, "key_unknown", "The key is not in force.")
+    if not permits(found, scope):
+        raise ApiError(403, "scope", f"The key '{found.name}' may not {scope}.")
+    return found.name
+
+
+Reader = Annotated[str, Depends(may_read)]
+Writer = Annotated[str, Depends(may_write)]

@@ -1,0 +1,152 @@
+"""Routes of the candle regimes: the series, and statistics, periods, transitions, confidence and performance of it.
+
+What they say is computed by `services.regimes`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from regime_pipeline.api.answers import json_answer
+from regime_pipeline.api.bodies import regime_rows
+from regime_pipeline.api.context import Context, ContextParameter, Reader
+from regime_pipeline.api.pages import Page, page_of
+from regime_pipeline.api.parameters import BarsLimit, CursorQuery, MarketParameter, RowsLimit, SpanParameter
+from regime_pipeline.domain.market import Market
+from regime_pipeline.domain.periods import Periods
+from regime_pipeline.domain.regime_state import SIMPLIFIED
+from regime_pipeline.domain.window import to_iso
+from regime_pipeline.services import regimes as service
+
+router = APIRouter(prefix="/api/data/regime/{symbol}/{timeframe}", tags=["candle regimes"])
+RegimeName = Literal["UNDEFINED", "TREND_UP", "TREND_DOWN", "RANGE", "CHOPPY", "NEUTRAL"]
+_Match = Annotated[str | None, Header(description="The ETag of the answer you have.")]
+
+
+class RegimeRow(BaseModel):
+    """One candle."""
+
+    time: int = Field(description="Open time, Unix seconds.", examples=[1788220800])
+    regime: str = Field(examples=["RANGE"])
+    full_regime: str = Field(examples=["NEUTRAL_LOWVOL_WEAK"])
+    trend_state: str = Field(examples=["neutral"])
+    volatility_state: str = Field(examples=["low"])
+    momentum_state: str = Field(examples=["weak"])
+    color: str = Field(examples=["#3b82f6"])
+    confidence: float = Field(examples=[0.41])
+
+
+@router.get("", response_model=list[RegimeRow], summary="Regime of every candle")
+def regimes(
+    context: ContextParameter,
+    _: Reader,
+    market: MarketParameter,
+    span: SpanParameter,
+    limit: BarsLimit = 500,
+    if_none_match: _Match = None,
+) -> Response:
+    """Return the newest `limit` candles of the span, oldest first, a flat list.
+
+    Stored rows of the current policy are used as they are; the others are computed from the stored candles of the same
+    moment. `X-Regime-Source` says which: stored, computed or mixed.
+    """
+    question = f"{market}|{span}|{limit}"
+    held = context.bodies.get(question)
+    found = service.regime_series(context.ws, market, *span, limit, unless=held[0] if held else "")
+    if found is not None:
+        held = (found.version, regime_rows(found), found.source)
+        context.bodies.put(question, *held)
+    assert held is not None  # noqa: S101 - either found or still held
+    return _conditional(held, if_none_match)
+
+
+def _conditional(held: tuple[str, bytes, str], if_none_match: str | None) -> Response:
+    version, body, source = held
+    headers = {"ETag": f'"{version}"', "X-Regime-Source": source, "Cache-Control": "no-cache"}
+    if if_none_match is not None and version in if_none_match:
+        return Response(status_code=304, headers=headers)
+    return Response(body, 200, headers, "application/json")
+
+
+def _series(context: Context, market: Market, span: tuple[int, int], limit: int) -> service.RegimeSeries:
+    found = service.regime_series(context.ws, market, *span, limit)
+    assert found is not None  # noqa: S101 - without a version there is always an answer
+    return found
+
+
+_AllBars = Annotated[int, Query(ge=1, le=2_000_000, description="Most bars, the newest ones.", examples=[10_000])]
+
+
+@router.get("/stats", summary="Counts, shares and dwell times")
+def stats(
+    context: ContextParameter, _: Reader, market: MarketParameter, span: SpanParameter, limit: _AllBars = 100_000
+) -> dict[str, Any]:
+    """Return counts, shares, mean confidence and dwell times by simplified regime."""
+    return service.regime_stats(_series(context, market, span, limit))
+
+
+@router.get("/periods", summary="Periods of one regime")
+def periods(
+    request: Request,
+    context: ContextParameter,
+    _: Reader,
+    market: MarketParameter,
+    span: SpanParameter,
+    regime: Annotated[RegimeName | None, Query(description="Of this regime alone.")] = None,
+    limit: RowsLimit = 100,
+    cursor: CursorQuery = "",
+) -> Page:
+    """Return the maximal runs of one simplified regime, oldest first."""
+    found = service.regime_periods(_series(context, market, span, service.EVERY_BAR), regime or "")
+    return page_of(request, _period_items(found), limit, cursor)
+
+
+def _period_items(found: Periods) -> list[dict[str, Any]]:
+    columns = (found.start_ms, found.end_ms, found.candles, found.regime, found.mean_confidence)
+    return [
+        {
+            "start": to_iso(start),
+            "end": to_iso(end),
+            "candles": candles,
+            "regime": SIMPLIFIED[regime],
+            "mean_confidence": confidence,
+        }
+        for start, end, candles, regime, confidence in zip(*(c.tolist() for c in columns), strict=True)
+    ]
+
+
+@router.get("/transitions", summary="Changes from one regime to another")
+def transitions(
+    request: Request,
+    context: ContextParameter,
+    _: Reader,
+    market: MarketParameter,
+    span: SpanParameter,
+    from_: Annotated[RegimeName | None, Query(alias="from", description="From this regime alone.")] = None,
+    to: Annotated[RegimeName | None, Query(description="To this regime alone.")] = None,
+    limit: RowsLimit = 100,
+    cursor: CursorQuery = "",
+) -> dict[str, Any]:
+    """Return every change without a gap, oldest first in pages, and the counts of all of them."""
+    found = _series(context, market, span, service.EVERY_BAR)
+    events = service.transition_events(found, from_ or "", to or "")
+    return {**page_of(request, events, limit, cursor).model_dump(), "counts": service.transition_counts(found)}
+
+
+@router.get("/confidence", summary="Distribution of confidence")
+def confidence(
+    context: ContextParameter, _: Reader, market: MarketParameter, span: SpanParameter, limit: _AllBars = 100_000
+) -> dict[str, Any]:
+    """Return mean, quartiles and a histogram of ten bins, of all and by simplified regime."""
+    return service.confidence_stats(_series(context, market, span, limit))
+
+
+@router.get("/performance", summary="Returns after each regime")
+def performance(
+    context: ContextParameter, _: Reader, market: MarketParameter, span: SpanParameter, limit: _AllBars = 100_000
+) -> Response:
+    """Return what the bar after did: mean, volatility, share of rises, compounded; null where bars are too few."""
+    return json_answer(service.regime_performance(context.ws, _series(context, market, span, limit)))

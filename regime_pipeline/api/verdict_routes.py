@@ -1,0 +1,120 @@
+"""Routes of the hourly verdicts, newest first, and of the candles they rest on.
+
+What they say is computed by `services.verdict_series`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from fastapi import APIRouter, Request, Response
+
+from regime_pipeline.api.answers import json_answer
+from regime_pipeline.api.context import ContextParameter, Reader
+from regime_pipeline.api.pages import Page, next_url
+from regime_pipeline.api.parameters import (
+    CursorQuery,
+    MarketParameter,
+    RowsLimit,
+    SpanParameter,
+    TimePath,
+    decode_cursor,
+    moment_of,
+)
+from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.window import Window, to_iso
+from regime_pipeline.services.records import plain, records
+from regime_pipeline.services.verdict_series import newest_hour, verdict_of_hour, verdict_series
+from regime_pipeline.services.workspace import Workspace
+
+router = APIRouter(tags=["verdicts"])
+_BASE = "/api/verdicts/{symbol}/{timeframe}"
+_HOURS = tuple[int, int]
+
+
+@router.get(_BASE, summary="Hourly verdicts, newest first")
+def verdicts(
+    request: Request,
+    response: Response,
+    context: ContextParameter,
+    _: Reader,
+    market: MarketParameter,
+    span: SpanParameter,
+    limit: RowsLimit = 100,
+    cursor: CursorQuery = "",
+) -> Page:
+    """Return verdicts with scores, range, rivals, factors and features, newest hour first.
+
+    Stored rows of the current policy are used; others are computed from stored candles (`X-Regime-Source`).
+    """
+    first, last = _hours(context.ws, market, span)
+    end = min(decode_cursor(cursor) or last, last)
+    window = Window(max(first, end - limit * HOUR_MS), max(end, first))
+    found = verdict_series(context.ws, market, window)
+    response.headers["X-Regime-Source"] = found.source
+    return Page(
+        items=records(found.frame.iloc[::-1]),
+        total=(last - first) // HOUR_MS,
+        next_url=next_url(request, window.start_ms, window.start_ms > first),
+    )
+
+
+def _hours(ws: Workspace, market: Market, span: _HOURS) -> _HOURS:
+    """Hours of the span for which there may be rows."""
+    newest, oldest = newest_hour(ws, market), ws.warehouse.oldest(market, "candle_hours")
+    last = min(newest + HOUR_MS, -(-span[1] // HOUR_MS) * HOUR_MS)
+    first = max(oldest or 0, span[0] // HOUR_MS * HOUR_MS)
+    return min(first, last), last
+
+
+@router.get(_BASE + "/latest", summary="The newest verdict")
+def latest(context: ContextParameter, _: Reader, market: MarketParameter) -> Response:
+    """Return the newest hour's verdict, and how old its data is."""
+    row, source = verdict_of_hour(context.ws, market, newest_hour(context.ws, market))
+    return json_answer(verdict_document(context.ws, market, row, source), headers={"X-Regime-Source": source})
+
+
+@router.get(_BASE + "/{time}/explain", summary="Why an hour has its verdict")
+def explain(context: ContextParameter, _: Reader, market: MarketParameter, time: TimePath) -> Response:
+    """Return the verdict of the hour that holds a moment, with its factors as sentences."""
+    hour = moment_of(time, 0) // HOUR_MS * HOUR_MS
+    row, source = verdict_of_hour(context.ws, market, hour)
+    document = verdict_document(context.ws, market, row, source)
+    document["explanation"] = [factor["sentence"] for factor in document["factors"]]
+    return json_answer(document, headers={"X-Regime-Source": source})
+
+
+def verdict_document(ws: Workspace, market: Market, row: pd.Series, source: str) -> dict[str, Any]:
+    """Return one hour's verdict as JSON values, with the age of its data in seconds."""
+    values = {str(name): plain(value) for name, value in row.items()}
+    as_of = row["as_of_bar"].timestamp() + market.step_ms / 1000
+    head = {"symbol": market.symbol, "timeframe": market.timeframe, "source": source}
+    return {**head, "data_age_s": ws.clock() / 1000 - as_of, **values}
+
+
+@router.get("/api/candles/{symbol}/{timeframe}", tags=["candles"], summary="Stored candles, newest first")
+def candles(
+    request: Request,
+    context: ContextParameter,
+    _: Reader,
+    market: MarketParameter,
+    span: SpanParameter,
+    limit: RowsLimit = 500,
+    cursor: CursorQuery = "",
+) -> Page:
+    """Return closed candles in units of the quote currency, newest first; `time` is the open time."""
+    newest, oldest = context.ws.warehouse.latest(market), context.ws.warehouse.oldest(market)
+    context.ws.warehouse.price_scale(market)  # an unknown market is an error, one without candles an empty list
+    first, end = max(span[0], oldest or 0), min(span[1], (newest or 0) + market.step_ms)
+    end = min(decode_cursor(cursor) or end, end)
+    start = max(first, end - limit * market.step_ms)
+    found = context.ws.warehouse.read_candles(market, start, max(start, end))
+    columns = [found.prices(name).tolist() for name in ("open", "high", "low", "close")]
+    rows = zip(found.open_time_ms.tolist(), *columns, found.volume.tolist(), strict=True)
+    items = [
+        {"time": to_iso(opened), "open": o, "high": h, "low": low, "close": c, "volume": volume}
+        for opened, o, h, low, c, volume in rows
+    ]
+    total = max(0, (end - first) // market.step_ms)
+    return Page(items=items[::-1], total=total, next_url=next_url(request, start, start > first))

@@ -1,0 +1,91 @@
+"""`regime serve` and `regime keys`: the HTTP API, and the keys it asks for.
+
+What the API says stands in `api`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.table import Table
+
+from regime_pipeline.api.app import create_app
+from regime_pipeline.api.context import ApiOptions
+from regime_pipeline.api.keys import Scope, create_key, revoke_key
+from regime_pipeline.cli.console import err, out
+from regime_pipeline.composition import open_workspace
+from regime_pipeline.settings import Settings
+
+keys_app = typer.Typer(name="keys", help="Keys of the HTTP API.", no_args_is_help=True)
+
+
+def serve_command(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    require_key: Annotated[
+        bool, typer.Option("--require-key", help="Reading needs a key too; so it is beyond the loopback anyway.")
+    ] = False,
+    rate: Annotated[int, typer.Option(min=1, help="Requests a minute per key or address.")] = 6_000,
+) -> None:
+    """Serve the HTTP API; its documentation is at /docs.
+
+    Example: regime serve --port 8000
+    """
+    options = ApiOptions(is_key_required=require_key or not _is_loopback(host), rate_per_minute=rate)
+    with open_workspace(Settings()) as workspace:
+        keys = "keys needed to read" if options.is_key_required else "reading needs no key"
+        err.print(f"API: http://{host}:{port}/docs   {keys}   stop: Ctrl-C", highlight=False)
+        uvicorn.run(create_app(workspace, options), host=host, port=port, log_level="warning")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@keys_app.command("create")
+def create_command(
+    name: Annotated[str, typer.Argument(help="Whose key it is.")],
+    scope: Annotated[Scope, typer.Option(help="What it permits; writing includes reading.")] = "read",
+) -> None:
+    """Make a key and show it, once: only its hash is kept.
+
+    Example: regime keys create my-bot --scope write
+    """
+    with open_workspace(Settings()) as workspace:
+        key = create_key(workspace.warehouse.access, name, scope)
+    err.print("Keep it now: it cannot be shown again.")
+    typer.echo(key)
+
+
+@keys_app.command("list")
+def list_command() -> None:
+    """List the keys, without their secrets.
+
+    Example: regime keys list
+    """
+    with open_workspace(Settings()) as workspace:
+        found = workspace.warehouse.access.keys()
+    table = Table(pad_edge=False)
+    for header in ("id", "name", "scope", "created", "revoked"):
+        table.add_column(header)
+    for key in found:
+        revoked = f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else ""
+        table.add_row(key.key_id, key.name, key.scope, f"{key.created_at:%Y-%m-%d %H:%M}", revoked)
+    out.print(table)
+
+
+@keys_app.command("revoke")
+def revoke_command(key_id: Annotated[str, typer.Argument(help="Its id, as `regime keys list` shows it.")]) -> None:
+    """Revoke a key at once.
+
+    Example: regime keys revoke 5f0c9b6e1d2a
+    """
+    with open_workspace(Settings()) as workspace:
+        revoke_key(workspace.warehouse.access, key_id)
+    out.print(f"Revoked {key_id}.")

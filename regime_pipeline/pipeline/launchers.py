@@ -1,0 +1,43 @@
+"""Dagster's default run launcher, taught to notice that a run's process is gone, which Dagster then runs again.
+
+How runs are started and ended stays Dagster's business; the launcher for Celery has a module of its own.
+"""
+
+from __future__ import annotations
+
+import json
+
+import dagster as dg
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
+from dagster._core.storage.tags import GRPC_INFO_TAG
+from dagster._grpc.client import DagsterGrpcClient
+from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+from dagster._serdes import deserialize_value
+
+
+class WatchedRunLauncher(DefaultRunLauncher):
+    """The default launcher with a health check.
+
+    Without one, runs that were under way when the machine or `regime up` was killed would count as started for ever,
+    and each would hold one of the four slots.
+    """
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Whether run monitoring may ask; Dagster's own launcher says no."""
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Ask the code server that started the run whether it still executes it."""
+        place = json.loads(run.tags[GRPC_INFO_TAG])
+        client = DagsterGrpcClient(
+            host=place.get("host", "localhost"), port=place.get("port"), socket=place.get("socket")
+        )
+        try:
+            answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id))
+        except DagsterUserCodeUnreachableError:
+            return CheckRunHealthResult(WorkerStatus.FAILED, "The code server that ran it is gone.")
+        if deserialize_value(answer, CanCancelExecutionResult).can_cancel:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.FAILED, "Its process is gone.")

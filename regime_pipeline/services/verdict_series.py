@@ -1,0 +1,105 @@
+"""Hourly verdicts for every face: stored where what is stored holds, computed from stored candles where it does not.
+
+How a face spells them does not belong here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from regime_pipeline.domain.analysis import Analysis, analyze, reach_hours
+from regime_pipeline.domain.errors import MissingDataError
+from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.window import Window, to_iso
+from regime_pipeline.services.stages import config_hashes
+from regime_pipeline.services.verdict_frame import verdict_frame
+from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.storage.verdict_reads import StoredVerdicts
+
+
+@dataclass(frozen=True, eq=False)
+class VerdictSeries:
+    """Verdicts of a market's hours.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        `hour_start` and the columns of `regime_pipeline.verdicts`; one row per hour with recorded candles, in order.
+    source : {"stored", "computed", "mixed"}
+        Where they come from.
+    """
+
+    frame: pd.DataFrame
+    source: str
+
+
+def verdict_series(ws: Workspace, market: Market, window: Window) -> VerdictSeries:
+    """Return the verdicts of the hours of a window for which candles are recorded.
+
+    Raises
+    ------
+    MissingDataError
+        The market is not stored.
+    """
+    config_hash = config_hashes(ws.policy, ws.nulls)["regime_verdicts"]
+    found = ws.warehouse.verdicts(market, window, config_hash, reach_hours(market, ws.policy))
+    frame = verdict_frame(_completed(ws, found), market, found.hours)
+    times = pd.DatetimeIndex(found.hours.view("M8[ms]")).tz_localize("UTC")
+    frame.insert(0, "hour_start", times)
+    return VerdictSeries(frame, _source(found))
+
+
+def _source(found: StoredVerdicts) -> str:
+    if found.is_current.all():
+        return "stored"
+    return "mixed" if found.is_current.any() else "computed"
+
+
+def _completed(ws: Workspace, found: StoredVerdicts) -> Analysis:
+    """Stored rows, with those of the other hours computed from the candles of the same moment."""
+    stored = Analysis(*(found.rows[name] for name in ("features", "scores", "regime_verdicts")))
+    if found.candles is None:
+        return stored
+    fresh = analyze(found.candles, found.hours[~found.is_current], ws.policy, ws.nulls)
+    if not found.is_current.any():
+        return fresh
+    order = np.argsort(np.concatenate([found.hours[found.is_current], found.hours[~found.is_current]]))
+    return Analysis(
+        *(
+            {name: np.concatenate([left[name], right[name]])[order] for name in right}
+            for left, right in zip(stored, fresh, strict=True)
+        )
+    )
+
+
+def newest_hour(ws: Workspace, market: Market) -> int:
+    """Return the start of the newest hour with recorded candles, epoch milliseconds UTC.
+
+    Raises
+    ------
+    MissingDataError
+        The market has none.
+    """
+    newest = ws.warehouse.latest(market, "candle_hours")
+    if newest is None:
+        raise MissingDataError(f"{market} has no hours yet.", "Materialize its raw_candles first.")
+    return newest
+
+
+def verdict_of_hour(ws: Workspace, market: Market, hour_ms: int) -> tuple[pd.Series, str]:
+    """Return the verdict of one hour and its source.
+
+    Raises
+    ------
+    MissingDataError
+        The hour's candles are not recorded.
+    """
+    found = verdict_series(ws, market, Window(hour_ms, hour_ms + HOUR_MS))
+    if not len(found.frame):
+        raise MissingDataError(
+            f"There are no candles of {market} for the hour {to_iso(hour_ms)}.", "Materialize its raw_candles first."
+        )
+    return found.frame.iloc[0], found.source

@@ -1,0 +1,99 @@
+"""Dependencies are declared, bounded and pinned; checked offline from `pyproject.toml`, `constraints.txt` and metadata.
+
+Known vulnerabilities need the network: `docs/security.md` names the command.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from regime_pipeline_tests.conftest import REPOSITORY
+
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+OURS = "regime-pipeline"
+EXTRAS = PROJECT["optional-dependencies"]
+DIRECT: dict[str, Requirement] = {
+    canonicalize_name(requirement.name): requirement
+    for requirement in map(
+        Requirement, [*PROJECT["dependencies"], *(each for extra in EXTRAS.values() for each in extra)]
+    )
+    if requirement.name != OURS
+}
+
+
+def pins() -> dict[str, Version]:
+    lines = (REPOSITORY / "constraints.txt").read_text("utf-8").splitlines()
+    pinned = [line.split("==") for line in lines if line.strip() and not line.startswith("#")]
+    assert all(len(pin) == 2 for pin in pinned), "constraints.txt holds exact pins alone"
+    return {canonicalize_name(name): Version(version) for name, version in pinned}
+
+
+PINS = pins()
+BUILD = {"setuptools"}
+"""Comes with the interpreter's environment; `pip freeze`, which writes the pins, leaves it out."""
+
+
+@pytest.mark.parametrize("name", sorted(DIRECT))
+def test_a_direct_dependency_is_pinned_inside_its_range(name: str) -> None:
+    if name == "pandas-stubs":  # stubs follow pandas, whose pin bounds them
+        assert name in PINS
+        return
+    assert DIRECT[name].specifier, "no lower bound"
+    assert DIRECT[name].url is None
+    assert name in PINS, "not pinned in constraints.txt"
+    assert DIRECT[name].specifier.contains(PINS[name], prereleases=False)
+
+
+def test_what_a_pinned_distribution_needs_is_pinned_too() -> None:
+    absent = set()
+    for name, version in PINS.items():
+        try:
+            installed = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue
+        if Version(installed.version) != version:
+            continue
+        needed = [Requirement(line) for line in installed.requires or []]
+        mine = [r for r in needed if r.marker is None or r.marker.evaluate({"extra": ""})]
+        absent |= {f"{name} needs {r.name}" for r in mine if canonicalize_name(r.name) not in PINS.keys() | BUILD}
+        wrong = [
+            r for r in mine if (pin := PINS.get(canonicalize_name(r.name))) and not r.specifier.contains(pin, True)
+        ]
+        assert wrong == [], f"{name} does not accept the pins"
+    assert absent == set()
+
+
+def imported_modules(folder: Path) -> set[str]:
+    found = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                found.add(node.module.partition(".")[0])
+    return found - set(sys.stdlib_module_names) - {"regime_pipeline"}
+
+
+def test_every_import_of_the_package_is_declared() -> None:
+    owners = metadata.packages_distributions()
+    undeclared = {
+        module
+        for module in imported_modules(REPOSITORY / "regime_pipeline")
+        if not {canonicalize_name(owner) for owner in owners.get(module, [])} & DIRECT.keys()
+    }
+    assert undeclared == set()
+
+
+def test_nothing_is_installed_from_elsewhere() -> None:
+    text = (REPOSITORY / "constraints.txt").read_text("utf-8") + (REPOSITORY / "Makefile").read_text("utf-8")
+    assert re.findall(r"--(?:extra-)?index-url|--trusted-host|git\+|https?://\S+\.whl", text) == []

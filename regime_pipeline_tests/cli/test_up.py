@@ -1,0 +1,70 @@
+"""`regime up` without Dagster: one for each home, the embedded server kept alive, a dead child started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from regime_pipeline.cli.up import only_one, reviver
+from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.settings import Settings
+from regime_pipeline.storage.embedded import embedded_server
+
+SERVE = """
+import sys
+from regime_pipeline.cli import up
+up._LIVED_S = float(sys.argv[1])
+sys.exit(up.serve([sys.executable, "-c", sys.argv[2]], {}, lambda: None))
+"""
+COUNTED = """
+import os, pathlib, signal
+starts = pathlib.Path({file!r})
+starts.write_text(starts.read_text() + "x")
+if len(starts.read_text()) == 3:
+    os.kill(os.getppid(), signal.SIGTERM)
+    signal.pause()
+"""
+
+
+def serve(lived_s: float, program: str) -> int:
+    done = subprocess.run([sys.executable, "-c", SERVE, str(lived_s), program], timeout=120, check=False)
+    return done.returncode
+
+
+def test_a_home_has_one_regime_up(tmp_path: Path) -> None:
+    first = only_one(tmp_path)
+    with pytest.raises(UsageError, match="Another `regime up` serves"):
+        only_one(tmp_path)
+    first.close()
+    only_one(tmp_path).close()
+
+
+def test_a_killed_embedded_server_is_started_again(home: Path) -> None:
+    server = embedded_server(home)
+    server.attach()
+    revive = reviver(Settings(home=home))
+    revive()
+    killed = server.status().postmaster_pid or 0
+    os.kill(killed, signal.SIGKILL)
+    revive()
+    status = server.status()
+    assert status.is_running
+    assert status.postmaster_pid != killed
+    server.release()
+
+
+def test_a_child_that_dies_is_started_again_until_we_are_told_to_stop(tmp_path: Path) -> None:
+    file = tmp_path / "starts"
+    file.write_text("")
+
+    assert serve(0.0, COUNTED.format(file=str(file))) == 0
+    assert file.read_text() == "xxx"
+
+
+def test_a_child_that_never_worked_ends_it_with_its_code() -> None:
+    assert serve(60.0, "raise SystemExit(3)") == 3

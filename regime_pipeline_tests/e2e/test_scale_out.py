@@ -1,0 +1,102 @@
+"""A backfill over two Celery workers: both work, nothing runs twice, and the tables are those of one process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from regime_pipeline.composition import open_workspace, read_universe
+from regime_pipeline.domain.window import Window, to_ms
+from regime_pipeline.pipeline.partitions import partition_key
+from regime_pipeline.services.stages import STAGES
+from regime_pipeline.settings import Settings
+from regime_pipeline.storage.migrate import upgrade
+from regime_pipeline_tests.conftest import fresh_database
+from regime_pipeline_tests.e2e.cluster_kit import order, redis_server, running_cluster, runs_by_worker, two_databases
+from regime_pipeline_tests.e2e.up_kit import Up, until
+from regime_pipeline_tests.workbench import assert_same_bytes, dump, run_stages
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dagster")]
+
+WINDOW = Window(to_ms("2026-01-01T00:00:00Z"), to_ms("2026-01-03T00:00:00Z"))
+MARKETS = """
+[partitions]
+start = 2026-01-01T00:00:00Z
+end = 2026-01-03T00:00:00Z
+
+[[markets]]
+symbol = "ALFA-USDT"
+timeframes = ["1m", "1h"]
+source = "simulated"
+
+[[markets]]
+symbol = "BRAVO-USDT"
+timeframes = ["15m", "4h"]
+source = "simulated"
+"""
+MATERIALIZED = """SELECT asset_key, partition, count(*) FROM event_logs
+WHERE dagster_event_type = 'ASSET_MATERIALIZATION' GROUP BY asset_key, partition"""
+
+
+@pytest.fixture
+def redis() -> Iterator[str]:
+    with redis_server() as url:
+        yield url
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, tcp_postgres_url: str, redis: str) -> Iterator[Up]:
+    with (
+        two_databases(tcp_postgres_url) as database,
+        running_cluster(tmp_path / "home", MARKETS, database, redis, workers=2) as up,
+    ):
+        yield up
+
+
+def build_in_this_process(settings: Settings) -> None:
+    """The same markets and hours, without Dagster."""
+    upgrade(settings.database_url or "")
+    with open_workspace(settings) as workspace:
+        for market in workspace.universe.markets:
+            run_stages(workspace, market, [WINDOW])
+
+
+def test_two_workers_share_a_backfill(cluster: Up, redis: str, tcp_postgres_url: str, tmp_path: Path) -> None:
+    markets = read_universe(cluster.settings).markets
+    keys = [partition_key(market, hour) for market in markets for hour in WINDOW.hours.tolist()]
+    assert order(redis, "cancel_consumer") == 2
+    cluster.launch_backfill(keys)
+    until(120, lambda: statuses(cluster).count("STARTING") == 2 or None, "two runs in the broker")
+    assert order(redis, "add_consumer") == 2  # each does one run at a time, so neither can take both
+    with fresh_database(tcp_postgres_url) as database:
+        single = Settings(home=tmp_path / "single", markets=cluster.settings.markets, database_url=database)
+        build_in_this_process(single)
+        await_and_compare(cluster, redis, keys, single)
+
+
+def statuses(cluster: Up) -> list[str]:
+    return [str(run["status"]) for run in cluster.runs()]
+
+
+def await_and_compare(cluster: Up, redis: str, keys: list[str], single: Settings) -> None:
+    """Every run ends well on both workers, every partition is recorded once, every byte is the single build's."""
+    markets = read_universe(cluster.settings).markets
+
+    def finished() -> bool | None:
+        found = statuses(cluster)
+        assert not {"FAILURE", "CANCELED"} & set(found)
+        return True if found == ["SUCCESS"] * len(markets) else None
+
+    until(240, finished, "the end of every market's run")
+    taken = runs_by_worker(redis)
+    assert sum(taken.values()) == len(markets)
+    assert min(taken.values()) > 0
+    with psycopg.connect(cluster.settings.dagster_database_url or "") as connection:
+        materialized = connection.execute(MATERIALIZED).fetchall()
+    assert {(f'["{stage.name}"]', key, 1) for stage in STAGES for key in keys} == set(materialized)
+    with open_workspace(cluster.settings) as many, open_workspace(single) as one:
+        for market in markets:
+            assert_same_bytes(dump(many, market, WINDOW), dump(one, market, WINDOW))

@@ -1,0 +1,110 @@
+"""Candle files: whatever the bytes, importing gives candles or a sentence, never another exception."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import pandas as pd
+import pytest
+from hypothesis import given
+
+from regime_pipeline.domain.market import Market
+from regime_pipeline.services.import_plan import read_files
+from regime_pipeline.sources.files.layouts import ReadOptions
+from regime_pipeline_tests.property.hostile_kit import VALUES, altered, damaged, fuzzed, read_or_refuse
+
+MARKET = Market("ETH-USDT", "1m")
+START = 1_709_251_200_000
+NOW = START + 10**9
+ROWS = [[START + 60_000 * at, 10.0, 25.5, 9.25, 11.0 + at, 100.5] for at in range(5)]
+NAMES = ["open_time", "open", "high", "low", "close", "volume"]
+PLAIN = "\n".join(",".join(map(str, row)) for row in ROWS).encode()
+ISO = b"\n".join(f"2024-03-01T00:0{at}:00Z,10,12,9,11,5".encode() for at in range(5))
+TEXTS = (PLAIN, ",".join(NAMES).encode() + b"\r\n" + PLAIN, ISO, PLAIN.replace(b",", b";"))
+RECORDS = [dict(zip(NAMES, row, strict=True)) for row in ROWS]
+KUCOIN = {"code": "200000", "data": [[str(row[at]) for at in (0, 1, 4, 2, 3, 5)] for row in reversed(ROWS)]}
+DOCUMENTS = (ROWS, RECORDS, KUCOIN, {"data": ROWS})
+
+
+def columnar(kind: str, times: Any) -> bytes:
+    frame = pd.DataFrame(ROWS, columns=NAMES).assign(open_time=times)
+    sink = io.BytesIO()
+    frame.to_parquet(sink) if kind == "parquet" else frame.to_feather(sink)
+    return sink.getvalue()
+
+
+MS = [row[0] for row in ROWS]
+AWARE = pd.to_datetime(MS, unit="ms", utc=True)
+PARQUETS = (columnar("parquet", MS), columnar("parquet", AWARE))
+FEATHERS = (columnar("feather", MS), columnar("feather", AWARE))
+
+
+def zipped(*contents: bytes) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, content in enumerate(contents):
+            archive.writestr(f"part{number}.csv", content)
+    return sink.getvalue()
+
+
+def load(folder: Path, name: str, data: bytes, options: ReadOptions) -> object:
+    """Do what `regime import` does with a file before it writes anything."""
+    return read_files([_written(folder, name, data)], MARKET, options, NOW)
+
+
+def _written(folder: Path, name: str, data: bytes) -> Path:
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+OPTIONS = st.sampled_from(
+    [
+        ReadOptions(),
+        ReadOptions(layout="kucoin"),
+        ReadOptions(timezone="UTC", is_dropping_unaligned=True),
+        ReadOptions(columns=("time", "open", "high", "low", "close", "volume"), price_scale=100),
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("hostile")
+
+
+@pytest.mark.parametrize(
+    ("name", "sound"),
+    [
+        ("a.csv", TEXTS),
+        ("a.json", tuple(json.dumps(document).encode() for document in DOCUMENTS)),
+        ("a.parquet", PARQUETS),
+        ("a.feather", FEATHERS),
+        ("a.csv.gz", (gzip.compress(PLAIN, mtime=0),)),
+        ("a.zip", (zipped(PLAIN), zipped(PLAIN, PLAIN))),
+    ],
+)
+def test_sound_files_are_read_and_damaged_ones_read_or_refused(
+    folder: Path, name: str, sound: tuple[bytes, ...]
+) -> None:
+    for data in sound:
+        assert len(read_files([_written(folder, name, data)], MARKET, ReadOptions(), NOW).candles) == len(ROWS)
+
+    @fuzzed(60)
+    @given(damaged(sound), OPTIONS)
+    def try_damaged(data: bytes, options: ReadOptions) -> None:
+        read_or_refuse(lambda: load(folder, name, data, options))
+
+    try_damaged()
+
+
+@fuzzed(150)
+@given(st.one_of([altered(document) for document in DOCUMENTS]) | VALUES, OPTIONS)
+def test_any_json_is_read_or_refused(folder: Path, document: object, options: ReadOptions) -> None:
+    read_or_refuse(lambda: load(folder, "a.json", json.dumps(document).encode(), options))

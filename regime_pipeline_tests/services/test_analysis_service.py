@@ -1,0 +1,82 @@
+"""Tests of `services.analysis_service`: from files alone, the rows of the pipeline's table, hour or range."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import regime_pipeline as rp
+from regime_pipeline.domain.errors import MissingDataError, UsageError
+from regime_pipeline.domain.market import Market
+from regime_pipeline.domain.window import to_iso
+from regime_pipeline.services.workspace import Workspace
+from regime_pipeline_tests.served_kit import BTC, ETH, HOURS, WINDOW, hour
+
+SCORES = ["trend_score", "mean_rev_score", "vol_change_score", "range_quality_score", "grid_capacity_score"]
+
+
+@pytest.fixture(scope="module")
+def ws(served: Workspace) -> Workspace:
+    return served
+
+
+@pytest.fixture(scope="module")
+def service(ws: Workspace) -> rp.RegimeAnalysisService:
+    return rp.RegimeAnalysisService(rp.SnapshotReader(rp.SnapshotStore(ws.snapshots.root)))
+
+
+@pytest.mark.parametrize("market", [ETH, BTC])
+def test_a_range_equals_the_pipelines_table(ws: Workspace, service: rp.RegimeAnalysisService, market: Market) -> None:
+    start, end = to_iso(hour(100)), to_iso(WINDOW.end_ms)
+
+    found = service.analyze_range(market.symbol, start, end, market.timeframe)
+
+    assert list(found.columns[:3]) == ["symbol", "timeframe", "hour_start"]
+    assert len(found) == HOURS - 100
+    for table, names in (("regime_verdicts", ["verdict", "confidence", "factors", "competing"]), ("scores", SCORES)):
+        stored = ws.warehouse.read_frame(table, market, WINDOW)[100:].reset_index(drop=True)
+        assert stored["hour_start"].tolist() == found["hour_start"].tolist()
+        for name in names:
+            left, right = found[name], stored[name]
+            if name in SCORES:
+                np.testing.assert_array_equal(left, right)
+            else:
+                assert left.tolist() == right.tolist(), name
+
+
+def test_single_hours_equal_the_range_and_a_bundle(ws: Workspace, service: rp.RegimeAnalysisService) -> None:
+    whole = service.analyze_range("ETH-USDT", to_iso(hour(0)), to_iso(WINDOW.end_ms))
+    for number in (10, 300, HOURS - 1):
+        row = service.analyze_timestamp("ETHUSDT", to_iso(hour(number) + 1_800_000))
+        pd.testing.assert_series_equal(row, whole.drop(columns=["symbol", "timeframe", "hour_start"]).iloc[number],
+                                       check_names=False)  # fmt: skip
+        assert row.name == "ETH-USDT_1h"
+
+
+def test_several_markets_come_in_the_order_asked_for_however_many_work(service: rp.RegimeAnalysisService) -> None:
+    span = to_iso(hour(300)), to_iso(hour(310))
+    ones = service.analyze_range(["ETH-USDT"], *span)
+
+    with pytest.raises(MissingDataError, match=r"no snapshot of BTC-USDT_1h from .* under "):
+        service.analyze_range(["ETH-USDT", "BTC-USDT"], *span)
+    both = service.analyze_range(["ETH-USDT", "ETH-USDT"], *span, workers=2)
+
+    pd.testing.assert_frame_equal(both, pd.concat([ones, ones], ignore_index=True))
+
+
+def test_absent_hours_and_naive_times_are_errors(service: rp.RegimeAnalysisService) -> None:
+    with pytest.raises(MissingDataError, match="no snapshot of ETH-USDT_1h"):
+        service.analyze_timestamp("ETH-USDT", to_iso(hour(HOURS)))
+    with pytest.raises(UsageError, match="no offset"):
+        service.analyze_timestamp("ETH-USDT", "2026-09-02T00:00:00")
+    with pytest.raises(UsageError, match="'2h' is not a timeframe"):
+        service.analyze_range("ETH-USDT", to_iso(hour(0)), to_iso(hour(5)), "2h")
+
+
+def test_what_was_known_at_a_time_is_analyzed(service: rp.RegimeAnalysisService) -> None:
+    with pytest.raises(MissingDataError, match="as of 2020"):
+        service.analyze_timestamp("ETH-USDT", to_iso(hour(5)), as_of="2020-01-01T00:00:00Z")
+    now = service.analyze_timestamp("ETH-USDT", to_iso(hour(400)))
+    later = service.analyze_timestamp("ETH-USDT", to_iso(hour(400)), as_of="2030-01-01T00:00:00Z")
+    pd.testing.assert_series_equal(now, later)

@@ -1,0 +1,95 @@
+"""The files of `docker/helm/`: keys that the official chart has, and the settings of `docker/` under its names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from regime_pipeline_tests.test_docker import DOCKER, read
+
+VALUES, WORKERS = DOCKER / "helm" / "values.yaml", DOCKER / "helm" / "workers.yaml"
+ROLE = {"enabled", "image", "env", "envSecrets", "volumes", "volumeMounts"}
+CHART: dict[str, set[str]] = {
+    "": {
+        "concurrency", "dagster-user-deployments", "dagsterDaemon", "dagsterWebserver", "fullnameOverride",
+        "generateCeleryConfigSecret", "generatePostgresqlPasswordSecret", "global", "postgresql", "pythonLogs",
+        "rabbitmq", "redis", "retention", "runLauncher", "telemetry",
+    },
+    "global": {"postgresqlSecretName"},
+    "dagster-user-deployments": {"enabled", "deployments"},
+    "dagsterWebserver": ROLE,
+    "dagsterDaemon": ROLE | {"runCoordinator", "runMonitoring", "runRetries"},
+    "runLauncher": {"type", "config"},
+    "concurrency": {"enabled", "pools", "runs"},
+    "postgresql": {
+        "enabled", "postgresqlScheme", "postgresqlHost", "postgresqlUsername", "postgresqlDatabase", "service",
+    },
+    "pythonLogs": {"pythonLogLevel"},
+    "retention": {"enabled", "schedule", "sensor"},
+    "rabbitmq": {"enabled"},
+    "redis": {"enabled"},
+    "telemetry": {"enabled"},
+}  # fmt: skip
+"""Keys of the chart, by section, of those that we use; most sections of the chart refuse unknown ones."""
+DEPLOYMENT = {"name", "image", "codeServerArgs", "port", "env", "envSecrets", "volumes", "volumeMounts"}
+
+
+def environment(entries: list[dict[str, Any]]) -> dict[str, str]:
+    return {entry["name"]: entry["value"] for entry in entries if "value" in entry}
+
+
+def snake(tree: Any) -> Any:
+    """A tree with the chart's names turned into those of dagster.yaml: maxRetries is max_retries."""
+    if not isinstance(tree, dict):
+        return [snake(item) for item in tree] if isinstance(tree, list) else tree
+    return {"".join(f"_{c.lower()}" if c.isupper() else c for c in key): snake(value) for key, value in tree.items()}
+
+
+def test_the_values_use_keys_of_the_chart() -> None:
+    values = read(VALUES)
+
+    assert set(values) == CHART[""]
+    for section, known in CHART.items():
+        if section and isinstance(values[section], dict):
+            assert set(values[section]) <= known, section
+    (deployment,) = values["dagster-user-deployments"]["deployments"]
+    assert set(deployment) == DEPLOYMENT
+    assert set(values["runLauncher"]["config"]) == {"customRunLauncher"}
+    assert values["runLauncher"]["type"] == "CustomRunLauncher"
+
+
+def test_the_instance_is_that_of_the_containers() -> None:
+    values, instance = read(VALUES), read(DOCKER / "dagster.yaml")
+    daemon = values["dagsterDaemon"]
+
+    assert values["runLauncher"]["config"]["customRunLauncher"] == instance["run_launcher"]
+    assert snake(daemon["runMonitoring"]) == instance["run_monitoring"]
+    assert snake(daemon["runRetries"]) == instance["run_retries"]
+    assert snake(values["concurrency"]) == {"enabled": True, **instance["concurrency"]}
+    assert snake(values["pythonLogs"]) == instance["python_logs"]
+    assert snake(values["retention"]) == {"enabled": True, **instance["retention"]}
+    assert values["postgresql"]["postgresqlScheme"] == "postgresql+psycopg2"  # a bare one means psycopg 3 by now
+
+
+def test_workers_are_those_of_compose_with_the_volumes_of_the_code_server() -> None:
+    values, workers = read(VALUES), read(WORKERS)
+    (deployment,) = values["dagster-user-deployments"]["deployments"]
+    pod = workers["spec"]["template"]["spec"]
+    (worker,) = pod["containers"]
+
+    assert worker["command"] == read(DOCKER / "compose.yaml")["services"]["worker"]["command"]
+    assert worker["image"] == f"{deployment['image']['repository']}:{deployment['image']['tag']}"
+    assert environment(deployment["env"]).items() <= environment(worker["env"]).items()
+    assert [s["secretRef"]["name"] for s in worker["envFrom"]] == [s["name"] for s in deployment["envSecrets"]]
+    assert all(mount in worker["volumeMounts"] for mount in deployment["volumeMounts"])
+    assert all(volume in pod["volumes"] for volume in deployment["volumes"])
+    assert {m["name"] for m in worker["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
+    labels = workers["spec"]["template"]["metadata"]["labels"]
+    assert workers["spec"]["selector"]["matchLabels"] == labels
+    assert f"{values['fullnameOverride']}-instance" in {v.get("configMap", {}).get("name") for v in pod["volumes"]}
+
+
+def test_the_launcher_can_be_imported() -> None:
+    launcher = read(VALUES)["runLauncher"]["config"]["customRunLauncher"]
+    module = __import__(launcher["module"], fromlist=[launcher["class"]])
+
+    assert launcher["config"].keys() <= getattr(module, launcher["class"]).config_type().keys()

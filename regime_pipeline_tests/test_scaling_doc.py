@@ -1,0 +1,29 @@
+"""docs/scaling.md is what its script makes of the measured figures; `python -m benchmarks.scaling` writes it anew."""
+
+from __future__ import annotations
+
+from benchmarks import scaling
+from regime_pipeline_tests.conftest import REPOSITORY
+
+
+def test_the_page_is_computed_from_the_measured_figures() -> None:
+    page = (REPOSITORY / "docs" / "scaling.md").read_text("utf-8")
+    assert scaling.render() in page
+
+
+def test_sizes_are_in_proportion_to_rows() -> None:
+    figures = scaling.Figures(
+        minutes={"database": 200.0, "lake": 50.0},
+        hours={"database": 6_000.0, "lake": 3_000.0},
+        periods=7.0,
+        ledger=200.0,
+        snapshot=4_000.0,
+        load=100_000.0,
+        chain=500.0,
+        scan={"database": 3e6, "arrow": 10e6, "polars": 12e6},
+    )
+    row = scaling.universe_row(figures, 2_000, 5)
+    assert row[:3] == ["2,000 x 5", "5,260 M", "1.1 TB"]
+    assert row[7] == "29.2 h"  # 2 x 5.26e9 rows at 100k a second
+    assert row[9:] == ["29.2 min", "7.3 min", "33.3"]
+    assert "up to 90 M rows (171 symbol-years of 1m)" in scaling.takeover(figures)
