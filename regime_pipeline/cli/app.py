@@ -31,6 +31,7 @@ def _mount() -> None:
     """Mount the commands that need Dagster or the engine; imported here so that `regime db` stays quick."""
     from regime_pipeline.cli.analyze import analyze_command, analyze_range_command, explain_command
     from regime_pipeline.cli.backfill import backfill_command
+    from regime_pipeline.cli.backtest import backtest_command
     from regime_pipeline.cli.benchmark import benchmark_app
     from regime_pipeline.cli.demo import demo_command
     from regime_pipeline.cli.doctor import doctor_command
@@ -57,6 +58,7 @@ def _mount() -> None:
     app.command("analyze")(analyze_command)
     app.command("analyze-range")(analyze_range_command)
     app.command("explain")(explain_command)
+    app.command("backtest")(backtest_command)
     app.command("exchange-simulator")(exchange_simulator_command)
     app.command("lake")(lake_command)
     app.command("doctor")(doctor_command)

@@ -21,7 +21,7 @@ _Measure = Callable[[Float64], float]
 
 
 class Performance(NamedTuple):
-    """Returns of the bar after, one entry per simplified regime, in the order of `SIMPLIFIED`.
+    """Returns of the bar after, one entry per regime; `performance` gives them in the order of `SIMPLIFIED`.
 
     `bars` are int64; the others float64, NaN where there are too few bars.
     """
@@ -54,10 +54,13 @@ def performance(regimes: CandleRegimes, candles: Candles) -> Performance:
     is_followed = np.diff(candles.open_time_ms) == step
     returns = np.diff(np.log(candles.prices("close")))[is_followed]
     regime = SIMPLIFIED_OF_STATE[regimes.state][:-1][is_followed]
-    bars = np.bincount(regime, minlength=len(SIMPLIFIED)).astype(np.int64)
-    groups = [returns[regime == code] for code in range(len(SIMPLIFIED))]
+    return summarize_returns([returns[regime == code] for code in range(len(SIMPLIFIED))])
+
+
+def summarize_returns(groups: list[Float64]) -> Performance:
+    """Return the figures of groups of log returns, one entry per group."""
     return Performance(
-        bars,
+        np.array([len(values) for values in groups], dtype=np.int64),
         _each(groups, 1, lambda values: float(values.mean()) * _BPS),
         _each(groups, 2, lambda values: float(values.std(ddof=1)) * _BPS),
         _each(groups, 1, lambda values: float((values > 0).mean())),

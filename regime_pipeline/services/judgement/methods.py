@@ -24,6 +24,9 @@ Predictor = Callable[[Track], Classes]
 ADX_TREND_FROM: Final = 25.0
 VOLATILE_FROM: Final = 1.5
 _BASELINE_BARS: Final = 500
+_CLASSES: Final = {"INSUFFICIENT_DATA": ABSTAIN, "RANGE_OK": RANGE, "RANGE_WEAK": RANGE, "TREND": TREND}
+CLASS_OF_VERDICT: Final = np.array([_CLASSES.get(name, VOLATILE) for name in VERDICTS], dtype=np.int8)
+"""By code into `layout.VERDICTS`: RANGE_OK and RANGE_WEAK are RANGE, TRANSITION is VOLATILE."""
 _WEIGHTS: Final = ("weight_range_ok", "weight_range_weak", "weight_trend", "weight_transition")
 
 
@@ -50,10 +53,8 @@ class Method:
 
 
 def verdict_classes(track: Track) -> Classes:
-    """Return the verdicts as classes: RANGE_OK and RANGE_WEAK are RANGE, TRANSITION is VOLATILE."""
-    table = {"INSUFFICIENT_DATA": ABSTAIN, "RANGE_OK": RANGE, "RANGE_WEAK": RANGE, "TREND": TREND}
-    codes = np.array([table.get(name, VOLATILE) for name in VERDICTS], dtype=np.int8)
-    return codes[track.analysis.verdicts["verdict"]]
+    """Return the verdicts as classes, see `CLASS_OF_VERDICT`."""
+    return CLASS_OF_VERDICT[track.analysis.verdicts["verdict"]]
 
 
 def verdict_weights(track: Track) -> Float64:

@@ -35,7 +35,8 @@ PEER_FEATURES: Final = (
 )
 """The causal features that peers may learn from: the engine's own."""
 _MARKET: Final = Market("JUDGED-USDT", "1h")
-_CLASS_OF_LABEL: Final = np.array([RANGE, TREND, TREND, VOLATILE], dtype=np.int8)
+CLASS_OF_LABEL: Final = np.array([RANGE, TREND, TREND, VOLATILE], dtype=np.int8)
+"""By code into `simulation.LABELS`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ class Track:
 def labelled_track(difficulty: Difficulty, seed: int, policy: Policy, nulls: NullTable, bars: int = BARS) -> Track:
     """Return a simulated market with its true classes."""
     simulated = simulate(_MARKET, bars, seed, difficulty)
-    return _track(simulated.candles, _CLASS_OF_LABEL[simulated.labels], policy, nulls)
+    return _track(simulated.candles, CLASS_OF_LABEL[simulated.labels], policy, nulls)
 
 
 def null_track(seed: int, policy: Policy, nulls: NullTable, bars: int = BARS) -> Track:

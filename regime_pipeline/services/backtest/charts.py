@@ -1,0 +1,115 @@
+"""Charts of figures, each a pure function from numbers to SVG: shares, confidences, returns.
+
+The chart over time stands in `timeline`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from markupsafe import Markup
+
+from regime_pipeline.domain.layout import VERDICTS
+from regime_pipeline.services.backtest import svg
+from regime_pipeline.services.backtest.cells import count, share, signed
+from regime_pipeline.services.backtest.figures import ReturnFigures
+
+ORDER: Final = (*VERDICTS[1:], VERDICTS[0])
+"""Verdicts as charts stack them, too little data last."""
+_LETTER_WIDTH: Final = 34.0
+_ROW: Final = 30.0
+_CHARACTER: Final = 7.6
+
+
+def share_bars(rows: Mapping[str, Mapping[str, float]]) -> Markup:
+    """Draw one bar per name, cut by the verdicts' shares (0..1)."""
+    name_width = _CHARACTER * max(map(len, rows), default=0) + 16
+    width = svg.WIDTH - name_width
+    parts = []
+    for at, (name, shares) in enumerate(rows.items()):
+        y, x = at * _ROW, name_width
+        parts.append(svg.label(0.0, y + 17, name))
+        for verdict in ORDER:
+            part = shares[verdict] * width
+            if part > 0:
+                parts.append(svg.rectangle(x, y + 3, part, _ROW - 9, f"v {verdict}", _said(name, verdict, shares)))
+            if part >= _LETTER_WIDTH:
+                parts.append(svg.label(x + part / 2, y + 18, share(shares[verdict]), "on", "middle"))
+            x += part
+    told = "; ".join(f"{name}: " + ", ".join(f"{v} {share(s[v])}" for v in ORDER if s[v]) for name, s in rows.items())
+    return svg.drawing(_ROW * len(rows), f"Share of the hours by verdict. {told}.", parts)
+
+
+def _said(name: str, verdict: str, shares: Mapping[str, float]) -> str:
+    return f"{name}: {verdict} {share(shares[verdict])}"
+
+
+def histogram(stacks: Mapping[str, Sequence[int]], width: float = 460.0, height: float = 200.0) -> Markup:
+    """Draw counts in equal bins from 0 to 1, stacked by verdict."""
+    bins = len(next(iter(stacks.values())))
+    totals = [sum(stack[at] for stack in stacks.values()) for at in range(bins)]
+    highest = max(*totals, 1)
+    left, bottom, top = 46.0, height - 24, 12.0
+    step = (width - left) / bins
+    parts = [*_levels(highest, left, width, bottom, top)]
+    for at in range(bins):
+        y = bottom
+        for verdict, stack in stacks.items():
+            size = stack[at] / highest * (bottom - top)
+            if size:
+                y -= size
+                said = f"{verdict}, {at / bins:.1f} to {(at + 1) / bins:.1f}: {count(stack[at])} hours"
+                parts.append(svg.rectangle(left + at * step + 1, y, step - 2, size, f"v {verdict}", said))
+    parts += [
+        svg.label(left + at * step, height - 6, f"{at / bins:.1f}", "tick", "middle") for at in range(0, bins + 1, 2)
+    ]
+    told = ", ".join(f"{at / bins:.1f} to {(at + 1) / bins:.1f} {count(total)}" for at, total in enumerate(totals))
+    return svg.drawing(height, f"Hours by confidence: {told}.", parts, width + 14)
+
+
+def _levels(highest: int, left: float, right: float, bottom: float, top: float) -> list[Markup]:
+    """Lines across at round counts, with their numbers."""
+    step = round_step(highest / 4)
+    parts = []
+    for level in range(int(highest / step) + 1):
+        y = bottom - level * step / highest * (bottom - top)
+        parts.append(svg.line(left, y, right, y, "axis" if level == 0 else "grid"))
+        parts.append(svg.label(left - 6, y + 4, count(level * step), "tick", "end"))
+    return parts
+
+
+def round_step(at_least: float) -> float:
+    """Return the least of 1, 2, 5 times a power of ten that is not below a positive number, and not below 1."""
+    if at_least <= 1:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(at_least))
+    return next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= at_least * (1 - 1e-12))
+
+
+def return_bars(returns: Mapping[str, ReturnFigures], width: float = 460.0) -> Markup:
+    """Draw each group's mean return in basis points with one standard error to either side."""
+    rows = [(name, found) for name, found in returns.items() if found.mean_bps is not None]
+    reach = max([abs(found.mean_bps or 0.0) + _error(found) for _, found in rows] or [1.0]) or 1.0
+    left, right = 110.0, width - 64
+    middle, scale = (left + right) / 2, (right - left) / 2 / reach
+    height = 26.0 * max(len(rows), 1) + 6
+    parts = [svg.line(middle, 0, middle, height, "axis")]
+    for at, (name, found) in enumerate(rows):
+        y, mean, error = at * 26.0 + 4, found.mean_bps or 0.0, _error(found)
+        x = middle + min(mean, 0.0) * scale
+        said = f"{name}: {signed(mean)} bps over {count(found.bars)} bars, standard error {error:.1f}"
+        parts += [
+            svg.label(0, y + 14, name.replace("INSUFFICIENT_DATA", "too little data")),
+            svg.rectangle(x, y, abs(mean) * scale, 18, f"v {name.partition(' ')[0]}", said),
+            svg.line(middle + (mean - error) * scale, y + 9, middle + (mean + error) * scale, y + 9, "whisker"),
+            svg.label(width, y + 14, signed(mean), "tick", "end"),
+        ]
+    told = ", ".join(f"{name} {signed(found.mean_bps or 0.0)}" for name, found in rows)
+    return svg.drawing(height, f"Mean return of the bar after, basis points: {told or 'none'}.", parts, width)
+
+
+def _error(found: ReturnFigures) -> float:
+    """Standard error of the mean, 0 where there is one bar alone."""
+    return 0.0 if found.volatility_bps is None else found.volatility_bps / math.sqrt(found.bars)
