@@ -1,0 +1,57 @@
+"""Whole numbers as short printable text: differences to the number before, small ones in one character.
+
+What the numbers mean does not belong here; `static/codec.js` reads the same text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regime_pipeline.domain.candles import Float64
+
+ALPHABET: Final = "".join(chr(code) for code in range(0x23, 0x7F) if chr(code) not in "<\\")
+"""Printable characters that need no escape in a script or in JSON; `!` is kept for "missing"."""
+LAST: Final = 60
+"""The first 60 characters end a number; the others say that more of it follows, least significant digit first."""
+MISSING: Final = "!"
+_MORE: Final = len(ALPHABET) - LAST
+
+
+def pack(values: NDArray[Any]) -> str:
+    """Return numbers as text.
+
+    Parameters
+    ----------
+    values : ndarray of float64 or integers, shape (n,)
+        Whole numbers below 2**52 in size; NaN is missing and stays so.
+
+    Returns
+    -------
+    str
+        One to a few characters a number, ASCII, free of quotes, backslashes and `<`.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    is_there = ~np.isnan(numbers)
+    steps = np.diff(numbers[is_there].astype(np.int64), prepend=0)
+    folded = np.where(steps < 0, -2 * steps - 1, 2 * steps)
+    digits = iter(_digits(folded.tolist()))
+    return "".join(next(digits) if there else MISSING for there in is_there.tolist())
+
+
+def _digits(numbers: Iterable[int]) -> Iterable[str]:
+    """Text of each number."""
+    for number in numbers:
+        rest, text = number, ""
+        while rest >= LAST:
+            text += ALPHABET[LAST + rest % _MORE]
+            rest //= _MORE
+        yield text + ALPHABET[rest]
+
+
+def tenths(values: Float64) -> Float64:
+    """Return values in tenths as printing with one decimal rounds them (half to even of the exact value); NaN stays."""
+    return np.array([np.nan if value != value else int(f"{value:.1f}".replace(".", "")) for value in values.tolist()])
