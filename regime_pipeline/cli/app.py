@@ -29,6 +29,7 @@ def _mount() -> None:
     """Mount the commands that need Dagster or the engine; imported here so that `regime db` stays quick."""
     from regime_pipeline.cli.backfill import backfill_command
     from regime_pipeline.cli.benchmark import benchmark_app
+    from regime_pipeline.cli.dashboard import dashboard_app
     from regime_pipeline.cli.demo import demo_command
     from regime_pipeline.cli.doctor import doctor_command
     from regime_pipeline.cli.export import export_command
@@ -41,6 +42,7 @@ def _mount() -> None:
     app.add_typer(benchmark_app, name="benchmark")
     app.add_typer(grid_app, name="grid")
     app.add_typer(gates_app, name="gates")
+    app.add_typer(dashboard_app, name="dashboard")
     app.command("demo")(demo_command)
     app.command("up")(up_command)
     app.command("import")(import_command)
