@@ -14,8 +14,9 @@ import typer
 
 from regime_pipeline.cli.console import err, out
 from regime_pipeline.composition import open_workspace
+from regime_pipeline.dashboard.folder import SiteReport
 from regime_pipeline.domain.errors import MissingDataError, UsageError
-from regime_pipeline.services.dashboard_site import DEFAULT_DAYS, build_site
+from regime_pipeline.services.dashboard_site import DEFAULT_DAYS, FOLDER, build_site
 from regime_pipeline.settings import Settings
 
 LOOPBACK = "127.0.0.1"
@@ -37,10 +38,15 @@ def build_command(
     """
     settings = Settings()
     with open_workspace(settings) as workspace:
-        report = build_site(workspace, output or settings.home / "site", days)
-    counts = f"{report.written} files written, {report.unchanged} unchanged, {report.removed} removed"
-    out.print(f"{report.markets} markets: {counts}.", highlight=False)
+        report = build_site(workspace, output or settings.home / FOLDER, days)
+    out.print(site_line(report), highlight=False)
     out.print(f"Open {report.index}", highlight=False, soft_wrap=True)
+
+
+def site_line(report: SiteReport) -> str:
+    """Say what a build did."""
+    counts = f"{report.written} files written, {report.unchanged} unchanged, {report.removed} removed"
+    return f"Dashboard of {report.markets} markets: {counts}."
 
 
 @dashboard_app.command("serve")
@@ -52,7 +58,7 @@ def serve_command(
 
     Example: regime dashboard serve --port 8090
     """
-    folder = output or Settings().home / "site"
+    folder = output or Settings().home / FOLDER
     with make_server(folder, port) as server:
         err.print(f"http://{LOOPBACK}:{server.server_address[1]}/   site: {folder}   stop: Ctrl-C", highlight=False)
         try:

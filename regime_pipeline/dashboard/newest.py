@@ -80,8 +80,6 @@ class Newest:
         0..1.
     close, range_low, range_high : float
         Quote currency; NaN where there is none.
-    completeness : float
-        Share of the period's hours whose candles are complete, 0..1.
     advice, gates : Advice, Gates or None
         None where the site shows no advice, and where no stop is in force.
     """
@@ -99,7 +97,6 @@ class Newest:
     range_high: float
     reason: str
     policy_hash: str
-    completeness: float
     advice: Advice | None
     gates: Gates | None
 
@@ -107,13 +104,12 @@ class Newest:
 def newest_of(rows: MarketRows, through_ms: int) -> Newest:
     """Return the newest hour of a market; `through_ms` is the newest close of any market of the site."""
     last = {name: column[-1] for name, column in rows.hours.items()}
-    status = rows.on_calendar("hour_status")
     closes = rows.hours["close"][~np.isnan(rows.hours["close"])]
     factors = rows.documents("factors")[-1]
     return Newest(
         market=rows.market,
         through_ms=rows.through_ms,
-        is_lagging=through_ms - rows.through_ms > STALE_HOURS * HOUR_MS,
+        is_lagging=is_lagging(rows.through_ms, through_ms),
         verdict=VERDICTS[last["verdict"]],
         confidence=float(last["confidence"]),
         direction=DIRECTIONS[last["direction"]],
@@ -124,10 +120,14 @@ def newest_of(rows: MarketRows, through_ms: int) -> Newest:
         range_high=float(last["range_high"]),
         reason=deciding_sentence(factors) if factors else str(last["reason"]),
         policy_hash=str(last["policy_hash"]),
-        completeness=float(np.mean(status == HOUR_STATUSES.index("complete"))),
         advice=_advice(rows),
         gates=_gates(rows),
     )
+
+
+def is_lagging(end_ms: int, through_ms: int) -> bool:
+    """Say whether data that goes through `end_ms` lies behind the newest of the site."""
+    return through_ms - end_ms > STALE_HOURS * HOUR_MS
 
 
 def worst_first(markets: Sequence[Newest]) -> list[Newest]:

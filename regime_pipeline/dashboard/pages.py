@@ -72,6 +72,7 @@ def market_page(rows: MarketRows, newest: Newest, markets: Sequence[Market], ass
         regime_dwell=dwell_table(simplified(rows.on_calendar("candle_state")), SIMPLIFIED),
         hours=_table(rows),
         holes=_holes(rows),
+        completeness=float(np.mean(rows.on_calendar("hour_status") == HOUR_STATUSES.index("complete"))),
         policies=len(set(rows.hours["policy_hash"])),
         events=grid_events(rows)[::-1],
         verdicts=VERDICTS,

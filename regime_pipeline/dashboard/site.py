@@ -1,29 +1,28 @@
-"""Pages, payloads and shared files as a folder: written only where they differ, old ones of ours removed.
+"""The site as parts, each with its files, the mark of what they are made from, and how to make them.
 
-What stands in a page does not belong here; the folder depends on the rows alone, never on the clock.
+Writing files does not belong here; a part depends on rows and on this package alone, never on the clock.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
-from pathlib import Path
+from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 import orjson
 
-from regime_pipeline.dashboard.newest import Newest, newest_of
+from regime_pipeline.dashboard.newest import newest_of
 from regime_pipeline.dashboard.pages import Assets, index_page, market_page
 from regime_pipeline.dashboard.payload import market_payload
 from regime_pipeline.dashboard.rows import MarketRows
 from regime_pipeline.dashboard.strips import strip_of
-from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market import Market
 
-LISTING: Final = "files.json"
-"""Names every file of the site; what it named and is no longer part of the site is removed."""
+INDEX: Final = "index.html"
 _SHARED: Final[Mapping[str, Sequence[str]]] = {
     "site.css": ("vendor/uPlot.min.css", "site.css"),
     "common.js": ("common.js",),
@@ -34,61 +33,88 @@ _ESCAPES: Final = {"<": "\\u003c", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 @dataclass(frozen=True, slots=True)
-class SiteReport:
-    """What a build did: files written, left alone because nothing changed, and removed; and the overview's place."""
-
-    index: Path
-    markets: int
-    written: int
-    unchanged: int
-    removed: int
-
-
-def site_files(markets: Sequence[MarketRows], empty: Sequence[Market] = ()) -> dict[str, bytes]:
-    """Return the files of the site by their path in it.
+class Part:
+    """Files that are made together.
 
     Parameters
     ----------
-    markets : sequence of MarketRows
-        Markets with data, in the order of the site.
-    empty : sequence of Market
-        Markets without any yet; the overview names them.
+    paths : tuple of str
+        Where they go, relative to the site's folder.
+    mark : str
+        Stands for everything they are made from: equal marks make equal bytes.
+    make : callable
+        Makes the content of each path; called only where a file lacks or the mark differs.
     """
-    shared = shared_files()
-    assets = {name: versioned(f"static/{name}", content) for name, content in shared.items()}
-    through_ms = max((rows.through_ms for rows in markets), default=0)
-    newest = {rows.market.key: newest_of(rows, through_ms) for rows in markets}
-    strips = {rows.market.key: strip_of(rows) for rows in markets}
-    files = {f"static/{name}": content for name, content in shared.items()}
-    files["index.html"] = index_page(list(newest.values()), strips, empty, assets).encode()
-    known = [rows.market for rows in markets]
-    for rows in markets:
-        files |= _market_files(rows, newest[rows.market.key], known, assets)
-    return files
+
+    paths: tuple[str, ...]
+    mark: str
+    make: Callable[[], Mapping[str, bytes]]
 
 
-def _market_files(rows: MarketRows, newest: Newest, known: Sequence[Market], assets: Assets) -> dict[str, bytes]:
-    key = rows.market.key
-    data = script(market_payload(rows))
-    addresses = {**assets, "data": versioned(f"data/{key}.js", data)}
-    return {f"data/{key}.js": data, f"{key}.html": market_page(rows, newest, known, addresses).encode()}
+def mark_of(*facts: object) -> str:
+    """Return a mark of what a part is made from; the code that makes it counts too."""
+    return hashlib.sha256("\n".join([_code_mark(), *map(repr, facts)]).encode()).hexdigest()[:16]
 
 
-def shared_files() -> dict[str, bytes]:
+def overview_part(mark: str, read: Callable[[], tuple[Sequence[MarketRows], Sequence[Market]]]) -> Part:
+    """Return the overview with the files that every page shares.
+
+    Parameters
+    ----------
+    mark : str
+        From `mark_of`.
+    read : callable
+        Gives the newest week of every market with data, in the order of the site, and the markets without any.
+    """
+
+    def make() -> Mapping[str, bytes]:
+        markets, empty = read()
+        through_ms = max((rows.through_ms for rows in markets), default=0)
+        newest = [newest_of(rows, through_ms) for rows in markets]
+        strips = {rows.market.key: strip_of(rows) for rows in markets}
+        shared = {f"static/{name}": content for name, content in shared_files().items()}
+        return {INDEX: index_page(newest, strips, empty, _assets()).encode(), **shared}
+
+    return Part((INDEX, *(f"static/{name}" for name in _SHARED)), mark, make)
+
+
+def market_part(
+    mark: str, market: Market, known: Sequence[Market], through_ms: int, read: Callable[[], MarketRows]
+) -> Part:
+    """Return one market's page and payload.
+
+    Parameters
+    ----------
+    mark : str
+        From `mark_of`.
+    market : Market
+        Whose page it is.
+    known : sequence of Market
+        Every market that has a page, for the way to them.
+    through_ms : int
+        Newest close of any market of the site, epoch milliseconds UTC.
+    read : callable
+        Gives the market's period.
+    """
+    page, payload = f"{market.key}.html", f"data/{market.key}.js"
+
+    def make() -> Mapping[str, bytes]:
+        rows = read()
+        data = script(market_payload(rows))
+        assets = {**_assets(), "data": versioned(payload, data)}
+        return {page: market_page(rows, newest_of(rows, through_ms), known, assets).encode(), payload: data}
+
+    return Part((page, payload), mark, make)
+
+
+@lru_cache(1)
+def shared_files() -> Mapping[str, bytes]:
     """Return the style sheet, scripts and licence that every page shares, each joined from its parts."""
-    folder = resources.files("regime_pipeline.dashboard") / "static"
+    folder = _package() / "static"
     return {
         name: "\n".join(_squeezed(part, (folder / part).read_text("utf-8")) for part in parts).encode()
         for name, parts in _SHARED.items()
     }
-
-
-def _squeezed(part: str, text: str) -> str:
-    """Our own scripts without comment lines and indentation, which readers of the site need not load."""
-    if part.startswith("vendor/") or not part.endswith(".js"):
-        return text
-    lines = (line.strip() for line in text.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("/*")) + "\n"
 
 
 def script(payload: Mapping[str, Any]) -> bytes:
@@ -104,52 +130,32 @@ def versioned(address: str, content: bytes) -> str:
     return f"{address}?v={hashlib.sha256(content).hexdigest()[:10]}"
 
 
-def write_site(files: Mapping[str, bytes], folder: Path, markets: int) -> SiteReport:
-    """Make a folder hold exactly these files of the site; files that no build wrote stay.
-
-    Raises
-    ------
-    UsageError
-        The folder holds other things and no site, or cannot be written.
-    """
-    before = _listed(folder)
-    listing = orjson.dumps(sorted(files), option=orjson.OPT_INDENT_2) + b"\n"
-    try:
-        changed = [path for path, content in files.items() if _write(folder / path, content)]
-        gone = [path for path in before if path not in files and _remove(folder, path)]
-        _write(folder / LISTING, listing)
-    except OSError as error:
-        raise UsageError(
-            f"The site cannot be written to {folder}: {error.strerror}.", "Name another folder."
-        ) from error
-    return SiteReport(folder / "index.html", markets, len(changed), len(files) - len(changed), len(gone))
+def _assets() -> Assets:
+    return {name: versioned(f"static/{name}", content) for name, content in shared_files().items()}
 
 
-def _listed(folder: Path) -> list[str]:
-    """What an earlier build wrote; nothing in a new or empty folder."""
-    listing = folder / LISTING
-    if listing.is_file():
-        return [str(path) for path in orjson.loads(listing.read_bytes())]
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} holds other things than a dashboard.", "Name a new or an empty folder.")
-    return []
+def _squeezed(part: str, text: str) -> str:
+    """Our own scripts without comment lines and indentation, which readers of the site need not load."""
+    if part.startswith("vendor/") or not part.endswith(".js"):
+        return text
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("/*")) + "\n"
 
 
-def _write(path: Path, content: bytes) -> bool:
-    """Write a file unless it holds the content already; readers see the old one or the new one, never a part."""
-    if path.is_file() and path.read_bytes() == content:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
-    return True
+@lru_cache(1)
+def _code_mark() -> str:
+    """Mark of this package's own files: another template or script makes another site of the same rows."""
+    files = sorted(_files(_package(), ""))
+    return hashlib.sha256(b"\0".join(part for name, content in files for part in (name.encode(), content))).hexdigest()
 
 
-def _remove(folder: Path, path: str) -> bool:
-    """Remove a file of an earlier build, if it lies in the folder."""
-    target = (folder / path).resolve()
-    if folder.resolve() not in target.parents or not target.is_file():
-        return False
-    target.unlink()
-    return True
+def _files(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
+    for entry in folder.iterdir():
+        if entry.is_dir() and entry.name != "__pycache__":
+            yield from _files(entry, f"{prefix}{entry.name}/")
+        elif entry.is_file():
+            yield f"{prefix}{entry.name}", entry.read_bytes()
+
+
+def _package() -> Traversable:
+    return resources.files("regime_pipeline.dashboard")
