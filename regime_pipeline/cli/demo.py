@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from regime_pipeline.cli.chain_runs import ChainRun, print_failures, run_chain
+from regime_pipeline.cli.chain_runs import ChainRun, print_failures, print_site, run_chain, run_site
 from regime_pipeline.cli.console import PARTLY_DONE, out, print_summaries
 from regime_pipeline.composition import open_workspace, read_universe
 from regime_pipeline.domain.market import HOUR_MS
@@ -31,12 +31,14 @@ def demo_command(
     started = time.monotonic()
     runs = run_chain(settings, universe.markets, window)
     print_failures(runs)
+    site_failure = run_site(settings)
     with open_workspace(settings) as workspace:
         summaries = [summarize(workspace.warehouse, market, window) for market in universe.markets]
     print_summaries(summaries, "Regimes found")
     _print_work(runs, time.monotonic() - started)
     _print_next(settings)
-    if not all(run.is_success for run in runs):
+    print_site(settings, site_failure)
+    if site_failure or not all(run.is_success for run in runs):
         raise typer.Exit(PARTLY_DONE)
 
 
