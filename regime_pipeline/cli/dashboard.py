@@ -5,10 +5,13 @@ What the site shows is the dashboard's business; it needs no server, `serve` is 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Annotated, Any
+from threading import Thread
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -19,7 +22,8 @@ from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.services.dashboard_site import DEFAULT_DAYS, FOLDER, build_site
 from regime_pipeline.settings import Settings
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK: Final = "127.0.0.1"
+PORT: Final = 8090
 Folder = Annotated[Path | None, typer.Option("--output", help="Folder of the site; `site` in the home by default.")]
 
 dashboard_app = typer.Typer(
@@ -52,7 +56,7 @@ def site_line(report: SiteReport) -> str:
 @dashboard_app.command("serve")
 def serve_command(
     output: Folder = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8090,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = PORT,
 ) -> None:
     """Serve a built site to this machine alone, until Ctrl-C.
 
@@ -67,8 +71,8 @@ def serve_command(
             err.print("Stopped.")
 
 
-def make_server(folder: Path, port: int) -> ThreadingHTTPServer:
-    """Return a server of a built site, bound to the loopback address.
+def make_server(folder: Path, port: int, host: str = LOOPBACK, option: str = "--port") -> ThreadingHTTPServer:
+    """Return a server of a built site, bound to an address; `option` is the one that names the port.
 
     Raises
     ------
@@ -80,9 +84,20 @@ def make_server(folder: Path, port: int) -> ThreadingHTTPServer:
     if not (folder / "index.html").is_file():
         raise MissingDataError(f"There is no dashboard in {folder}.", "Build one with `regime dashboard build`.")
     try:
-        return ThreadingHTTPServer((LOOPBACK, port), partial(_Quiet, directory=str(folder)))
+        return ThreadingHTTPServer((host, port), partial(_Quiet, directory=str(folder)))
     except OSError as error:
-        raise UsageError(f"Port {port} cannot be used: {error.strerror}.", "Name another with --port.") from error
+        raise UsageError(f"Port {port} cannot be used: {error.strerror}.", f"Name another with {option}.") from error
+
+
+@contextmanager
+def served(folder: Path, port: int, host: str, option: str) -> Iterator[str]:
+    """Serve a built site in the background; gives its address. Errors as `make_server`."""
+    with make_server(folder, port, host, option) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://{host}:{server.server_address[1]}/"
+        finally:
+            server.shutdown()
 
 
 class _Quiet(SimpleHTTPRequestHandler):

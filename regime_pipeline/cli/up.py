@@ -1,4 +1,4 @@
-"""`regime up`: the embedded database and Dagster's UI and daemon, in one command that leaves nothing behind.
+"""`regime up`: embedded database, Dagster's UI and daemon and the dashboard, in one command that leaves nothing behind.
 
 What runs inside Dagster does not belong here.
 """
@@ -14,8 +14,10 @@ from typing import Annotated, Final
 import typer
 
 from regime_pipeline.cli.console import err
-from regime_pipeline.composition import open_databases
+from regime_pipeline.cli.dashboard import LOOPBACK, PORT, served
+from regime_pipeline.composition import open_databases, open_workspace
 from regime_pipeline.pipeline.instance import dagster_environment, prepare_home
+from regime_pipeline.services.dashboard_site import FOLDER, build_site
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.databases import DatabaseUrls
 
@@ -24,14 +26,22 @@ _POLL_S: Final = 0.2
 
 def up_command(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the UI.")] = 3000,
-    host: Annotated[str, typer.Option(help="Address the UI listens on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address the UI and the dashboard listen on.")] = LOOPBACK,
+    dashboard_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the dashboard; 0 takes a free one.")
+    ] = PORT,
 ) -> None:
-    """Start the database, Dagster's UI and its daemon; stop all of them with Ctrl-C."""
+    """Start the database, Dagster's UI and its daemon, and serve the dashboard; stop all of them with Ctrl-C."""
     settings = Settings()
     urls = open_databases(settings)
     prepare_home(settings.dagster_home)
-    err.print(f"Dagster UI: http://{host}:{port}   home: {settings.home}   stop: Ctrl-C", highlight=False)
-    raise typer.Exit(_run_dagster(child_environment(settings, urls), host, port))
+    with open_workspace(settings) as workspace:
+        report = build_site(workspace, settings.home / FOLDER)
+    with served(report.index.parent, dashboard_port, host, "--dashboard-port") as address:
+        err.print(f"Dagster UI: http://{host}:{port}   dashboard: {address}", highlight=False)
+        err.print(f"home: {settings.home}   stop: Ctrl-C", highlight=False)
+        code = _run_dagster(child_environment(settings, urls), host, port)
+    raise typer.Exit(code)
 
 
 def child_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str]:
