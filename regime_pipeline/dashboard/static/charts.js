@@ -150,7 +150,7 @@ function makeCharts(model, state, on) {
         const left = x(u, from), width = Math.max(x(u, to) - left, ratio()), top = box.top + row * height;
         if (code === null) return hatch(ctx, left, top + 2, width, height - 4);
         const text = model.columns[name].labels[code], [first, last] = SHAPES[text];
-        if (state.hidden.has(`${name} ${text}`)) return undefined;
+        if (state.hidden.has(`${name}.${text}`)) return undefined;
         const inner = height - 6 * ratio(), y0 = top + 3 * ratio() + first * inner, y1 = top + 3 * ratio() + last * inner;
         ctx.fillStyle = color(text);
         ctx.fillRect(left, y0, width, y1 - y0);

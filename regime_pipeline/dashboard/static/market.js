@@ -54,12 +54,13 @@
     box("play").setAttribute("aria-pressed", String(isOn));
   }
 
-  /* The address holds period and hour once they were chosen, so that it can be passed on; changed at rest. */
+  /* The address holds period, hour and hidden states once they were chosen, so that it can be passed on; changed at rest. */
   function remember() {
     clearTimeout(address);
     if (!isUsed) return;
     address = setTimeout(() => {
-      location.replace(`#from=${isoMinute(state.view[0])}&to=${isoMinute(state.view[1])}&at=${isoMinute(model.start + state.at * HOUR)}`);
+      const [from, to, at] = [...state.view, model.start + state.at * HOUR].map(isoMinute);
+      location.replace(`#from=${from}&to=${to}&at=${at}${state.hidden.size ? `&hide=${[...state.hidden]}` : ""}`);
       keepLinks();
     }, 250);
   }
@@ -69,9 +70,11 @@
   function recall() {
     const given = new URLSearchParams(location.hash.slice(1));
     const [from, to, at] = ["from", "to", "at"].map((name) => Date.parse(`${given.get(name)}Z`) / 1e3);
-    setView(...(to > from ? [from, to] : state.view));
+    state.hidden = new Set((given.get("hide") ?? "").split(","));
+    state.hidden.delete("");
+    for (const check of document.querySelectorAll("[data-label]")) check.checked = !state.hidden.has(`${check.dataset.column}.${check.dataset.label}`);
     setHour(at >= 0 ? hourAt(at) : state.at);
-    if (to > from) setView(from, to);
+    setView(...(to > from ? [from, to] : state.view));
     keepLinks();
   }
 
@@ -83,8 +86,9 @@
   }
   for (const check of document.querySelectorAll("[data-label]")) {
     check.addEventListener("change", () => {
-      state.hidden[check.checked ? "delete" : "add"](`${check.dataset.column} ${check.dataset.label}`);
+      state.hidden[check.checked ? "delete" : "add"](`${check.dataset.column}.${check.dataset.label}`);
       drawn.redraw();
+      remember();
     });
   }
   box("hour").addEventListener("input", (event) => setHour(Number(event.target.value)));

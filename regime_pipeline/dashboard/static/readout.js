@@ -24,7 +24,7 @@ function factsOf(model, hour) {
     ...SCORES.map(([name, text]) => [text, value(name) === null ? "–" : value(name).toFixed(1)]),
   ];
   const gate = label(model, "gate_state", hour), action = label(model, "action", hour);
-  return [...facts, ...(action ? [["Advice", words(action)]] : []), ...(gate ? [["Gate", words(gate)]] : [])];
+  return [...facts, ...(action ? [["Advice", action === "NONE" ? "Nothing to do" : words(action)]] : []), ...(gate ? [["Gate", gate === "NONE" ? "No stop" : words(gate)]] : [])];
 }
 
 function factorsOf(model, hour) {
