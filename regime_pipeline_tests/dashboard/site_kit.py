@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import partial
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from regime_pipeline.dashboard.folder import SiteReport, prepare_folder, write_site
+from regime_pipeline.dashboard.newest import is_lagging
 from regime_pipeline.dashboard.rows import MarketRows
+from regime_pipeline.dashboard.site import Part, mark_of, market_part, overview_part
 from regime_pipeline.domain.candles import Candles
 from regime_pipeline.domain.gates.events import StopEvent
 from regime_pipeline.domain.gates.machine import GATE_STATES
@@ -20,8 +26,52 @@ from regime_pipeline.domain.regime_state import REGIME_STATES
 from regime_pipeline.domain.rows import DTYPES, Rows
 from regime_pipeline.domain.window import to_ms
 
+ALFA, QUARTERS, BRAVO, CHARLIE = (
+    Market("ALFA-USDT", "1h"),
+    Market("ALFA-USDT", "15m"),
+    Market("BRAVO-USDT", "1h"),
+    Market("CHARLIE-USDT", "4h"),
+)
+EMPTY = Market("DELTA-USDT", "1h")
+"""A market that has no rows yet."""
+ABSENT, BARLESS = (150, 151, 152), (200, 201)
+"""Hours of ALFA-USDT_1h without a row, and with one but without bars."""
 START = to_ms("2026-09-01T00:00:00Z")
 SCALE = 100
+
+
+def site_rows() -> list[MarketRows]:
+    """A market with grids, a stop, gates and holes; the same symbol in quarters; one that lags; one above the hour."""
+    return [
+        make_rows(240, ALFA, absent=ABSENT, without_bars=BARLESS, young=12, has_advice=True),
+        make_rows(240, QUARTERS, seed=2, end_verdict="RANGE_OK"),
+        make_rows(230, BRAVO, seed=3, end_verdict="TREND"),
+        make_rows(240, CHARLIE, seed=4, end_verdict="RANGE_WEAK"),
+    ]
+
+
+def parts_of(markets: Sequence[MarketRows], empty: Sequence[Market] = (EMPTY,)) -> list[Part]:
+    """The parts of a site of these rows."""
+    known, through_ms = [rows.market for rows in markets], max((rows.through_ms for rows in markets), default=0)
+    parts = []
+    for rows in markets:
+        mark = mark_of(known, is_lagging(rows.through_ms, through_ms), _content(rows))
+        parts.append(market_part(mark, rows.market, known, through_ms, partial(_given, rows)))
+    return [*parts, overview_part(mark_of(*(part.mark for part in parts)), lambda: (markets, empty))]
+
+
+def write(markets: Sequence[MarketRows], folder: Path) -> SiteReport:
+    """Write a site of these rows."""
+    prepare_folder(folder)
+    return write_site(parts_of(markets), folder)
+
+
+def _given(rows: MarketRows) -> MarketRows:
+    return rows
+
+
+def _content(rows: MarketRows) -> tuple[str, ...]:
+    return tuple(column.tobytes().hex() for column in rows.hours.values() if column.dtype != object)
 
 
 def make_rows(
@@ -86,11 +136,16 @@ def objects(values: list[Any]) -> Any:
 def _bars(market: Market, hours: int, rng: np.random.Generator, lacking: Collection[int]) -> Candles:
     step = market.step_ms
     open_time = np.arange(START // step * step, START + hours * HOUR_MS - step + 1, step, dtype=np.int64)
-    close = 10_000 + np.cumsum(rng.integers(-30, 31, len(open_time)))
+    close = _folded(10_000 + np.cumsum(rng.integers(-30, 31, len(open_time))))
     hour = (open_time + step - 1 - START) // HOUR_MS
     keep = ~np.isin(hour, list(lacking))
     columns = [column[keep] for column in (open_time, close, close + 9, close - 9, close, np.ones(len(close)))]
     return Candles(market, SCALE, *columns)
+
+
+def _folded(walk: NDArray[np.int64], low: int = 4_000, high: int = 20_000) -> NDArray[np.int64]:
+    """A walk thrown back at two walls, so that a year of it stays a price."""
+    return low + np.abs((walk - low + high - low) % (2 * (high - low)) - (high - low))
 
 
 def _hours(hours: int, rng: np.random.Generator, bars: Candles, young: int) -> Rows:

@@ -204,14 +204,16 @@ function makeCharts(model, state, on) {
     return chart;
   }
 
-  const stepped = model.columns.confidence.values.map((value, i) => (label(model, "verdict", i) === "INSUFFICIENT_DATA" ? null : value));
+  /* Each hour's confidence as a level from its start to its end; none where there was too little data. */
+  const level = model.columns.confidence.values.flatMap((value, i) => { const known = label(model, "verdict", i) === "INSUFFICIENT_DATA" ? null : value; return [known, known]; });
+  const ends = model.hourStarts.flatMap((start) => [start, start + HOUR]);
   const blank = [model.hourStarts, model.hourStarts.map(() => null)];
   const isNarrow = document.documentElement.clientWidth < 640;
   const charts = [
     make("price", isNarrow ? 260 : 340, { data: [model.times, model.close], scale: priceScale, drawUnder: underPrice, drawOver: overPrice, hasTime: true, values: (_, at) => at.map((value) => price(model, value)) }),
     make("ribbons", 34 * ribbons.length + 12, { data: blank, rows: ribbons.map(([, text]) => text), drawOver: drawRibbons }),
     make("scores", 22 * SCORES.length + 12, { data: blank, rows: SCORES.map(([, text]) => text), drawOver: drawScores }),
-    make("confidence", 130, { data: [model.hourStarts, stepped], scale: () => [0, 1.02], series: { paths: uPlot.paths.stepped({ align: 1 }), fill: () => color("area") }, drawOver: overlay, hasTime: true, values: (_, at) => at.map((value) => value.toFixed(1)) }),
+    make("confidence", 130, { data: [ends, level], scale: () => [0, 1.02], series: { fill: () => color("area") }, drawOver: overlay, hasTime: true, values: (_, at) => at.map((value) => value.toFixed(1)) }),
   ];
   new ResizeObserver(() => charts.forEach((chart) => {
     const width = chart.root.parentElement.clientWidth;
