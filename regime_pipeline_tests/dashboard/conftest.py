@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from regime_pipeline.cli.dashboard import LOOPBACK, served
+from regime_pipeline_tests.dashboard.browser_kit import Open, opened
 from regime_pipeline_tests.dashboard.site_kit import site_rows, write
 
 CHROMIUM = os.environ.get("REGIME_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-Open = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
@@ -52,26 +50,8 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@contextmanager
-def opened(chromium: Browser, **options: Any) -> Iterator[Open]:
-    """Give a function that opens addresses in pages of one context; no page may have logged an error at the end."""
-    context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, "color_scheme": "light", **options})
-    faults: list[str] = []
-
-    def goto(url: str) -> Page:
-        page = context.new_page()
-        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.goto(url)
-        return page
-
-    yield goto
-    context.close()
-    assert faults == []
-
-
 @pytest.fixture
 def visit(chromium: Browser) -> Iterator[Open]:
-    """Open pages, 1280 wide and light."""
+    """Open pages, 1280 wide and light; none may log an error."""
     with opened(chromium) as goto:
         yield goto

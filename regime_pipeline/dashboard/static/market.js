@@ -100,6 +100,8 @@
   addEventListener("hashchange", () => { isUsed = false; recall(); isUsed = true; });
   recall();
   isUsed = true;
-  performance.mark("charts-ready");
-  document.documentElement.dataset.ready = "true";
+  requestAnimationFrame(() => {
+    performance.mark("charts-ready");
+    document.documentElement.dataset.ready = "true";
+  });
 })();
