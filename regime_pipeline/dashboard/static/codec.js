@@ -64,7 +64,7 @@ function label(model, name, hour) {
   return code === null || code === undefined ? null : column.labels[code];
 }
 
-const words = (code) => code[0] + code.slice(1).toLowerCase().replaceAll("_", " ");
+const words = (code) => code[0].toUpperCase() + code.slice(1).toLowerCase().replaceAll("_", " ");
 const isoMinute = (seconds) => new Date(seconds * 1e3).toISOString().slice(0, 16);
 const price = (model, value) =>
   value === null ? "–" : value.toLocaleString("en-US", { minimumFractionDigits: model.decimals, maximumFractionDigits: model.decimals });
