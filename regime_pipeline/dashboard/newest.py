@@ -13,6 +13,7 @@ import numpy as np
 
 from regime_pipeline.dashboard.events import decided_sentence
 from regime_pipeline.dashboard.rows import MarketRows
+from regime_pipeline.dashboard.words import decimals_of
 from regime_pipeline.domain.dashboard import deciding_sentence
 from regime_pipeline.domain.gates.machine import GATE_STATES, GATES
 from regime_pipeline.domain.grids.layout import ACTIONS
@@ -79,7 +80,9 @@ class Newest:
     confidence : float
         0..1.
     close, range_low, range_high : float
-        Quote currency; NaN where there is none.
+        Quote currency; NaN where there is none. The close is the newest one there is.
+    decimals : int
+        Of prices.
     advice, gates : Advice, Gates or None
         None where the site shows no advice, and where no stop is in force.
     """
@@ -95,6 +98,7 @@ class Newest:
     close: float
     range_low: float
     range_high: float
+    decimals: int
     reason: str
     policy_hash: str
     advice: Advice | None
@@ -118,6 +122,7 @@ def newest_of(rows: MarketRows, through_ms: int) -> Newest:
         close=float(closes[-1]) if len(closes) else float("nan"),
         range_low=float(last["range_low"]),
         range_high=float(last["range_high"]),
+        decimals=decimals_of(rows.bars.price_scale),
         reason=deciding_sentence(factors) if factors else str(last["reason"]),
         policy_hash=str(last["policy_hash"]),
         advice=_advice(rows),

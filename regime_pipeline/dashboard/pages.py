@@ -19,12 +19,22 @@ from regime_pipeline.dashboard.payload import SCORE_COLUMNS, simplified
 from regime_pipeline.dashboard.rows import MarketRows
 from regime_pipeline.dashboard.runs import dwell_table, transition_table
 from regime_pipeline.dashboard.strips import PRICE_HEIGHT, Strip
+from regime_pipeline.domain.gates.machine import GATE_STATES
+from regime_pipeline.domain.grids.layout import ACTIONS
 from regime_pipeline.domain.layout import HOUR_STATUSES, VERDICTS
 from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.regime_state import COLORS, SIMPLIFIED
+from regime_pipeline.domain.regime_state import REGIME_STATES, SIMPLIFIED
 
 TABLE_HOURS: Final = 24
 """Newest hours in the table that needs no script."""
+SCORE_NAMES: Final = {
+    "trend_score": "Trend",
+    "vol_change_score": "Vol change",
+    "mean_rev_score": "Mean rev",
+    "range_quality_score": "Range quality",
+    "grid_capacity_score": "Capacity",
+}
+"""Scores in the order of the heat map, with the names that the pages print."""
 Assets = Mapping[str, str]
 """Address of each shared file by name, relative to the pages."""
 
@@ -62,10 +72,10 @@ def market_page(rows: MarketRows, newest: Newest, markets: Sequence[Market], ass
         timeframes=[other for other in markets if other.symbol == market.symbol],
         symbols=_one_each(markets, market),
         assets=assets,
-        decimals=words.decimals_of(rows.bars.price_scale),
+        decimals=newest.decimals,
         factors=rows.documents("factors")[-1],
         competing=rows.documents("competing")[-1],
-        facts=_facts(newest, words.decimals_of(rows.bars.price_scale)),
+        facts=_facts(rows, newest),
         verdict_moves=transition_table(verdict, VERDICTS),
         verdict_dwell=dwell_table(verdict, VERDICTS),
         regime_moves=transition_table(simplified(rows.on_calendar("candle_state")), SIMPLIFIED),
@@ -77,7 +87,6 @@ def market_page(rows: MarketRows, newest: Newest, markets: Sequence[Market], ass
         events=grid_events(rows)[::-1],
         verdicts=VERDICTS,
         simplified=SIMPLIFIED,
-        colors=COLORS,
     )
 
 
@@ -88,17 +97,31 @@ def _one_each(markets: Sequence[Market], market: Market) -> list[Market]:
     return [same.get(symbol, first[symbol]) for symbol in dict.fromkeys(other.symbol for other in markets)]
 
 
-def _facts(newest: Newest, decimals: int) -> list[tuple[str, str]]:
-    """The newest hour in short; `static/readout.js` says more of it, and of every other hour."""
-    edges = (words.number(edge, decimals) for edge in (newest.range_low, newest.range_high))
+def _facts(rows: MarketRows, newest: Newest) -> list[tuple[str, str]]:
+    """The newest hour in short, as `static/readout.js` tells every hour."""
+    edges = (words.number(edge, newest.decimals) for edge in (newest.range_low, newest.range_high))
+    state = REGIME_STATES[int(rows.hours["candle_state"][-1])]
     return [
-        ("Close", words.number(newest.close, decimals)),
+        ("Close", words.number(float(rows.hours["close"][-1]), newest.decimals)),
         ("Range", "none agreed on" if np.isnan(newest.range_low) else words.TO.join(edges)),
         ("Confidence", words.number(newest.confidence)),
         ("Direction", newest.direction),
         ("Risk", words.name(newest.dominant_risk)),
+        ("3D regime", state.full_regime.replace("_", " ").lower()),
         ("Candles", words.name(newest.hour_status)),
+        *((name, words.number(float(rows.hours[column][-1]), 1)) for column, name in SCORE_NAMES.items()),
+        *_grid_facts(rows),
     ]
+
+
+def _grid_facts(rows: MarketRows) -> list[tuple[str, str]]:
+    """Advice and gate of the newest hour, where that hour has them."""
+    action, gate = (rows.advice_on_calendar(name)[-1] for name in ("action", "gate_state"))
+    if np.isnan(action):
+        return []
+    state = GATE_STATES[int(gate)]
+    said = "No stop" if state == "NONE" else words.name(state)
+    return [("Advice", words.action(ACTIONS[int(action)])), ("Gate", said)]
 
 
 def _table(rows: MarketRows) -> list[dict[str, Any]]:

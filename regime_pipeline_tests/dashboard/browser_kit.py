@@ -49,13 +49,13 @@ def opened(chromium: Browser, **options: Any) -> Iterator[Open]:
         page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(url)
-        if page.locator("#price").count():
+        if options.get("java_script_enabled", True) and page.locator("#price").count():
             page.wait_for_function("document.documentElement.dataset.ready === 'true'")
         return page
 
     yield goto
     context.close()
-    assert faults == []
+    assert faults == [], faults
 
 
 def minute(ms: int) -> str:

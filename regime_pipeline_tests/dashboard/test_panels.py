@@ -17,7 +17,7 @@ from regime_pipeline_tests.dashboard.site_kit import ABSENT, BARLESS, site_rows
 pytestmark = pytest.mark.xdist_group("chromium")
 
 FIRST, END = 138, 210
-HOURS = [hour for hour in range(FIRST, END - 1)]
+HOURS = list(range(FIRST, END - 1))
 """Three days with both holes; the last hour is the chosen one, and tinted."""
 ROW_PX, INSIDE_PX = 34, 30
 """Height of a ribbon's row, and where in it every state's block is drawn, below its name."""
