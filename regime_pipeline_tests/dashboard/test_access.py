@@ -117,10 +117,10 @@ def hours(text: str) -> float:
 def test_grid_events_and_gates_stand_in_tables(plain: Page, rows: MarketRows) -> None:
     found = cells(plain.get_by_role("region", name="Grid events, newest first").locator("table"))
 
-    assert [row[1] for row in found] == ["Advice", "Stop", "Grid", "Gate", "Grid"]
-    assert found[1][2] == "MANUAL (ann: news <b>& more</b>)"  # as text, never as markup
-    assert "Version 2: 95 to 105, 5 levels, disabled (ann: calm)" in found[2][2]
-    assert found[3][2] == "none \N{RIGHTWARDS ARROW} gate 2"
+    assert [row[1] for row in found] == ["Advice", "Gate", "Stop", "Grid", "Grid"]
+    assert found[2][2] == "MANUAL (ann: news <b>& more</b>)"  # as text, never as markup
+    assert "Version 2: 95 to 105, 5 levels, disabled (ann: calm)" in found[3][2]
+    assert found[1][2] == "none \N{RIGHTWARDS ARROW} gate 2"
     assert plain.locator("#t-gates ~ ol li").all_inner_texts() == ["Gate 1, met ADX 12.0 is below 20."]
 
 
@@ -186,14 +186,14 @@ def test_a_telephone_scrolls_one_way_only(chromium: Browser, site: Path, page: s
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing(chromium: Browser, site: Path, theme: str, width: int) -> None:
+def test_axe_finds_nothing(chromium: Browser, http: str, theme: str, width: int) -> None:
     found = importlib.util.find_spec("axe_playwright_python")
     if found is None or found.origin is None:
         pytest.skip("axe-playwright-python is not installed (`make test` installs it)")
     axe = Path(found.origin).with_name("axe.min.js").read_text("utf-8")
     with opened(chromium, viewport={"width": width, "height": 844}, color_scheme=theme) as visit:
         for name in PAGES:
-            page = visit(f"{site.as_uri()}/{name}")
+            page = visit(http + name)
             page.evaluate(f"() => {{ {axe} }}")
             report = page.evaluate("axe.run()")
 
