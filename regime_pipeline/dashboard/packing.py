@@ -32,7 +32,7 @@ def pack(values: NDArray[Any]) -> str:
     Returns
     -------
     str
-        One to a few characters a number, ASCII, free of quotes, backslashes and `<`.
+        One to a few characters a number, ASCII, free of double quotes, backslashes and `<`.
     """
     numbers = np.asarray(values, dtype=np.float64)
     is_there = ~np.isnan(numbers)
