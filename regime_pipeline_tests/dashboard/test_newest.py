@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,12 +133,9 @@ def test_the_style_sheet_has_the_colours_of_the_regimes() -> None:
 
 
 def test_vendored_files_are_the_ones_that_were_reviewed() -> None:
-    import hashlib
-
     vendor = REPOSITORY / "regime_pipeline/dashboard/static/vendor"
     table = (vendor / "README.md").read_text("utf-8")
     files = [path for path in sorted(vendor.iterdir()) if path.name != "README.md"]
 
     assert [path.name for path in files] == ["LICENSE", "uPlot.iife.min.js", "uPlot.min.css"]
     assert all(f"`{path.name}` | `{hashlib.sha256(path.read_bytes()).hexdigest()}`" in table for path in files)
-    assert isinstance(vendor, Path)
