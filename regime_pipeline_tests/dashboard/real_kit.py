@@ -30,7 +30,11 @@ def simulated_rows(market: Market, days: int) -> MarketRows:
     found = analyze(fetched.candles, window.hours, policy, default_null_table())
     verdicts = found.verdicts | {name: _parsed(found.verdicts[name]) for name in ("competing", "factors")}
     regimes = classify(fetched.candles, policy.candle_regime)
-    columns = {"open_time": regimes.open_time_ms, "state": regimes.state, "confidence": regimes.confidence}
+    columns: dict[str, NDArray[Any]] = {
+        "open_time": regimes.open_time_ms,
+        "state": regimes.state,
+        "confidence": regimes.confidence,
+    }
     hours = dashboard_rows(
         window,
         verdicts=verdicts,

@@ -139,8 +139,8 @@ def _bars(market: Market, hours: int, rng: np.random.Generator, lacking: Collect
     close = _folded(10_000 + np.cumsum(rng.integers(-30, 31, len(open_time))))
     hour = (open_time + step - 1 - START) // HOUR_MS
     keep = ~np.isin(hour, list(lacking))
-    columns = [column[keep] for column in (open_time, close, close + 9, close - 9, close, np.ones(len(close)))]
-    return Candles(market, SCALE, *columns)
+    opens, closes = open_time[keep], close[keep]
+    return Candles(market, SCALE, opens, closes, closes + 9, closes - 9, closes, np.ones(len(closes)))
 
 
 def _folded(walk: NDArray[np.int64], low: int = 4_000, high: int = 20_000) -> NDArray[np.int64]:

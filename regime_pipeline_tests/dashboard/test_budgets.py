@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,7 +91,7 @@ def ready_ms(page: Page) -> float:
 
 
 def test_the_charts_of_a_month_of_minutes_are_soon_there(
-    chromium: Browser, tmp_path: Path, record_property: pytest.RecordProperty
+    chromium: Browser, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     write([make_rows(30 * 24, MINUTES, has_advice=True)], tmp_path)
     took = []

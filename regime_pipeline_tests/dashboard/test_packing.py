@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,25 +63,25 @@ def test_small_steps_cost_one_character() -> None:
     assert len(pack(np.cumsum(np.tile([29, -30, 0, 1], 250)))) == 1000
 
 
-def restored(packed: list[dict[str, object]], columns: dict[str, list[str]], hours: int) -> list[list[tuple[str, ...]]]:
+def restored(packed: list[dict[str, Any]], columns: dict[str, list[str]], hours: int) -> list[list[tuple[str, ...]]]:
     """Outcome and sentence of every rule and hour, read back as `static/codec.js` does."""
     found: list[list[tuple[str, ...]]] = [[] for _ in range(hours)]
     for rule in packed:
-        templates, numbers = rule["templates"], rule["numbers"]
-        assert isinstance(templates, list)
-        assert isinstance(numbers, list)
-        kept = [[text.split(" ") for text in texts] for texts in numbers]
-        used = [0] * len(templates)
-        outcomes = unpack(str(rule["outcome"]))
-        for hour, at in enumerate(unpack(str(rule["template"]))):
-            if at is not None:
-                parts = iter([texts[used[at]] for texts in kept[at]])
-                used[at] += 1
-                sentence = re.sub(
-                    r"\{(\w*)\}", lambda m, h=hour, p=parts: columns[m[1]][h] if m[1] else next(p), templates[at]
+        kept = [[iter(text.split(" ")) for text in texts] for texts in rule["numbers"]]
+        for hour, (outcome, at) in enumerate(zip(unpack(rule["outcome"]), unpack(rule["template"]), strict=True)):
+            if at is not None and outcome is not None:
+                parts = [next(text) for text in kept[at]]
+                sentence = filled(
+                    rule["templates"][at], {name: column[hour] for name, column in columns.items()}, parts
                 )
-                found[hour].append((str(rule["rule"]), OUTCOMES[outcomes[hour] or 0], sentence))
+                found[hour].append((rule["rule"], OUTCOMES[outcome], sentence))
     return found
+
+
+def filled(template: str, named: dict[str, str], parts: list[str]) -> str:
+    """The template with its named and its empty holes filled, in order."""
+    rest = iter(parts)
+    return re.sub(r"\{(\w*)\}", lambda hole: named[hole[1]] if hole[1] else next(rest), template)
 
 
 def as_stored(rows: MarketRows) -> list[list[tuple[str, ...]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -42,7 +43,7 @@ def run_chain(definitions: dg.Definitions, instance: dg.DagsterInstance, hours: 
     assert result.success
 
 
-def numbers(result: dg.ExecuteInProcessResult) -> dict[str, object]:
+def numbers(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     (event,) = result.asset_materializations_for_node("dashboard_site")
     assert event.partition is None
     assert set(event.metadata) >= NUMBERS

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import orjson
 import pytest
@@ -25,7 +26,7 @@ ALFA, QUARTERS, BRAVO, EMPTY = (
     Market("DELTA-USDT", "1h"),
 )
 HOURS = 30
-GRID = {
+GRID: dict[str, Any] = {
     "symbol": "ALFA-USDT", "tick": "0.01", "lower": "1000", "upper": "4000", "levels": 6, "spacing": "geometric",
     "min_notional": "5", "allocation_quote": "1000", "maker_fee_bps": "2", "taker_fee_bps": "5",
     "who": "ann", "reason": "calm", "enabled": True, "version": 1, "valid_from": "2026-09-01T04:00:00Z",
@@ -48,7 +49,7 @@ def content(folder: Path) -> dict[str, bytes]:
     }
 
 
-def payload(folder: Path, market: Market) -> dict[str, object]:
+def payload(folder: Path, market: Market) -> dict[str, Any]:
     text = (folder / f"data/{market.key}.js").read_text("utf-8")
     return dict(orjson.loads(text.removeprefix("window.REGIME=").rstrip(";\n")))
 
@@ -78,9 +79,9 @@ def test_a_new_hour_makes_its_market_anew_and_no_other(
     read: list[tuple[Market, bool]] = []
     whole = dashboard_site.market_rows
 
-    def counted(ws: Workspace, market: Market, *given: object, has_bars: bool = True) -> object:
+    def counted(ws: Workspace, market: Market, *given: Any, has_bars: bool = True) -> object:
         read.append((market, has_bars))
-        return whole(ws, market, *given, has_bars=has_bars)  # type: ignore[arg-type]
+        return whole(ws, market, *given, has_bars=has_bars)
 
     monkeypatch.setattr(dashboard_site, "market_rows", counted)
     report = build_site(workspace, tmp_path / "site")
@@ -107,7 +108,7 @@ def test_a_grid_and_a_stop_make_their_symbol_anew(workspace: Workspace, tmp_path
     run_stages(workspace, ALFA, [hours_from_start(0, HOURS)])
     build_site(workspace, tmp_path / "site")
     found = payload(tmp_path / "site", ALFA)
-    kinds = [event["kind"] for event in found["events"]]  # type: ignore[attr-defined]
+    kinds = [event["kind"] for event in found["events"]]
     assert kinds[:1] == ["Grid"]
     assert {"Stop", "Gate"} <= set(kinds)
     assert "Stopped 2026-09-01 09:00" in (tmp_path / "site/ALFA-USDT_1h.html").read_text("utf-8")
