@@ -39,9 +39,12 @@ def address(request: pytest.FixtureRequest, site: Path) -> str:
     return f"{site.as_uri()}/" if request.param == "file" else str(request.getfixturevalue("http"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, or the one that REGIME_TEST_CHROMIUM names; skips where there is none."""
+    """Debian's Chromium, or the one that REGIME_TEST_CHROMIUM names; skips where there is none.
+
+    No longer than a module: while Playwright runs, no other test of the process may start an event loop.
+    """
     if CHROMIUM is None:
         pytest.skip("no chromium found (set REGIME_TEST_CHROMIUM)")
     with sync_playwright() as playwright:

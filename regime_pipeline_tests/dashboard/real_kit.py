@@ -21,6 +21,8 @@ from regime_pipeline.policy import default_policy
 from regime_pipeline.sources.simulated import SimulatedSource
 from regime_pipeline_tests.dashboard.site_kit import START, objects
 
+_REGIMES = {"open_time": "open_time_ms", "state": "state", "confidence": "confidence"}
+
 
 @cache
 def simulated_rows(market: Market, days: int) -> MarketRows:
@@ -30,18 +32,13 @@ def simulated_rows(market: Market, days: int) -> MarketRows:
     found = analyze(fetched.candles, window.hours, policy, default_null_table())
     verdicts = found.verdicts | {name: _parsed(found.verdicts[name]) for name in ("competing", "factors")}
     regimes = classify(fetched.candles, policy.candle_regime)
-    columns: dict[str, NDArray[Any]] = {
-        "open_time": regimes.open_time_ms,
-        "state": regimes.state,
-        "confidence": regimes.confidence,
-    }
     hours = dashboard_rows(
         window,
         verdicts=verdicts,
         scores=found.scores,
         hours=hour_statuses(market, window, fetched.candles, fetched.covered),
         candles=fetched.candles,
-        regimes=columns,
+        regimes={name: getattr(regimes, attribute) for name, attribute in _REGIMES.items()},
     )
     return MarketRows(hours, verdicts, fetched.candles)
 
