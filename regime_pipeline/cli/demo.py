@@ -1,6 +1,6 @@
 """`regime demo`: simulated markets through the whole chain, and what came out.
 
-It uses the same parts as every other command; nothing is special about it but the printed tour.
+It uses the same parts as every other command; only the grids of its markets and the printed tour are its own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from regime_pipeline.cli.console import PARTLY_DONE, out, print_summaries
 from regime_pipeline.composition import open_workspace, read_universe
 from regime_pipeline.domain.market import HOUR_MS
 from regime_pipeline.domain.window import Window
+from regime_pipeline.services.demo_grids import add_demo_grids
 from regime_pipeline.services.summary import summarize
 from regime_pipeline.settings import Settings
 
@@ -29,6 +30,8 @@ def demo_command(
     window = Window(universe.start_ms, universe.start_ms + days * 24 * HOUR_MS)
     out.print(f"Simulating {len(universe.markets)} markets, {window} ({len(window)} hours each).", highlight=False)
     started = time.monotonic()
+    with open_workspace(settings) as workspace:
+        add_demo_grids(workspace, window)
     runs = run_chain(settings, universe.markets, window)
     print_failures(runs)
     site_failure = run_site(settings)
