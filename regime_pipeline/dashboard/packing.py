@@ -52,6 +52,10 @@ def _digits(numbers: Iterable[int]) -> Iterable[str]:
         yield text + ALPHABET[rest]
 
 
-def tenths(values: Float64) -> Float64:
-    """Return values in tenths as printing with one decimal rounds them (half to even of the exact value); NaN stays."""
-    return np.array([np.nan if value != value else int(f"{value:.1f}".replace(".", "")) for value in values.tolist()])
+def printed(values: Float64, decimals: int) -> Float64:
+    """Return values in units of the last decimal, rounded as printing rounds them (half to even of the exact value).
+
+    Pages print some numbers and hold others in payloads; so both always say the same. NaN stays.
+    """
+    texts = (f"{value:.{decimals}f}" for value in values.tolist())
+    return np.array([np.nan if text == "nan" else int(text.replace(".", "")) for text in texts])

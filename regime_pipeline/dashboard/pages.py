@@ -171,6 +171,7 @@ def _environment() -> jinja2.Environment:
         "moment": words.moment,
         "number": words.number,
         "percent": words.percent,
+        "whole_percent": words.whole_percent,
         "duration": words.duration,
         "name": words.name,
         "mark": words.mark,

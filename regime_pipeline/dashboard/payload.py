@@ -11,9 +11,10 @@ from typing import Any, Final
 import numpy as np
 
 from regime_pipeline.dashboard.events import grid_events, grid_spans
-from regime_pipeline.dashboard.packing import pack, tenths
+from regime_pipeline.dashboard.packing import pack, printed
 from regime_pipeline.dashboard.rows import MarketRows
 from regime_pipeline.dashboard.sentences import OUTCOMES, pack_factors
+from regime_pipeline.dashboard.words import decimals_of
 from regime_pipeline.domain.candles import Candles, Float64
 from regime_pipeline.domain.gates.machine import GATE_STATES
 from regime_pipeline.domain.grids.layout import ACTIONS
@@ -31,7 +32,9 @@ SCORE_COLUMNS: Final = (
 EXACT_BARS: Final = 10_000
 """Up to so many bars prices are exact; beyond it they are drawn in steps that no eye can see."""
 _STEPS_PER_MOVE: Final = 4
-_PERCENT: Final = 100
+_SHARE: Final = 2
+_SCORE: Final = 1
+"""Decimals that pages print of shares and of scores."""
 
 
 def market_payload(rows: MarketRows) -> dict[str, Any]:
@@ -90,21 +93,21 @@ def _bars(rows: MarketRows) -> dict[str, Any]:
 
 
 def _columns(rows: MarketRows) -> dict[str, dict[str, Any]]:
-    state = rows.on_calendar("candle_state")
+    state, decimals = rows.on_calendar("candle_state"), decimals_of(rows.bars.price_scale)
     columns = {
         "hour_status": _labels(rows.on_calendar("hour_status"), HOUR_STATUSES),
-        "close": _scaled(rows.on_calendar("close"), rows.bars.price_scale),
+        "close": _decimal(rows.on_calendar("close"), decimals),
         "verdict": _labels(rows.on_calendar("verdict"), VERDICTS),
-        "confidence": _scaled(rows.on_calendar("confidence"), _PERCENT),
+        "confidence": _decimal(rows.on_calendar("confidence"), _SHARE),
         "direction": _labels(rows.on_calendar("direction"), DIRECTIONS),
         "dominant_risk": _labels(rows.on_calendar("dominant_risk"), RISKS),
-        **{name: {"data": pack(tenths(rows.on_calendar(name))), "scale": 10} for name in SCORE_COLUMNS},
-        "range_low": _scaled(rows.on_calendar("range_low"), rows.bars.price_scale),
-        "range_high": _scaled(rows.on_calendar("range_high"), rows.bars.price_scale),
-        "range_confidence": _scaled(rows.on_calendar("range_confidence"), _PERCENT),
+        **{name: _decimal(rows.on_calendar(name), _SCORE) for name in SCORE_COLUMNS},
+        "range_low": _decimal(rows.on_calendar("range_low"), decimals),
+        "range_high": _decimal(rows.on_calendar("range_high"), decimals),
+        "range_confidence": _decimal(rows.on_calendar("range_confidence"), _SHARE),
         "candle_regime": _labels(simplified(state), SIMPLIFIED),
         "candle_regime_full": _labels(state, [found.full_regime for found in REGIME_STATES]),
-        "candle_confidence": _scaled(rows.on_calendar("candle_confidence"), _PERCENT),
+        "candle_confidence": _decimal(rows.on_calendar("candle_confidence"), _SHARE),
         **_weights(rows),
     }
     return columns | (_advice(rows) if rows.advice is not None else {})
@@ -119,12 +122,14 @@ def simplified(state: Float64) -> Float64:
 
 
 def _weights(rows: MarketRows) -> dict[str, dict[str, Any]]:
-    """Weights of the competing verdicts by verdict, in percent; missing for the verdict itself."""
+    """Weights of the competing verdicts by verdict, in whole percent; missing for the verdict itself."""
     found = {name: np.full(len(rows), np.nan) for name in VERDICTS[1:]}
     for hour, competing in enumerate(rows.documents("competing")):
         for rival in competing:
             found[rival["verdict"]][hour] = rival["weight"]
-    return {f"weight_{name.lower()}": _scaled(column, _PERCENT) for name, column in found.items()}
+    return {
+        f"weight_{name.lower()}": {"data": pack(np.rint(column * 100)), "scale": 100} for name, column in found.items()
+    }
 
 
 def _advice(rows: MarketRows) -> dict[str, dict[str, Any]]:
@@ -139,8 +144,8 @@ def _labels(codes: Float64, labels: Sequence[str]) -> dict[str, Any]:
     return {"data": pack(codes), "labels": list(labels)}
 
 
-def _scaled(values: Float64, scale: int) -> dict[str, Any]:
-    return {"data": pack(np.rint(values * scale)), "scale": scale}
+def _decimal(values: Float64, decimals: int) -> dict[str, Any]:
+    return {"data": pack(printed(values, decimals)), "scale": 10**decimals}
 
 
 def _printed_scores(rows: MarketRows) -> dict[str, list[str]]:

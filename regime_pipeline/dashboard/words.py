@@ -40,6 +40,11 @@ def percent(share: float | None) -> str:
     return "> 99 %" if 0.99 < share < 1 else f"{share * 100:.0f} %"
 
 
+def whole_percent(share: float) -> str:
+    """Print a weight, 0..1, in whole percent, as `static/readout.js` does."""
+    return f"{share * 100:.0f} %"
+
+
 def duration(hours: float) -> str:
     """Print a time span exactly: `3 d 4 h`, `5 h`, `1 h 30 min`."""
     minutes = round(hours * 60)

@@ -15,10 +15,11 @@ from playwright.sync_api import Browser, Locator, Page
 
 from regime_pipeline.dashboard.rows import MarketRows
 from regime_pipeline.domain.layout import VERDICTS
-from regime_pipeline.domain.market import HOUR_MS
+from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.window import to_iso
 from regime_pipeline_tests.dashboard.browser_kit import Open, opened
-from regime_pipeline_tests.dashboard.site_kit import ALFA, BRAVO, CHARLIE, QUARTERS, site_rows
+from regime_pipeline_tests.dashboard.real_kit import simulated_rows
+from regime_pipeline_tests.dashboard.site_kit import ALFA, BRAVO, CHARLIE, QUARTERS, site_rows, write
 
 pytestmark = pytest.mark.xdist_group("chromium")
 
@@ -124,11 +125,16 @@ def test_grid_events_and_gates_stand_in_tables(plain: Page, rows: MarketRows) ->
     assert plain.locator("#t-gates ~ ol li").all_inner_texts() == ["Gate 1, met ADX 12.0 is below 20."]
 
 
-def test_the_newest_hour_reads_the_same_with_and_without_scripts(plain: Page, visit: Open, site: Path) -> None:
-    scripted = visit(f"{site.as_uri()}/{ALFA.key}.html")
-
-    for part in ("#r-time", "#r-verdict", "#r-facts", "#r-competing", "#r-factors"):
-        assert scripted.locator(part).inner_text() == plain.locator(part).inner_text(), part
+def test_the_newest_hour_reads_the_same_with_and_without_scripts(
+    chromium: Browser, visit: Open, tmp_path: Path
+) -> None:
+    markets = [*site_rows(), simulated_rows(Market("ALFA-USDT", "1m"), days=30)]
+    write(markets, tmp_path)
+    with opened(chromium, java_script_enabled=False) as plain:
+        for address in (f"{tmp_path.as_uri()}/{rows.market.key}.html" for rows in markets):
+            scripted, unscripted = visit(address), plain(address)
+            for part in ("#r-time", "#r-verdict", "#r-facts", "#r-competing", "#r-factors"):
+                assert scripted.locator(part).inner_text() == unscripted.locator(part).inner_text(), part
 
 
 def test_holes_are_counted_beside_the_age_of_the_data(plain: Page) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import Browser
 
-from regime_pipeline.dashboard.packing import ALPHABET, LAST, MISSING, pack, tenths
+from regime_pipeline.dashboard.packing import ALPHABET, LAST, MISSING, pack, printed
 from regime_pipeline.dashboard.payload import market_payload
 from regime_pipeline.dashboard.rows import MarketRows
 from regime_pipeline.dashboard.sentences import OUTCOMES, pack_factors
@@ -52,11 +52,11 @@ def test_numbers_come_back(numbers: list[int | None]) -> None:
     assert not set(text) & set('<\\"')
 
 
-@given(st.lists(st.floats(-1e6, 1e6), max_size=30))
-def test_tenths_are_what_printing_says(values: list[float]) -> None:
-    assert [f"{tenth / 10:.1f}".replace("-0.0", "0.0") for tenth in tenths(np.array(values)).tolist()] == [
-        f"{value:.1f}".replace("-0.0", "0.0") for value in values
-    ]
+@given(st.lists(st.floats(-1e6, 1e6), max_size=30), st.integers(0, 8))
+def test_numbers_are_rounded_as_printing_rounds_them(values: list[float], decimals: int) -> None:
+    found = printed(np.array(values), decimals).tolist()
+
+    assert [number / 10**decimals for number in found] == [float(f"{value:.{decimals}f}") for value in values]
 
 
 def test_small_steps_cost_one_character() -> None:
@@ -116,7 +116,7 @@ def test_the_page_reads_every_sentence_and_number_as_stored(chromium: Browser, h
     closes, trend, low, factors = told
     assert [close for close in closes if close is not None] == rows.bars.prices("close").tolist()
     assert trend == [None if v != v else float(f"{v:.1f}") for v in rows.on_calendar("trend_score").tolist()]
-    assert low == [None if v != v else float(np.rint(v * 100) / 100) for v in rows.on_calendar("range_low").tolist()]
+    assert low == [None if v != v else float(f"{v:.2f}") for v in rows.on_calendar("range_low").tolist()]
     assert [[tuple(f) for f in hour] for hour in factors] == [[f[1:] for f in hour] for hour in as_stored(rows)]
 
 
