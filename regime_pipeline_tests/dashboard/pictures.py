@@ -1,7 +1,7 @@
 """Takes the pictures of docs/pictures from a built site: `python -m regime_pipeline_tests.dashboard.pictures SITE`.
 
-Made after `regime demo`; the browser's clock stands just behind the demo's newest hour. Any tool that reduces a PNG to a
-palette makes them four times smaller.
+Made after `regime demo`; the browser's clock stands just behind the demo's newest hour. A tool that
+reduces a PNG to a palette makes them four times smaller.
 """
 
 from __future__ import annotations

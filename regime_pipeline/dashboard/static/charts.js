@@ -110,7 +110,7 @@ function makeCharts(model, state, on) {
       ctx.textBaseline = "alphabetic";
       ctx.fillStyle = ctx.strokeStyle = color("event");
       ctx.lineWidth = ratio();
-      let lettered = -Infinity;
+      const marks = [];  // events beside each other share a mark
       for (const event of model.events) {
         if (event.kind === "Gate") continue;  // the ribbon shows them
         const at = x(u, event.ms / 1e3);
@@ -119,11 +119,12 @@ function makeCharts(model, state, on) {
         ctx.moveTo(at, box.top + 14 * ratio());
         ctx.lineTo(at, box.top + box.height);
         ctx.stroke();
-        ctx.globalAlpha = 1;
-        if (at - lettered < 12 * ratio()) continue;
-        ctx.fillText(event.kind[0], at, box.top + 11 * ratio());
-        lettered = at;
+        const letter = event.kind[0], near = marks.at(-1);
+        if (!near || at - near.at > 24 * ratio()) marks.push({ at, text: letter });
+        else if (!near.text.includes(letter)) near.text += letter;
       }
+      ctx.globalAlpha = 1;
+      for (const { at, text } of marks) ctx.fillText(text, at, box.top + 11 * ratio());
     });
     overlay(u);
   }
