@@ -85,6 +85,7 @@ def market_page(rows: MarketRows, newest: Newest, markets: Sequence[Market], ass
         completeness=float(np.mean(rows.on_calendar("hour_status") == HOUR_STATUSES.index("complete"))),
         policies=len(set(rows.hours["policy_hash"])),
         events=grid_events(rows)[::-1],
+        has_gates=bool(np.any(rows.advice_on_calendar("gate_state") > 0)),
         verdicts=VERDICTS,
         simplified=SIMPLIFIED,
     )

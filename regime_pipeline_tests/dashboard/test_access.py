@@ -159,7 +159,7 @@ def test_the_overview_has_every_market_worst_first(chromium: Browser, site: Path
     assert (close in alfa[3], f"in {low} \N{EN DASH} {high}" in alfa[3]) == (True, True)
     assert alfa[4] == "Enable"
     assert "Gate 2, 1 of 3 passed" in alfa[5]
-    assert "Stale: behind the other markets" in found[1][2]
+    assert "Stale: behind others" in found[1][2]
     assert "Nothing is materialized yet for DELTA-USDT_1h." in without_data
 
 

@@ -118,14 +118,14 @@ def test_a_market_that_falls_behind_says_so_although_its_rows_are_the_same(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     build_site(workspace, tmp_path / "site")
-    assert "Stale: behind the other markets" not in (tmp_path / "site/ALFA-USDT_1h.html").read_text("utf-8")
+    assert "Stale: behind others" not in (tmp_path / "site/ALFA-USDT_1h.html").read_text("utf-8")
     for market in (BRAVO, QUARTERS):
         run_stages(workspace, market, [hours_from_start(HOURS, HOURS + 3)])
 
     build_site(workspace, tmp_path / "site")
 
-    assert "Stale: behind the other markets" in (tmp_path / "site/ALFA-USDT_1h.html").read_text("utf-8")
-    assert "Stale: behind the other markets" not in (tmp_path / "site/BRAVO-USDT_1h.html").read_text("utf-8")
+    assert "Stale: behind others" in (tmp_path / "site/ALFA-USDT_1h.html").read_text("utf-8")
+    assert "Stale: behind others" not in (tmp_path / "site/BRAVO-USDT_1h.html").read_text("utf-8")
 
 
 def test_the_period_ends_with_each_markets_newest_hour(workspace: Workspace, tmp_path: Path) -> None:
