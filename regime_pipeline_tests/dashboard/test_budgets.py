@@ -81,13 +81,13 @@ def test_no_file_of_the_site_names_another_host(site: Path) -> None:
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("page", PAGES)
 def test_the_layout_stands_still_while_scripts_are_late(chromium: Browser, http: str, page: str, width: int) -> None:
-    """The page is painted before its scripts run, as over a slow line."""
+    """The page is painted before its scripts run, as over a slow line; all of it is in view."""
 
     def late(route: Route) -> None:
         time.sleep(0.3)
         route.continue_()
 
-    with opened(chromium, viewport={"width": width, "height": 844}) as visit:
+    with opened(chromium, viewport={"width": width, "height": 2_400}) as visit:
         shown = visit("about:blank")
         shown.route("**/*.js*", late)
         shown.goto(http + page)
