@@ -70,7 +70,7 @@ def test_without_scripts_the_newest_hours_stand_in_a_table(plain: Page, rows: Ma
 
 
 def test_without_scripts_no_chart_and_no_control_is_shown(plain: Page) -> None:
-    assert plain.get_by_text("The charts need JavaScript; the tables below say the same without it.").is_visible()
+    assert plain.get_by_text("The charts need JavaScript; everything below does without.").is_visible()
     assert not plain.locator(".charts").is_visible()
     assert plain.locator(".age-text").first.inner_text() == ""  # nothing is known of the reader's clock
     assert plain.locator(".age time").first.inner_text() == "2026-09-11 00:00"
