@@ -33,6 +33,7 @@ def _mount() -> None:
     from regime_pipeline.cli.backfill import backfill_command
     from regime_pipeline.cli.backtest import backtest_command
     from regime_pipeline.cli.benchmark import benchmark_app
+    from regime_pipeline.cli.dashboard import dashboard_app
     from regime_pipeline.cli.demo import demo_command
     from regime_pipeline.cli.doctor import doctor_command
     from regime_pipeline.cli.exchange_simulator import exchange_simulator_command
@@ -50,6 +51,7 @@ def _mount() -> None:
     app.add_typer(gates_app, name="gates")
     app.add_typer(keys_app, name="keys")
     app.command("serve")(serve_command)
+    app.add_typer(dashboard_app, name="dashboard")
     app.command("demo")(demo_command)
     app.command("up")(up_command)
     app.command("import")(import_command)
