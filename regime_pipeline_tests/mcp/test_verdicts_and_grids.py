@@ -177,6 +177,14 @@ def test_an_earlier_hour_has_its_own_version_advice_and_gates(desk: Desk, librar
     assert (advice["is_of_configured_version"], advice["stale"]) == (True, None)
 
 
+def test_advice_is_stale_from_the_hour_that_closes_when_the_grid_changed(desk: Desk) -> None:
+    def is_stale(hour: int) -> bool:
+        return desk.ask("compare_grid", symbol="BTC-USDT", time=to_iso(hour))["advice"]["stale"] is not None
+
+    closing = MOMENTS["moved"] - HOUR_MS
+    assert [is_stale(closing + hours * HOUR_MS) for hours in (-1, 0, 1, 2)] == [False, True, True, True]
+
+
 def test_an_hour_without_a_range_has_no_comparison_but_a_grid(desk: Desk, library: Workspace) -> None:
     starts = library.warehouse.read_range("regime_verdicts", BTC, CHAIN, ["hour_start", "range_low"])
     known = starts["hour_start"] + HOUR_MS >= MOMENTS["made"]
