@@ -54,6 +54,20 @@ def verdicts(rows: MarketRows) -> list[str | None]:
     return [None if np.isnan(code) else VERDICTS[int(code)] for code in rows.on_calendar("verdict")]
 
 
+def test_every_page_opens_without_an_error(visit: Open, site: Path) -> None:
+    """Markets below, at and above the hour, with and without a grid."""
+    pages = sorted(site.glob("*.html"))
+    assert len(pages) == 5
+    for path in pages:
+        page = visit(path.as_uri())
+        assert page.locator("h1").inner_text() in ("Market regimes", path.name.partition("_")[0])
+        blank = page.evaluate(
+            "[...document.querySelectorAll('.plot canvas')].filter((c) =>"
+            " !c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(Boolean)).length"
+        )
+        assert blank == 0
+
+
 def test_without_scripts_the_newest_hours_stand_in_a_table(plain: Page, rows: MarketRows) -> None:
     found = cells(plain.get_by_role("region", name="Newest hours, newest first").locator("table"))
 

@@ -8,6 +8,7 @@ from playwright.sync_api import Page
 
 from regime_pipeline.dashboard.payload import SCORE_COLUMNS, simplified
 from regime_pipeline.dashboard.rows import MarketRows
+from regime_pipeline.domain.gates.machine import GATE_STATES
 from regime_pipeline.domain.layout import VERDICTS
 from regime_pipeline.domain.market import HOUR_MS
 from regime_pipeline.domain.regime_state import SIMPLIFIED
@@ -102,6 +103,7 @@ def test_the_price_goes_through_every_close_and_through_no_hole(page: Page, rows
     assert far == {}
     assert lines(page, "price", holes) == [[]] * len(holes)
     _check_band(page, rows, slope, base)
+    _check_grid(page, rows, slope, base)
 
 
 def _check_band(page: Page, rows: MarketRows, slope: float, base: float) -> None:
@@ -115,6 +117,32 @@ def _check_band(page: Page, rows: MarketRows, slope: float, base: float) -> None
         middle = base + slope * rows.on_calendar("range_high")[hour] * rows.bars.price_scale + 12
         (fill,) = pixels(page, "price", [(across(hour, 0.3), middle)])
         assert is_close(fill, blend(ink(page, "range-fill"), surface, 0x1C / 255), 12), hour
+
+
+def _check_grid(page: Page, rows: MarketRows, slope: float, base: float) -> None:
+    """Each line of the grid that is in view stands at its price, dashed because this version is disabled."""
+    green, tall = ink(page, "grid-line"), height(page, "price")
+    edges = (rows.grids[-1].lines[0], rows.grids[-1].lines[-1])
+    ys = [base + slope * float(line) * rows.bars.price_scale for line in edges]
+    inside = [y for y in ys if 2 < y < tall - 2]
+    assert inside
+    shares = np.arange(0.02, 0.08, 0.002).tolist()
+    for y in inside:
+        rows_of_pixels = [pixels(page, "price", [(share, y + step) for share in shares]) for step in (-1, 0, 1)]
+        drawn = {any(is_close(color, green, 60) for color in column) for column in zip(*rows_of_pixels, strict=True)}
+        assert drawn == {True, False}
+
+
+def test_the_gates_have_a_ribbon_of_their_own(visit: Open, address: str, rows: MarketRows) -> None:
+    page = visit(address + link(rows, 100, 140, 139))
+    codes = rows.advice_on_calendar("gate_state")
+    hours = [104, 110, 117, 122, 130, 136]
+
+    found = pixels(page, "ribbons", [((hour - 100 + 0.5) / 40, 2 * ROW_PX + INSIDE_PX) for hour in hours])
+
+    names = [GATE_STATES[int(codes[hour])] for hour in hours]
+    assert set(names) == {"NONE", "GATE_2"}
+    assert [is_close(color, ink(page, name)) for name, color in zip(names, found, strict=True)] == [True] * len(hours)
 
 
 def _scale(closes: dict[int, int], ys: dict[int, float]) -> tuple[float, float]:
