@@ -36,6 +36,7 @@ HERE: Final = Path(__file__).parent
 ROLES: Final = ("code", "worker", "webserver", "daemon")
 """In the order of their start: what others need stands first."""
 FILES: Final = ("dagster.yaml", "workspace.yaml", "celery.yaml")
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _IMAGE_HOME: Final = "/opt/dagster"
 _START_S: Final = 300
 _STOP_S: Final = 30
@@ -57,7 +58,13 @@ class Place:
         return self.home / "dagster"
 
     def environment(self) -> dict[str, str]:
-        """Return the variables of the image and of compose, with this place's values; a new one there must be known."""
+        """Return the variables of the image and of compose, with this place's values.
+
+        Raises
+        ------
+        KeyError
+            Compose has a variable of containers that this file does not know.
+        """
         dagster = with_database(self.database, f"{database_name(self.database)}_dagster")
         here = {
             "REGIME_DATABASE_URL": libpq_url(self.database),
@@ -72,7 +79,8 @@ class Place:
         }
         wanted = {**image_environment(), **compose()["services"]["code"]["environment"]}
         del wanted["NUMBA_CACHE_DIR"]  # outside the image compiled kernels rest beside the code, shared by every role
-        return {**os.environ, **{name: here.get(name, value) for name, value in wanted.items()}}
+        given = {name: here[name] if name in here or "$" in value else value for name, value in wanted.items()}
+        return {**os.environ, **given}
 
     def prepare(self) -> None:
         """Write the files of the image's /opt/dagster, with the code server on this machine."""
@@ -195,20 +203,24 @@ def main() -> int:
     """Run until a signal comes."""
     given = _arguments()
     place = Place(given.home.absolute(), given.database, given.redis.rstrip("/"), given.port, given.code_port)
-    told: list[int] = []
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
+    try:
+        with running(place, given.roles, given.workers) as processes:
+            while True:
+                time.sleep(1)
+                for name in [name for name, process in processes.items() if process.poll() is not None]:
+                    sys.stderr.write(f"{name} ended with code {processes[name].returncode}; it is started again.\n")
+                    processes[name] = _start(place.command(name.partition("-")[0]), place.environment())
+    except KeyboardInterrupt:
+        return 0
 
-    def tell(number: int, _: FrameType | None) -> None:
-        told.append(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, tell)
-    with running(place, given.roles, given.workers) as processes:
-        while not told:
-            time.sleep(1)
-            for name in [name for name, process in processes.items() if process.poll() is not None]:
-                sys.stderr.write(f"{name} ended with code {processes[name].returncode}; it is started again.\n")
-                processes[name] = _start(place.command(name.partition("-")[0]), place.environment())
-    return 0
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Stop in order, once: a second signal must not leave roles behind."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

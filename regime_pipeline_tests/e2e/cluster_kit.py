@@ -46,7 +46,7 @@ def redis_server() -> Iterator[str]:
 
 @contextmanager
 def two_databases(server_url: str) -> Iterator[str]:
-    """A fresh database of ours; Dagster's beside it, which the schema role makes, is dropped with it."""
+    """A fresh database of ours; Dagster's beside it, which whoever opens ours first makes, is dropped with it."""
     with fresh_database(server_url) as url:
         try:
             yield url

@@ -14,7 +14,6 @@ from regime_pipeline.pipeline.partitions import partition_key
 from regime_pipeline.services.stages import STAGES
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.migrate import upgrade
-from regime_pipeline_tests.conftest import fresh_database
 from regime_pipeline_tests.e2e.cluster_kit import order, redis_server, running_cluster, runs_by_worker, two_databases
 from regime_pipeline_tests.e2e.up_kit import Up, until
 from regime_pipeline_tests.workbench import assert_same_bytes, dump, run_stages
@@ -71,7 +70,7 @@ def test_two_workers_share_a_backfill(cluster: Up, redis: str, tcp_postgres_url:
     cluster.launch_backfill(keys)
     until(120, lambda: statuses(cluster).count("STARTING") == 2 or None, "two runs in the broker")
     assert order(redis, "add_consumer") == 2  # each does one run at a time, so neither can take both
-    with fresh_database(tcp_postgres_url) as database:
+    with two_databases(tcp_postgres_url) as database:
         single = Settings(home=tmp_path / "single", markets=cluster.settings.markets, database_url=database)
         build_in_this_process(single)
         await_and_compare(cluster, redis, keys, single)
