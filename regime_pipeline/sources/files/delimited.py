@@ -36,10 +36,11 @@ def read_delimited(content: bytes, place: str, options: ReadOptions) -> Table:
     try:
         named = header is not None and not options.columns
         positions = positions_by_name(header or ()) if named else positions_by_order(options, width)
-        if max(positions) >= width:
-            raise ValueError(f"its header names {len(header or ())} columns, its rows have {width}")
     except ValueError as error:
         raise BadFileError(f"{place}: {error}.", COLUMNS_HINT) from error
+    if max(positions) >= width:
+        names = len(header or ())
+        raise BadFileError(f"{place}: its header names {names} columns, its rows have {width}.", "Export it again.")
     return Table(place, "line", lines, pick_columns(rows, positions), options.layout == "kucoin")
 
 
