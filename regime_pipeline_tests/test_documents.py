@@ -50,6 +50,12 @@ def test_deep_json_is_refused() -> None:
         from_json("[" * 100_000)
 
 
+def test_half_a_character_is_refused() -> None:
+    """It used to end in pydantic's own exception."""
+    with pytest.raises(GridConfigError, match="surrogates not allowed"):
+        from_json('{"schema_version": 1, "grids": [{"symbol": "\\ud800"}]}')
+
+
 @pytest.mark.parametrize(("data", "reason"), [(b"#" * (MAX_BYTES + 1), "larger than 1,024 KiB"), (b"\xff", "utf-8")])
 def test_large_and_foreign_files_are_refused(tmp_path: Path, data: bytes, reason: str) -> None:
     file = tmp_path / "a.toml"

@@ -102,7 +102,8 @@ def candles_of_columns(market: Market, price_scale: int, columns: Sequence[Seque
         A time or price is no integer, a volume no number, or the columns break an invariant of candles.
     """
     arrays = [np.array(column) for column in columns]
-    if len(columns[0]) and "".join(array.dtype.kind for array in arrays) not in ("iiiiif", "iiiiii"):
+    kinds = "".join(array.dtype.kind if array.ndim == 1 else "?" for array in arrays)
+    if len(columns[0]) and kinds not in ("iiiiif", "iiiiii"):
         raise BadCandlesError(f"{market}: a time or price is no integer, or a volume no number.")
     times, opens, highs, lows, closes = (array.astype(np.int64, copy=False) for array in arrays[:-1])
     return Candles(market, price_scale, times, opens, highs, lows, closes, arrays[-1].astype(np.float64))

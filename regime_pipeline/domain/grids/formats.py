@@ -45,7 +45,7 @@ def from_json(text: str) -> dict[str, History]:
     GridConfigError
         The text is no JSON, or anything in it is refused; every fault is named with its place.
     """
-    return _histories(text, lambda given: shallow(lambda text: json.loads(text, parse_float=Decimal), given))
+    return _histories(text, lambda given: shallow(_parse_json, given))
 
 
 def from_toml(text: str) -> dict[str, History]:
@@ -57,6 +57,13 @@ def from_toml(text: str) -> dict[str, History]:
         The text is no TOML, or anything in it is refused; every fault is named with its place.
     """
     return _histories(text, lambda given: parse_toml(given, Decimal))
+
+
+def _parse_json(text: str) -> Any:
+    """Parse; an escape that is half a character is refused here, where it can still be named."""
+    found = json.loads(text, parse_float=Decimal)
+    json.dumps(found, ensure_ascii=False, default=str).encode("utf-8")
+    return found
 
 
 def _document(configs: Iterable[GridConfig]) -> dict[str, Any]:

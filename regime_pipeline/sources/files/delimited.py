@@ -38,6 +38,9 @@ def read_delimited(content: bytes, place: str, options: ReadOptions) -> Table:
         positions = positions_by_name(header or ()) if named else positions_by_order(options, width)
     except ValueError as error:
         raise BadFileError(f"{place}: {error}.", COLUMNS_HINT) from error
+    if max(positions) >= width:
+        names = len(header or ())
+        raise BadFileError(f"{place}: its header names {names} columns, its rows have {width}.", "Export it again.")
     return Table(place, "line", lines, pick_columns(rows, positions), options.layout == "kucoin")
 
 

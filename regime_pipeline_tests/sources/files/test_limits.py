@@ -55,6 +55,13 @@ def test_fewer_columns_than_named_are_refused(write: Write) -> None:
         read_file(write("a.parquet", packed(3, is_parquet=True)), MARKET, options)
 
 
+def test_rows_shorter_than_the_header_are_refused(write: Write) -> None:
+    """It used to end in an IndexError."""
+    path = write("a.csv", "time,open,high,low,close,trades,volume\n60000,10,12,9,11,5\n")
+    with pytest.raises(BadFileError, match="its header names 7 columns, its rows have 6"):
+        read_file(path, MARKET, AUTO)
+
+
 @pytest.mark.parametrize("checksum", [b"\xff\xfe", b"", b"0" * 10_000_000])
 def test_any_checksum_file_is_compared(write: Write, checksum: bytes) -> None:
     path = write("a.csv", "60000,10,12,9,11,5\n")
