@@ -16,6 +16,7 @@ COMMANDS = (
     "import",
     "backfill",
     "export",
+    "backtest",
     "lake",
     "doctor",
     "verify-causality",
