@@ -1,6 +1,6 @@
-"""docs/tutorial.md runs, block by block, and prints what it says; `python -m regime_pipeline_tests.test_tutorial` mends it.
+"""docs/tutorial.md runs, block by block, and prints what it says.
 
-Commands run in this process: what a shell would do with them is `export`, words and files, no more.
+`python -m regime_pipeline_tests.test_tutorial` mends it. Commands run in this process: what a shell would do with them is `export`, words and files, no more.
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ def command(line: str) -> None:
         return
     assert name == "regime", line
     sys.argv[:] = [name, *words]
-    try:
+    with pytest.raises(SystemExit) as ended:
         main()
-    except SystemExit as ended:
-        assert not ended.code, line
+    assert not ended.value.code, line
 
 
 def run(kind: str, file: str | None, body: str, names: dict[str, Any]) -> None:
