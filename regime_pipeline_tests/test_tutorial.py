@@ -1,6 +1,7 @@
 """docs/tutorial.md runs, block by block, and prints what it says.
 
-`python -m regime_pipeline_tests.test_tutorial` mends it. Commands run in this process: what a shell would do with them is `export`, words and files, no more.
+`python -m regime_pipeline_tests.test_tutorial` mends it. Commands run in this process: what a shell would do with them
+is `export`, words and files, no more.
 """
 
 from __future__ import annotations
