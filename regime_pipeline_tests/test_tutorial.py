@@ -1,6 +1,7 @@
-"""docs/tutorial.md runs, block by block, and prints what it says; `python -m regime_pipeline_tests.test_tutorial` mends it.
+"""docs/tutorial.md runs, block by block, and prints what it says.
 
-Commands run in this process: what a shell would do with them is `export`, words and files, no more.
+`python -m regime_pipeline_tests.test_tutorial` mends it. Commands run in this process: what a shell would do with them
+is `export`, words and files, no more.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import pytest
 
 from regime_pipeline.cli import console
 from regime_pipeline.cli.app import main
-from regime_pipeline_tests.conftest import REPOSITORY, stop_by_force, temporary_homes
+from regime_pipeline_tests.conftest import REPOSITORY, temporary_homes
 
 TUTORIAL = REPOSITORY / "docs" / "tutorial.md"
 BLOCK = re.compile(r"^```(?P<kind>\w+)(?: (?P<file>\S+))?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -33,10 +34,9 @@ def command(line: str) -> None:
         return
     assert name == "regime", line
     sys.argv[:] = [name, *words]
-    try:
+    with pytest.raises(SystemExit) as ended:
         main()
-    except SystemExit as ended:
-        assert not ended.code, line
+    assert not ended.value.code, line
 
 
 def run(kind: str, file: str | None, body: str, names: dict[str, Any]) -> None:
@@ -81,32 +81,29 @@ def replay(tutorial: str) -> str:
 
 
 @contextlib.contextmanager
-def in_a_home() -> Iterator[Path]:
-    """A directory of its own, and the environment as it was afterwards."""
+def working_in(place: Path) -> Iterator[None]:
+    """Work in a directory; environment and arguments are as they were afterwards."""
     before, folder, words = dict(os.environ), Path.cwd(), list(sys.argv)
-    with temporary_homes() as make:
-        place = make()
-        os.chdir(place)
-        try:
-            yield place
-        finally:
-            stop_by_force(place / "tutorial")
-            os.chdir(folder)
-            os.environ.clear()
-            os.environ.update(before)
-            sys.argv[:] = words
+    os.chdir(place)
+    try:
+        yield
+    finally:
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(before)
+        sys.argv[:] = words
 
 
 @pytest.mark.slow
 @pytest.mark.postgres
-def test_the_tutorial_runs_and_prints_what_it_says() -> None:
-    text = TUTORIAL.read_text("utf-8")
+def test_the_tutorial_runs_and_prints_what_it_says(make_home: Callable[..., Path]) -> None:
+    text, home = TUTORIAL.read_text("utf-8"), make_home("tutorial")
 
-    with in_a_home() as place:
+    with working_in(home.parent):
         found = replay(text)
-        assert (place / "tutorial" / "backtest" / "report.html").stat().st_size > 10_000
 
     assert found == text
+    assert (home / "backtest" / "report.html").stat().st_size > 10_000
 
 
 def test_every_kind_of_block_is_run() -> None:
@@ -117,6 +114,6 @@ def test_every_kind_of_block_is_run() -> None:
 
 
 if __name__ == "__main__":
-    with in_a_home():
+    with temporary_homes() as make, working_in(make("tutorial").parent):
         mended = replay(TUTORIAL.read_text("utf-8"))
     TUTORIAL.write_text(mended, "utf-8")

@@ -11,9 +11,10 @@ from typing import Final
 from regime_pipeline.storage.engine import Cursor
 
 _SIZES: Final = (
-    "SELECT c.relname::text, greatest(c.reltuples, s.n_live_tup)::bigint, pg_total_relation_size(c.oid)::bigint "
-    "FROM pg_class c JOIN pg_stat_user_tables s ON s.relid = c.oid "
-    "WHERE c.relnamespace = current_schema()::regnamespace ORDER BY 1"
+    "SELECT c.relname::text, coalesce(l.rows, greatest(c.reltuples, s.n_live_tup))::bigint, "
+    "pg_total_relation_size(c.oid)::bigint FROM pg_class c JOIN pg_stat_user_tables s ON s.relid = c.oid "
+    "LEFT JOIN (SELECT asset, sum(n) AS rows FROM partition_ledger, unnest(row_count) AS n GROUP BY 1) l "
+    "ON l.asset = c.relname WHERE c.relnamespace = current_schema()::regnamespace ORDER BY 1"
 )
 _WRITES: Final = (
     "SELECT asset, extract(epoch FROM now() - max(updated_at))::float8 FROM partition_ledger GROUP BY 1 ORDER BY 1"
@@ -22,7 +23,7 @@ _WRITES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class TableSize:
-    """A table with its estimated rows and its bytes, indexes included."""
+    """A table with its rows (of bulk tables as the ledger counts them, else estimated) and its bytes with indexes."""
 
     name: str
     rows: int

@@ -168,7 +168,7 @@ def _notes(hours: Sequence[MarketHours], origin: str) -> tuple[str, ...]:
         if len(each) < each.asked
     ]
     bare = [(each, int(np.isnan(each.close).sum())) for each in hours]
-    notes += [f"At the end of {count:,} hours of {each.market} no bar closed." for each, count in bare if count]
+    notes += [f"{count:,} of {len(each):,} hours of {each.market} end without a bar." for each, count in bare if count]
     policies = sorted({policy for each in hours for policy in each.policies})
     if len(policies) > 1:
         notes.append(f"The verdicts come from {len(policies)} policies: {', '.join(policies)}.")

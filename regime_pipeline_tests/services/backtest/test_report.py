@@ -274,7 +274,7 @@ def test_what_a_reader_must_know_is_noted(folder: Path, found: Backtest) -> None
     bare = replace(found.hours[0], close=found.hours[0].close * math.nan, policies=("a", "b"))
 
     assert _notes([bare], "database") == (
-        "At the end of 220 hours of ALFA-USDT_1h no bar closed.",
+        "220 of 220 hours of ALFA-USDT_1h end without a bar.",
         "The verdicts come from 2 policies: a, b.",
     )
 
