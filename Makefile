@@ -22,10 +22,10 @@ help: ## list the targets
 
 setup: .venv/run.stamp ## make .venv with what running needs
 
-demo: .venv/run.stamp ## simulate markets, run the whole chain through Dagster, show what came out
+demo: .venv/run.stamp ## simulate markets, run the whole chain through Dagster, name the page to open
 	@$(BIN)/regime demo
 
-dev: .venv/run.stamp ## embedded database + Dagster UI; Ctrl-C leaves nothing behind
+dev: .venv/run.stamp ## embedded database, Dagster UI and dashboard; Ctrl-C leaves nothing behind
 	@$(BIN)/regime up
 
 test: .venv/dev.stamp lint types ## every test, with coverage

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from regime_pipeline.null_data import default_null_table
 from regime_pipeline.policy import Policy, default_policy, load_policy
+from regime_pipeline.services.dashboard_site import FOLDER
 from regime_pipeline.services.markets_file import Universe, load_universe
 from regime_pipeline.services.stages import config_hashes
 from regime_pipeline.services.workspace import Workspace, system_clock
@@ -56,6 +57,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     return build_pipeline(
         read_universe(settings),
         partial(open_workspace, settings),
+        site=settings.home / FOLDER,
         grain=settings.partition,
         backfill=settings.backfill,
         versions=config_hashes(read_policy(settings), default_null_table()),

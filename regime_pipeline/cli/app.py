@@ -6,6 +6,8 @@ No command's work belongs here.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Final
 
 import typer
 from rich.markup import escape
@@ -31,6 +33,7 @@ def _mount() -> None:
     from regime_pipeline.cli.backfill import backfill_command
     from regime_pipeline.cli.backtest import backtest_command
     from regime_pipeline.cli.benchmark import benchmark_app
+    from regime_pipeline.cli.dashboard import dashboard_app
     from regime_pipeline.cli.demo import demo_command
     from regime_pipeline.cli.doctor import doctor_command
     from regime_pipeline.cli.exchange_simulator import exchange_simulator_command
@@ -48,6 +51,7 @@ def _mount() -> None:
     app.add_typer(gates_app, name="gates")
     app.add_typer(keys_app, name="keys")
     app.command("serve")(serve_command)
+    app.add_typer(dashboard_app, name="dashboard")
     app.command("demo")(demo_command)
     app.command("up")(up_command)
     app.command("import")(import_command)
@@ -61,13 +65,24 @@ def _mount() -> None:
     app.command("lake")(lake_command)
     app.command("doctor")(doctor_command)
     app.command("verify-causality")(verify_command)
+    _mount_mcp()
+
+
+def _mount_mcp() -> None:
+    """Mount `regime mcp` alone: it needs no Dagster, and the hosts that start it wait for it."""
+    from regime_pipeline.cli.mcp import mcp_command
+
+    app.command("mcp")(mcp_command)
+
+
+_MOUNTS: Final[dict[str, Callable[[], None]]] = {"db": lambda: None, "mcp": _mount_mcp}
+"""Commands that must start quickly, and what they need; every other one needs everything."""
 
 
 def main() -> None:
     """Run the command line; a `RegimeError` becomes one sentence and an exit code, never a traceback."""
     try:
-        if sys.argv[1:2] != ["db"]:
-            _mount()
+        _MOUNTS.get("".join(sys.argv[1:2]), _mount)()
         app()
     except (RegimeError, PolicyError) as error:
         err.print(f"[red]Error:[/] {escape(printable(str(error)))}", highlight=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from regime_pipeline.cli.chain_runs import print_failures, run_chain
+from regime_pipeline.cli.chain_runs import print_failures, print_site, run_chain, run_site
 from regime_pipeline.cli.console import DATA_MISSING, PARTLY_DONE, err, print_summaries
 from regime_pipeline.composition import open_workspace, read_universe
 from regime_pipeline.domain.errors import UsageError
@@ -39,13 +39,15 @@ def backfill_command(
     with open_workspace(settings) as workspace:
         summaries = [summarize(workspace.warehouse, each, window) for each in markets]
     print_summaries(summaries, f"Backfilled {window}")
+    site_failure = run_site(settings)
+    print_site(settings, site_failure)
     failed = sum(not run.is_success for run in runs)
     err.print(
         f"{sum(run.written for run in runs):,} hour partitions written, "
         f"{sum(run.unchanged for run in runs):,} unchanged, {failed} of {len(runs)} markets failed.",
         highlight=False,
     )
-    if failed:
+    if failed or site_failure:
         raise typer.Exit(DATA_MISSING if failed == len(runs) else PARTLY_DONE)
 
 

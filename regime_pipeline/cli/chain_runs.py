@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import dagster as dg
 from rich.markup import escape
 
-from regime_pipeline.cli.console import err, progress_bar
+from regime_pipeline.cli.console import err, out, progress_bar
 from regime_pipeline.composition import build_definitions, open_databases
+from regime_pipeline.dashboard.site import INDEX
 from regime_pipeline.domain.market import Market
 from regime_pipeline.domain.window import Window
-from regime_pipeline.pipeline.instance import materialize_range, open_instance
+from regime_pipeline.pipeline.instance import materialize_range, materialize_site, open_instance
+from regime_pipeline.services.dashboard_site import FOLDER
 from regime_pipeline.settings import Settings
 
 
@@ -48,6 +50,14 @@ def run_chain(settings: Settings, markets: Sequence[Market], window: Window) -> 
     return runs
 
 
+def run_site(settings: Settings) -> str:
+    """Materialize the dashboard through Dagster; return why it failed, empty where it did not."""
+    urls = open_databases(settings)
+    with open_instance(settings.dagster_home, urls.dagster) as instance:
+        result = materialize_site(build_definitions(settings), instance)
+    return _failure(result)
+
+
 def _report(market: Market, result: dg.ExecuteInProcessResult, seconds: float) -> ChainRun:
     counts = {"hours_written": 0, "hours_unchanged": 0}
     for event in result.filter_events(lambda e: e.is_step_success):
@@ -55,9 +65,13 @@ def _report(market: Market, result: dg.ExecuteInProcessResult, seconds: float) -
         for name in counts:
             value = metadata.get(name)
             counts[name] += (value.value or 0) if isinstance(value, dg.IntMetadataValue) else 0
+    written, unchanged = counts["hours_written"], counts["hours_unchanged"]
+    return ChainRun(market, result.success, written, unchanged, seconds, _failure(result))
+
+
+def _failure(result: dg.ExecuteInProcessResult) -> str:
     failures = [event for event in result.all_events if event.is_step_failure]
-    failure = "; ".join(f"{event.step_key}: {_cause(event)}" for event in failures)
-    return ChainRun(market, result.success, counts["hours_written"], counts["hours_unchanged"], seconds, failure)
+    return "; ".join(f"{event.step_key}: {_cause(event)}" for event in failures)
 
 
 def _first_materialization_metadata(
@@ -82,3 +96,11 @@ def print_failures(runs: Sequence[ChainRun]) -> None:
     for run in runs:
         if not run.is_success:
             err.print(f"[red]{run.market} failed[/]: {escape(run.failure)}", highlight=False)
+
+
+def print_site(settings: Settings, failure: str) -> None:
+    """Name the page to open, or why there is none."""
+    if failure:
+        err.print(f"[red]The dashboard failed[/]: {escape(failure)}", highlight=False)
+    else:
+        out.print(f"\nDashboard: open {settings.home / FOLDER / INDEX}", highlight=False, soft_wrap=True)

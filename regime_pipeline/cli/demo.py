@@ -1,6 +1,6 @@
 """`regime demo`: simulated markets through the whole chain, and what came out.
 
-It uses the same parts as every other command; nothing is special about it but the printed tour.
+It uses the same parts as every other command; only the grids of its markets and the printed tour are its own.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from typing import Annotated
 
 import typer
 
-from regime_pipeline.cli.chain_runs import ChainRun, print_failures, run_chain
+from regime_pipeline.cli.chain_runs import ChainRun, print_failures, print_site, run_chain, run_site
 from regime_pipeline.cli.console import PARTLY_DONE, out, print_summaries
 from regime_pipeline.composition import open_workspace, read_universe
 from regime_pipeline.domain.market import HOUR_MS
 from regime_pipeline.domain.window import Window
+from regime_pipeline.services.demo_grids import add_demo_grids
 from regime_pipeline.services.summary import summarize
 from regime_pipeline.settings import Settings
 
@@ -29,14 +30,18 @@ def demo_command(
     window = Window(universe.start_ms, universe.start_ms + days * 24 * HOUR_MS)
     out.print(f"Simulating {len(universe.markets)} markets, {window} ({len(window)} hours each).", highlight=False)
     started = time.monotonic()
+    with open_workspace(settings) as workspace:
+        add_demo_grids(workspace, window)
     runs = run_chain(settings, universe.markets, window)
     print_failures(runs)
+    site_failure = run_site(settings)
     with open_workspace(settings) as workspace:
         summaries = [summarize(workspace.warehouse, market, window) for market in universe.markets]
     print_summaries(summaries, "Regimes found")
     _print_work(runs, time.monotonic() - started)
     _print_next(settings)
-    if not all(run.is_success for run in runs):
+    print_site(settings, site_failure)
+    if site_failure or not all(run.is_success for run in runs):
         raise typer.Exit(PARTLY_DONE)
 
 

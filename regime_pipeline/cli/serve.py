@@ -6,7 +6,11 @@ What the API says stands in `api`.
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Annotated, Final
 
 import typer
 import uvicorn
@@ -17,13 +21,16 @@ from regime_pipeline.api.context import ApiOptions
 from regime_pipeline.api.keys import Scope, create_key, revoke_key
 from regime_pipeline.cli.console import err, out
 from regime_pipeline.composition import open_workspace
+from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.services.workspace import Workspace
 from regime_pipeline.settings import Settings
 
+API_PORT: Final = 8000
 keys_app = typer.Typer(name="keys", help="Keys of the HTTP API.", no_args_is_help=True)
 
 
 def serve_command(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = API_PORT,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     require_key: Annotated[
         bool, typer.Option("--require-key", help="Reading needs a key too; so it is beyond the loopback anyway.")
@@ -39,6 +46,31 @@ def serve_command(
         keys = "keys needed to read" if options.is_key_required else "reading needs no key"
         err.print(f"API: http://{host}:{port}/docs   {keys}   stop: Ctrl-C", highlight=False)
         uvicorn.run(create_app(workspace, options), host=host, port=port, log_level="warning")
+
+
+@contextmanager
+def api_served(workspace: Workspace, host: str, port: int) -> Iterator[str]:
+    """Serve the API in the background of `regime up`; gives its address. Beyond the loopback reading needs a key.
+
+    Raises
+    ------
+    UsageError
+        The port is taken.
+    """
+    try:
+        listener = socket.create_server((host, port))
+    except OSError as error:
+        raise UsageError(f"Port {port} cannot be used: {error.strerror}.", "Name another with --api-port.") from error
+    app = create_app(workspace, ApiOptions(is_key_required=not _is_loopback(host)))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
+    thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    with listener:
+        thread.start()
+        try:
+            yield f"http://{host}:{listener.getsockname()[1]}/"
+        finally:
+            server.should_exit = True
+            thread.join(10)
 
 
 def _is_loopback(host: str) -> bool:

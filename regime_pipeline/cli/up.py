@@ -1,4 +1,4 @@
-"""`regime up`: the embedded database and Dagster's UI and daemon, in one command that leaves nothing behind.
+"""`regime up`: database, Dagster's UI and daemon, dashboard and API, in one command that leaves nothing behind.
 
 What runs inside Dagster does not belong here.
 """
@@ -18,9 +18,13 @@ from typing import Annotated, Final
 import typer
 
 from regime_pipeline.cli.console import err
-from regime_pipeline.composition import open_databases
+from regime_pipeline.cli.dashboard import LOOPBACK, PORT, served
+from regime_pipeline.cli.serve import API_PORT, api_served
+from regime_pipeline.composition import open_databases, open_workspace
 from regime_pipeline.domain.errors import RegimeError, UsageError
 from regime_pipeline.pipeline.instance import dagster_environment, prepare_home
+from regime_pipeline.services.dashboard_site import FOLDER, build_site
+from regime_pipeline.services.workspace import Workspace
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.databases import DatabaseUrls
 from regime_pipeline.storage.embedded import embedded_server
@@ -35,17 +39,34 @@ _LIVED_S: Final = 60.0
 
 def up_command(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the UI.")] = 3000,
-    host: Annotated[str, typer.Option(help="Address the UI listens on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address that all of them listen on.")] = LOOPBACK,
+    dashboard_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the dashboard; 0 takes a free one.")
+    ] = PORT,
+    api_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the HTTP API; 0 takes a free one.")
+    ] = API_PORT,
 ) -> None:
-    """Start the database, Dagster's UI and its daemon; stop all of them with Ctrl-C."""
+    """Start the database, Dagster's UI and its daemon, and serve dashboard and API; stop all of them with Ctrl-C."""
     settings = Settings()
     urls = open_databases(settings)
     prepare_home(settings.dagster_home)
-    with contextlib.closing(only_one(settings.home)):
-        err.print(f"Dagster UI: http://{host}:{port}   home: {settings.home}   stop: Ctrl-C", highlight=False)
+    with (
+        contextlib.closing(only_one(settings.home)),
+        open_workspace(settings) as workspace,
+        served(_site(workspace, settings), dashboard_port, host, "--dashboard-port") as site,
+        api_served(workspace, host, api_port) as api,
+    ):
+        err.print(f"Dagster UI: http://{host}:{port}   dashboard: {site}   API: {api}docs", highlight=False)
+        err.print(f"home: {settings.home}   stop: Ctrl-C", highlight=False)
         command = [sys.executable, "-m", "dagster", "dev", "-m", "regime_pipeline.definitions", *QUIET]
         keep = reviver(settings) if urls.is_embedded else _nothing
         raise typer.Exit(serve([*command, "-h", host, "-p", str(port)], child_environment(settings, urls), keep))
+
+
+def _site(workspace: Workspace, settings: Settings) -> Path:
+    """Build the dashboard from what is stored; return its folder."""
+    return build_site(workspace, settings.home / FOLDER).index.parent
 
 
 def only_one(home: Path) -> FileLock:

@@ -6,12 +6,14 @@ Reading settings does not belong here, so tests and faces can build the same cha
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import dagster as dg
 
 from regime_pipeline.pipeline.assets.candle_regimes import build_candle_regimes
 from regime_pipeline.pipeline.assets.chain import Chain
 from regime_pipeline.pipeline.assets.dashboard_hours import build_dashboard_hours
+from regime_pipeline.pipeline.assets.dashboard_site import build_dashboard_site
 from regime_pipeline.pipeline.assets.features import build_features
 from regime_pipeline.pipeline.assets.grid_advice import build_grid_advice
 from regime_pipeline.pipeline.assets.hourly_snapshots import build_hourly_snapshots
@@ -20,12 +22,13 @@ from regime_pipeline.pipeline.assets.regime_verdicts import build_regime_verdict
 from regime_pipeline.pipeline.assets.scores import build_scores
 from regime_pipeline.pipeline.partitions import build_partitions
 from regime_pipeline.pipeline.resources import WORKSPACE_KEY, workspace_resource
-from regime_pipeline.pipeline.sensors import build_sensors
+from regime_pipeline.pipeline.sensors import build_sensors, build_site_sensor
 from regime_pipeline.pipeline.webhooks import build_webhook_sensor
 from regime_pipeline.services.markets_file import Universe
 from regime_pipeline.services.workspace import Workspace
 
 CHAIN_JOB = "market_chain"
+SITE_JOB = "site"
 MAX_PARTITIONS_PER_RUN = 2160
 """Ninety days of one market: what a lost run of a `multi_run` backfill costs at most."""
 
@@ -34,6 +37,7 @@ def build_pipeline(
     universe: Universe,
     open_workspace: Callable[[], AbstractContextManager[Workspace]],
     *,
+    site: Path | None = None,
     grain: str = "hour",
     backfill: str = "single_run",
     versions: Mapping[str, str] | None = None,
@@ -48,6 +52,8 @@ def build_pipeline(
         Markets and span of the partitions.
     open_workspace : callable
         Opens what the stages work with; called once per run.
+    site : Path
+        Folder of the dashboard; the asset `dashboard_site` is there only with one.
     grain : {"hour", "day"}
         Length of a partition.
     backfill : {"single_run", "multi_run"}
@@ -63,9 +69,9 @@ def build_pipeline(
         for category in (dg.BetaWarning, dg.PreviewWarning):  # backfill policies and code references still say beta
             warnings.simplefilter("ignore", category)
         chain = Chain(build_partitions(universe, grain), _backfill_policy(backfill), versions or {})
-        return _definitions(
-            chain, open_workspace, [*build_sensors(CHAIN_JOB, grain, alert_url), build_webhook_sensor(*hook)]
-        )
+        sensors = [*build_sensors(CHAIN_JOB, grain, alert_url), build_webhook_sensor(*hook)]
+        definitions = _definitions(chain, open_workspace, sensors)
+        return dg.Definitions.merge(definitions, _site_definitions(site)) if site else definitions
 
 
 def _definitions(
@@ -88,11 +94,20 @@ def _definitions(
         jobs=[
             dg.define_asset_job(
                 CHAIN_JOB, dg.AssetSelection.assets(*assets), description="The whole chain, candles to dashboard rows."
-            )
+            ),
         ],
         sensors=sensors,
         resources={WORKSPACE_KEY: workspace_resource(open_workspace)},
         executor=dg.in_process_executor,
+    )
+
+
+def _site_definitions(folder: Path) -> dg.Definitions:
+    site = build_dashboard_site(folder)
+    return dg.Definitions(
+        assets=dg.with_source_code_references([site]),
+        jobs=[dg.define_asset_job(SITE_JOB, dg.AssetSelection.assets(site), description="The static dashboard.")],
+        sensors=[build_site_sensor(SITE_JOB)],
     )
 
 

@@ -12,7 +12,7 @@ import dagster as dg
 
 from regime_pipeline.domain.market import Market
 from regime_pipeline.domain.window import Window
-from regime_pipeline.pipeline.build import CHAIN_JOB
+from regime_pipeline.pipeline.build import CHAIN_JOB, SITE_JOB
 from regime_pipeline.pipeline.partitions import range_tags
 
 BATCHING = {"DAGSTER_EVENT_BATCH_SIZE": "1000", "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "1"}
@@ -87,9 +87,20 @@ def materialize_range(
 
     The run's own log goes to the instance alone; failures stand in the result's events.
     """
-    return definitions.resolve_job_def(CHAIN_JOB).execute_in_process(
+    return _execute(definitions, CHAIN_JOB, instance, dict(range_tags(first, last, window, grain)))
+
+
+def materialize_site(definitions: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    """Materialize the dashboard in one run here; what it logs and where failures stand as in `materialize_range`."""
+    return _execute(definitions, SITE_JOB, instance, {})
+
+
+def _execute(
+    definitions: dg.Definitions, job: str, instance: dg.DagsterInstance, tags: dict[str, str]
+) -> dg.ExecuteInProcessResult:
+    return definitions.resolve_job_def(job).execute_in_process(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         instance=instance,
-        tags=dict(range_tags(first, last, window, grain)),
+        tags=tags,
         raise_on_error=False,
     )

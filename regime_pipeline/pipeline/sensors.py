@@ -17,9 +17,11 @@ from regime_pipeline.services.workspace import Workspace
 
 MAX_HOURS_PER_TICK = 168
 """A week: what one tick asks for at most after downtime; the next tick goes on from there."""
-LIVE_PRIORITY, CORRECTION_PRIORITY = "10", "5"
+LIVE_PRIORITY, CORRECTION_PRIORITY, SITE_PRIORITY = "10", "5", "2"
 """Above backfills, whose priority is 0: the hour that has just closed goes first."""
 CORRECTION_TAG = "regime/correction"
+_BEHIND_SITE = ("grid_advice", "dashboard_hours")
+"""The last assets of the chain: once they are written, the dashboard may be."""
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -138,3 +140,25 @@ def _failures(alert_url: str) -> dg.SensorDefinition:
             send_alert(alert_url, alert)
 
     return failure_sensor
+
+
+def build_site_sensor(job_name: str) -> dg.SensorDefinition:
+    """Return the sensor that has the dashboard made anew; `job_name` is the job that does it."""
+
+    @dg.sensor(
+        name="site_sensor",
+        job_name=job_name,
+        minimum_interval_seconds=60,
+        description="Makes the dashboard anew once runs have written hours of it, one run at a time.",
+    )
+    def site_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        newest = [context.instance.get_latest_materialization_event(dg.AssetKey(name)) for name in _BEHIND_SITE]
+        cursor = " ".join(event.run_id if event else "-" for event in newest)
+        if cursor == context.cursor or not any(newest):
+            return dg.SkipReason("Nothing was written since the dashboard was made.")
+        if context.instance.get_runs_count(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED)):
+            return dg.SkipReason("The dashboard is being made.")
+        context.update_cursor(cursor)
+        return dg.RunRequest(tags={"dagster/priority": SITE_PRIORITY})
+
+    return site_sensor

@@ -22,6 +22,8 @@ KINDS: Final = ("reader", "viewer", "writer")
 _PREFIX: Final = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 _FIXED: Final = ("regime_state", VERSION_TABLE)
 """Tables that migrations alone write."""
+_PRIVATE: Final = ("api_key", "hook_request")
+"""Tables that only the API's own role reads."""
 _CREATE: Final = sql.SQL(
     "DO $$ BEGIN CREATE ROLE {role} NOLOGIN; "
     "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
@@ -95,7 +97,9 @@ def _statements(prefix: str) -> Iterator[sql.Composed]:
     yield _CONNECT.format(roles=everyone)
     yield sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(everyone)
     yield _grant("SELECT", VIEWS, sql.SQL(", ").join([reader, viewer, writer]))
-    yield _grant("SELECT", [*tables, VERSION_TABLE], sql.SQL(", ").join([reader, writer]))
+    open_tables = [name for name in tables if name not in _PRIVATE]
+    yield _grant("SELECT", [*open_tables, VERSION_TABLE], reader)
+    yield _grant("SELECT", [*tables, VERSION_TABLE], writer)
     yield _grant("INSERT, UPDATE, DELETE", [name for name in tables if name not in _FIXED], writer)
     yield sql.SQL("GRANT USAGE ON SEQUENCE {} TO {}").format(sql.Identifier("public", str(dirty_ids.name)), writer)
 

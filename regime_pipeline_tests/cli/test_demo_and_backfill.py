@@ -53,6 +53,8 @@ def test_demo_shows_verdicts_and_a_second_one_writes_nothing(
     assert "0 hour partitions written, 384 unchanged (everything was there already)" in second
     assert re.search(r"ALFA-USDT_1h │ 24 │", first)
     assert "INSUFFICIENT_DATA: Data: the series is younger than the window" in first
+    assert first.endswith(f"Dashboard: open {project / 'site/index.html'}")
+    assert "ALFA-USDT_15m" in (project / "site/index.html").read_text("utf-8")
     for named in (str(project / "snapshots"), "make dev", "regime import", "regime backfill"):
         assert named in first
 
@@ -67,6 +69,7 @@ def test_backfill_of_one_market_and_span(
     said = capsys.readouterr()
     assert "Backfilled 2026-09-01T02:00:00Z to 2026-09-01T05:00:00Z" in unwrapped(said.out)
     assert "24 hour partitions written, 0 unchanged, 0 of 1 markets failed." in unwrapped(said.err)
+    assert f"Dashboard: open {project / 'site/index.html'}" in unwrapped(said.out)
     assert not (project / "snapshots/2026/09/01/05").exists()
 
 

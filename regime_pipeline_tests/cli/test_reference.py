@@ -9,61 +9,41 @@ import sys
 from regime_pipeline_tests.conftest import REPOSITORY
 
 REFERENCE = REPOSITORY / "docs" / "cli.md"
-COMMANDS = (
-    "",
-    "demo",
-    "up",
-    "import",
-    "backfill",
-    "export",
-    "backtest",
-    "lake",
-    "doctor",
-    "verify-causality",
-    "benchmark",
-    "benchmark accuracy",
-    "benchmark speed",
-    "db",
-    "db start",
-    "db stop",
-    "db status",
-    "db upgrade",
-    "db url",
-    "db backup",
-    "db restore",
-    "db move",
-    "db roles",
-)
-
-
 END = "=== end of one help ==="
 SCRIPT = """
-import contextlib, sys
-from regime_pipeline.cli.app import main
-for command in sys.argv[2:]:
-    sys.argv[:] = ["regime", *command.split(), "--help"]
+import contextlib, sys, typer
+from regime_pipeline.cli import app
+app._mount()
+app._mount = lambda: None
+def walk(command, name):
+    yield name
+    for child, found in sorted(getattr(command, "commands", {}).items()):
+        yield from walk(found, f"{name} {child}".strip())
+for name in walk(typer.main.get_command(app.app), ""):
+    print("name:" + name)
+    sys.argv[:] = ["regime", *name.split(), "--help"]
     with contextlib.suppress(SystemExit):
-        main()
+        app.main()
     print(END)
 """
 
 
-def helps() -> list[str]:
-    """Help text of each command, 100 columns wide, without colours and trailing spaces."""
+def helps() -> dict[str, str]:
+    """Help text of every command, 100 columns wide, without colours and trailing spaces."""
     environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.replace("END", repr(END)), "regime", *COMMANDS],
+        [sys.executable, "-c", SCRIPT.replace("END", repr(END))],
         cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    texts = done.stdout.split(END)[:-1]
-    return ["\n".join(line.rstrip() for line in text.strip("\n").splitlines()) for text in texts]
+    texts = [text.lstrip("\n").partition("\n") for text in done.stdout.split(END)[:-1]]
+    return {
+        name.removeprefix("name:"): "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+        for name, _, text in texts
+    }
 
 
 def reference() -> str:
-    sections = [
-        f"## regime {command}".rstrip() + f"\n\n```\n{text}\n```"
-        for command, text in zip(COMMANDS, helps(), strict=True)
-    ]
+    sections = [f"## regime {name}".rstrip() + f"\n\n```\n{text}\n```" for name, text in helps().items()]
     return "\n\n".join(["# Command line", *sections]) + "\n"
 
 

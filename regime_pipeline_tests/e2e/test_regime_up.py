@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,8 @@ def backfill(up: Up, window: Window) -> str:
 
 def test_backfill_live_hours_and_ctrl_c(up: Up, now_ms: int) -> None:
     """One `regime up`: a backfill completes, five hours of downtime are one run, Ctrl-C leaves nothing behind."""
+    with urllib.request.urlopen(up.dashboard, timeout=20) as reply:
+        assert "No market has data yet." in reply.read().decode()
     past = Window(now_ms - 2 * HOURS * HOUR_MS, now_ms - HOURS * HOUR_MS)
     assert backfill(up, past) == "COMPLETED_SUCCESS"
     assert dashboard_hours(up, past) == [past.hours.tolist()] * 2

@@ -66,6 +66,7 @@ class Up:
     process: subprocess.Popen[bytes]
     settings: Settings
     url: str
+    dashboard: str
 
     def graphql(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         body = json.dumps({"query": query, "variables": variables}).encode()
@@ -149,11 +150,12 @@ def running_up(home: Path, markets: str) -> Iterator[Up]:
     """`regime up` on a free port, in a home of its own with this markets file; killed if it is left at the end."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "markets.toml").write_text(markets, "utf-8")
-    port = free_port()
+    port, dashboard = free_port(), free_port()
     environment = {**os.environ, "REGIME_HOME": str(home)}
-    command = [sys.executable, "-c", "from regime_pipeline.cli.app import main; main()", "up", "--port", str(port)]
+    command = [sys.executable, "-c", "from regime_pipeline.cli.app import main; main()", "up"]
+    command += ["--port", str(port), "--dashboard-port", str(dashboard), "--api-port", "0"]
     process = subprocess.Popen(command, env=environment, start_new_session=True, stdin=subprocess.DEVNULL)
-    running = Up(process, Settings(home=home), f"http://127.0.0.1:{port}")
+    running = Up(process, Settings(home=home), f"http://127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}")
     try:
         until(300, lambda: is_listening(running), "the webserver's start")
         yield running

@@ -1,0 +1,98 @@
+"""Runs of hours in one state: how long they last, what follows what, and their tables.
+
+Colours and markup do not belong here; which states there are is the caller's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regime_pipeline.domain.window import Int64
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Maximal runs of one state in consecutive hours, k of them, ascending.
+
+    Parameters
+    ----------
+    code : ndarray of int64, shape (k,)
+        State of each run.
+    first, count : ndarray of int64, shape (k,)
+        Its first hour (a place in the calendar) and its length in hours.
+    """
+
+    code: Int64
+    first: Int64
+    count: Int64
+
+
+def find_runs(codes: NDArray[Any]) -> Runs:
+    """Return the runs of a calendar of hourly codes, shape (n,); NaN is a missing hour, in no run, and ends one."""
+    values = np.asarray(codes, dtype=np.float64)
+    is_there = ~np.isnan(values)
+    before = np.append(np.nan, values[:-1])[: len(values)]
+    first = np.flatnonzero(is_there & (values != before))
+    ends = np.flatnonzero(is_there & (np.append(values[1:], np.nan)[: len(values)] != values)) + 1
+    return Runs(values[first].astype(np.int64), first.astype(np.int64), (ends - first).astype(np.int64))
+
+
+def transition_counts(codes: NDArray[Any], states: int) -> Int64:
+    """Count how often an hour's state was followed by another, or the same, in the very next hour.
+
+    Returns
+    -------
+    ndarray of int64, shape (states, states)
+        From row to column; pairs with a missing hour are in no cell.
+    """
+    values = np.asarray(codes, dtype=np.float64)
+    before, after = values[:-1], values[1:]
+    whole = ~(np.isnan(before) | np.isnan(after))
+    counts = np.zeros((states, states), dtype=np.int64)
+    np.add.at(counts, (before[whole].astype(np.int64), after[whole].astype(np.int64)), 1)
+    return counts
+
+
+def transition_table(codes: NDArray[Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return the transition matrix of the states that occur: `names`, and `rows` of cells with count and share.
+
+    A share is of the row's sum, 0..1; None in a row without successors.
+    """
+    counts = transition_counts(codes, len(names))
+    seen = [code for code in range(len(names)) if np.any(np.asarray(codes) == code)]
+    rows = []
+    for code in seen:
+        total = int(counts[code].sum())
+        cells = [(int(counts[code, to]), counts[code, to] / total if total else None) for to in seen]
+        rows.append({"name": names[code], "cells": cells})
+    return {"names": [names[code] for code in seen], "rows": rows}
+
+
+def dwell_table(codes: NDArray[Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return for each state that occurs: runs, hours, share of the known hours, median, mean and longest run.
+
+    The newest run may not have ended yet, nor the oldest have begun in the period; both count as seen.
+    """
+    runs = find_runs(codes)
+    total = int(runs.count.sum())
+    table = []
+    for code, name in enumerate(names):
+        lengths = runs.count[runs.code == code]
+        if len(lengths):
+            table.append(
+                {
+                    "name": name,
+                    "runs": len(lengths),
+                    "hours": int(lengths.sum()),
+                    "share": int(lengths.sum()) / total,
+                    "median_hours": float(np.median(lengths)),
+                    "mean_hours": float(lengths.mean()),
+                    "longest_hours": int(lengths.max()),
+                }
+            )
+    return table

@@ -1,0 +1,70 @@
+"use strict";
+/* A payload back into columns of numbers; packing.py writes what is read here. */
+const HOUR = 3600;
+
+function unpack(text, scale = 1) {
+  const digits = new Int8Array(128);
+  let count = 0;
+  for (let code = 0x23; code < 0x7f; code++) if (code !== 0x3c && code !== 0x5c) digits[code] = count++;
+  const values = new Array(text.length), more = count - 60;
+  let n = 0, folded = 0, unit = 1, value = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i), digit = digits[code];
+    if (code === 0x21) values[n++] = null;
+    else if (digit >= 60) { folded += (digit - 60) * unit; unit *= more; }
+    else {
+      folded += digit * unit;
+      value += folded % 2 ? -(folded + 1) / 2 : folded / 2;
+      values[n++] = value / scale;
+      folded = 0;
+      unit = 1;
+    }
+  }
+  values.length = n;
+  return values;
+}
+
+/* Everything the charts read, times in seconds. */
+function readPayload(raw) {
+  const columns = {};
+  for (const [name, column] of Object.entries(raw.columns)) {
+    columns[name] = { values: unpack(column.data, column.scale), labels: column.labels, scale: column.scale };
+  }
+  const step = raw.bars.step_ms / 1e3, start = raw.start_ms / 1e3;
+  const close = unpack(raw.bars.close, raw.price_scale / raw.bars.price_step_ticks);
+  const factors = raw.factors.map((rule) => readRule(rule, raw, columns));
+  return {
+    ...raw, columns, factors, start,
+    end: start + raw.hours * HOUR,
+    decimals: Math.max(Math.ceil(Math.log10(raw.price_scale)), 0),
+    times: close.map((_, i) => raw.bars.start_ms / 1e3 + (i + 1) * step),
+    close,
+    hourStarts: Array.from({ length: raw.hours }, (_, i) => start + i * HOUR),
+  };
+}
+
+/* One rule's outcome and sentence at any hour: numbers that stand in no column follow the order of hours. */
+function readRule(rule, raw, columns) {
+  const outcome = unpack(rule.outcome), template = unpack(rule.template);
+  const kept = rule.numbers.map((texts) => texts.map((text) => text.split(" ")));
+  const used = rule.templates.map(() => 0);
+  const place = template.map((at) => (at === null ? null : used[at]++));
+  return (hour) => {
+    const at = template[hour];
+    if (at === null) return null;
+    let hole = 0;
+    const sentence = rule.templates[at].replace(/\{(\w*)\}/g, (_, name) =>
+      name ? columns[name].values[hour].toFixed(1) : kept[at][hole++][place[hour]]);
+    return { outcome: raw.outcomes[outcome[hour]], sentence };
+  };
+}
+
+function label(model, name, hour) {
+  const column = model.columns[name], code = column && column.values[hour];
+  return code === null || code === undefined ? null : column.labels[code];
+}
+
+const words = (code) => code[0].toUpperCase() + code.slice(1).toLowerCase().replaceAll("_", " ");
+const isoMinute = (seconds) => new Date(seconds * 1e3).toISOString().slice(0, 16);
+const price = (model, value) =>
+  value === null ? "–" : value.toLocaleString("en-US", { minimumFractionDigits: model.decimals, maximumFractionDigits: model.decimals });

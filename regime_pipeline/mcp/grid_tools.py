@@ -1,0 +1,124 @@
+"""The tool on grids: a configured grid beside the discovered range of an hour, with that hour's advice and gates.
+
+The comparison and the advice are the domain's; only their choice and wording belong here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from regime_pipeline.domain.errors import MissingDataError
+from regime_pipeline.domain.grids.comparison import compare
+from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.grids.formats import to_fields
+from regime_pipeline.domain.grids.versions import History, valid_at
+from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.window import Window, to_iso
+from regime_pipeline.mcp.answers import single
+from regime_pipeline.mcp.arguments import GridQuery, moment_ms
+from regime_pipeline.mcp.markets import stored_market
+from regime_pipeline.mcp.verdict_tools import no_verdict, staleness, verdict_at
+from regime_pipeline.services.records import plain, records
+from regime_pipeline.services.workspace import Workspace
+
+_ADVICE: Final = (
+    *("status", "action", "is_actionable", "inventory", "config_version", "closes_outside", "bars_since_reposition"),
+    *("proposed_lower", "proposed_upper"),
+)
+_GATES: Final = ("gate_state", "stopped_at", "gate_bars", "gate_held", "gate_checks", "restart_grid")
+_VERDICT: Final = ("verdict", "confidence", "dominant_risk", "reason", "range", "as_of_close", "data_age_seconds")
+
+
+def compare_grid(ws: Workspace, query: GridQuery) -> dict[str, Any]:
+    """Answer `compare_grid`."""
+    asked = None if query.time is None else moment_ms("time", query.time) // HOUR_MS * HOUR_MS
+    market = stored_market(ws, query.symbol, query.timeframe)
+    history = _history(ws, market.symbol)
+    newest = ws.warehouse.latest(market, "regime_verdicts") if asked is None else asked
+    hour = 0 if newest is None else newest
+    verdict = verdict_at(ws, market, hour)
+    if verdict is None:
+        raise no_verdict(ws, market, hour)
+    config = history[-1] if asked is None else _version_at(history, hour + HOUR_MS)
+    return single(
+        {
+            "symbol": market.symbol,
+            "timeframe": market.timeframe,
+            "now": to_iso(ws.clock()),
+            "hour_start": verdict["hour_start"],
+            "hour_end": verdict["hour_end"],
+            "configured": to_fields(config),
+            "discovered": {name: verdict[name] for name in _VERDICT},
+            "comparison": _comparison(ws, market, hour, config, verdict["range"]),
+            "advice": _advice(ws, market, hour, config.version),
+            "stale": verdict["stale"],
+        }
+    )
+
+
+def _history(ws: Workspace, symbol: str) -> History:
+    """The versions of a symbol's grid, at least one."""
+    history = ws.warehouse.grids.history(symbol)
+    if not history:
+        known = ", ".join(ws.warehouse.grids.symbols()[:10]) or "none"
+        raise MissingDataError(
+            f"{symbol} has no grid (symbols with one: {known}).",
+            f"Make one with `regime grid set {symbol} --why TEXT`.",
+        )
+    return history
+
+
+def _version_at(history: History, moment_ms_: int) -> GridConfig:
+    """The version valid at a moment."""
+    place = int(valid_at(history, np.array([moment_ms_], dtype=np.int64))[0])
+    if place < 0:
+        raise MissingDataError(
+            f"The grid of {history[0].symbol} did not exist at {to_iso(moment_ms_)}.",
+            f"Its first version holds from {to_iso(history[0].valid_from_ms)}; leave time out for the newest hour.",
+        )
+    return history[place]
+
+
+def _comparison(
+    ws: Workspace, market: Market, hour: int, config: GridConfig, discovered: dict[str, Any]
+) -> dict[str, Any]:
+    """How the discovered range stands to the configured one; nulls where nothing is discovered."""
+    measured = ws.warehouse.read_range("features", market, Window.hour(hour), ["close", "atr"])
+    close, atr = (measured[name] if len(measured[name]) else np.array([np.nan]) for name in ("close", "atr"))
+    low, high = (np.array([np.nan if discovered[edge] is None else discovered[edge]]) for edge in ("low", "high"))
+    found = compare(config, low, high, atr, ws.policy.grid_capacity)
+    is_found = discovered["low"] is not None
+    return {
+        "close": plain(close[0]),
+        "is_close_inside_grid": _is_inside(config, float(close[0])),
+        "atr": plain(atr[0]),
+        "iou": plain(found.iou[0]),
+        "lower_offset_atr": plain(found.lower_offset_atr[0]),
+        "upper_offset_atr": plain(found.upper_offset_atr[0]),
+        "configured_capacity": plain(found.then.score[0]),
+        "configured_net_gain_bps": min(config.net_gains_bps),
+        "discovered_capacity": plain(found.now.score[0]) if is_found else None,
+        "discovered_levels": plain(found.now.levels[0]) if is_found else None,
+        "discovered_net_gain_bps": plain(found.now.net_gain_bps[0]) if is_found else None,
+    }
+
+
+def _is_inside(config: GridConfig, close: float) -> bool | None:
+    return None if np.isnan(close) else float(config.lower) <= close <= float(config.upper)
+
+
+def _advice(ws: Workspace, market: Market, hour: int, version: int) -> dict[str, Any] | None:
+    """The stored advice of the hour with its reasons in sentences and its restart gates; None without a row."""
+    found = records(ws.warehouse.read_frame("grid_advice", market, Window.hour(hour)))
+    if not found:
+        return None
+    row = found[0]
+    return {
+        **{name: row[name] for name in _ADVICE},
+        "is_of_configured_version": row["config_version"] == version,
+        "reasons": [{"outcome": reason["outcome"], "sentence": reason["sentence"]} for reason in row["reasons"]],
+        "gates": {name: row[name] for name in _GATES},
+        "stale": staleness(ws, market, "grid_advice", hour, row["policy_hash"]),
+    }

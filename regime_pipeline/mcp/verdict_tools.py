@@ -1,0 +1,128 @@
+"""Tools on the state of a market: the newest candle regime and verdict, and the verdict of an hour in sentences.
+
+How a verdict is decided stands in `domain`; nothing is computed here but ages.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+from regime_pipeline.domain.errors import MissingDataError
+from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.regime_state import REGIME_STATES
+from regime_pipeline.domain.window import Window, to_iso, to_ms
+from regime_pipeline.mcp.answers import single
+from regime_pipeline.mcp.arguments import ExplainQuery, MarketQuery, moment_ms
+from regime_pipeline.mcp.markets import stored_market
+from regime_pipeline.services.records import records
+from regime_pipeline.services.regimes import EVERY_BAR, RegimeSeries, regime_periods, regime_series
+from regime_pipeline.services.stages import config_hashes
+from regime_pipeline.services.workspace import Workspace
+
+_TABLE: Final = "regime_verdicts"
+_SCORES: Final = ("trend_score", "mean_rev_score", "vol_change_score", "range_quality_score", "grid_capacity_score")
+_VERDICT: Final = (
+    *("verdict", "instant_verdict", "confidence", "completeness", "consensus", "direction", "dominant_risk"),
+    "is_rule_override",
+)
+_RANGE: Final = ("range_low", "range_high", "range_confidence")
+_LOOKBACKS: Final = (500, 20_000, EVERY_BAR)
+
+
+def current_regime(ws: Workspace, query: MarketQuery) -> dict[str, Any]:
+    """Answer `current_regime`."""
+    market = stored_market(ws, query.symbol, query.timeframe)
+    hour = ws.warehouse.latest(market, _TABLE)
+    verdict = None if hour is None else verdict_at(ws, market, hour)
+    if verdict is not None:
+        verdict["factors"] = [factor["sentence"] for factor in verdict["factors"]]
+    head = {"symbol": market.symbol, "timeframe": market.timeframe, "now": to_iso(ws.clock())}
+    return single({**head, "candle_regime": _newest_candle(ws, market), "verdict": verdict})
+
+
+def explain_verdict(ws: Workspace, query: ExplainQuery) -> dict[str, Any]:
+    """Answer `explain_verdict`."""
+    moment = moment_ms("time", query.time)
+    market = stored_market(ws, query.symbol, query.timeframe)
+    hour = moment // HOUR_MS * HOUR_MS
+    verdict = verdict_at(ws, market, hour)
+    if verdict is None:
+        raise no_verdict(ws, market, hour)
+    head = {"symbol": market.symbol, "timeframe": market.timeframe, "now": to_iso(ws.clock())}
+    return single({**head, **verdict})
+
+
+def verdict_at(ws: Workspace, market: Market, hour: int) -> dict[str, Any] | None:
+    """Return the verdict of the hour that starts then, with scores, range, rivals and factors; None without one."""
+    window = Window.hour(hour)
+    found = records(ws.warehouse.read_frame(_TABLE, market, window))
+    if not found:
+        return None
+    row = found[0]
+    scores = records(ws.warehouse.read_frame("scores", market, window, _SCORES))
+    closed = to_ms(row["as_of_bar"]) + market.step_ms
+    return {
+        "hour_start": row["hour_start"],
+        "hour_end": to_iso(hour + HOUR_MS),
+        "as_of_close": to_iso(closed),
+        "data_age_seconds": (ws.clock() - closed) // 1000,
+        **{name: row[name] for name in _VERDICT},
+        "scores": scores[0] if scores else None,
+        "range": {name.removeprefix("range_"): row[name] for name in _RANGE},
+        "competing": row["competing"],
+        "reason": next(factor["sentence"] for factor in row["factors"] if factor["outcome"] == "decided"),
+        "factors": row["factors"],
+        "policy_hash": row["policy_hash"],
+        "stale": staleness(ws, market, _TABLE, hour, row["policy_hash"]),
+    }
+
+
+def staleness(ws: Workspace, market: Market, table: str, hour: int, policy_hash: str) -> str | None:
+    """Return why a stored row no longer holds and what to do, None while it does."""
+    if policy_hash != config_hashes(ws.policy, ws.nulls)[table]:
+        return "Another policy wrote this row; bring it up to date with `regime backfill`."
+    marks = (mark for mark in ws.warehouse.dirty(market, table) if mark.window.start_ms <= hour < mark.window.end_ms)
+    reason = next((mark.reason for mark in marks), None)
+    return None if reason is None else f"Older than a change ({reason}); bring it up to date with `regime backfill`."
+
+
+def no_verdict(ws: Workspace, market: Market, hour: int) -> MissingDataError:
+    """Return the error of an hour without a verdict, naming the hours that have one."""
+    first, last = ws.warehouse.oldest(market, _TABLE), ws.warehouse.latest(market, _TABLE)
+    if first is None or last is None:
+        todo = "It has none at all: materialize its chain, e.g. with `regime backfill`."
+    else:
+        todo = f"Ask for a time from {to_iso(first)} to before {to_iso(last + HOUR_MS)}."
+    return MissingDataError(f"{market} has no verdict for the hour of {to_iso(hour)}.", todo)
+
+
+def _newest_candle(ws: Workspace, market: Market) -> dict[str, Any] | None:
+    """The newest candle's regime, and since when its simplified regime holds; None without a candle."""
+    found = _newest_candles(ws, market)
+    if not len(found.regimes):
+        return None
+    opened = int(found.regimes.open_time_ms[-1])
+    state = REGIME_STATES[int(found.regimes.state[-1])]
+    runs = regime_periods(found)
+    return {
+        "open_time": to_iso(opened),
+        "data_age_seconds": (ws.clock() - opened - market.step_ms) // 1000,
+        "simplified_regime": state.simplified_regime,
+        "full_regime": state.full_regime,
+        "trend_state": state.trend_state,
+        "volatility_state": state.volatility_state,
+        "momentum_state": state.momentum_state,
+        "confidence": float(found.regimes.confidence[-1]),
+        "since": to_iso(int(runs.start_ms[-1])),
+        "candles_since": int(runs.candles[-1]),
+        "source": found.source,
+    }
+
+
+def _newest_candles(ws: Workspace, market: Market) -> RegimeSeries:
+    """As many of the newest candles as their last run of one regime needs; every one where it never changed."""
+    for limit in _LOOKBACKS:
+        found = cast("RegimeSeries", regime_series(ws, market, limit=limit))
+        if len(found.regimes) < limit or len(regime_periods(found).start_ms) > 1:
+            break
+    return found

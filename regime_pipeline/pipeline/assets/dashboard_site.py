@@ -1,0 +1,57 @@
+"""The static dashboard: one folder of pages for every market, made after the chain.
+
+What a page shows does not belong here.
+"""
+
+from pathlib import Path
+
+import dagster as dg
+
+from regime_pipeline import __version__
+from regime_pipeline.dashboard.folder import broken_links
+from regime_pipeline.pipeline.assets.chain import OWNERS
+from regime_pipeline.services.dashboard_site import build_site
+from regime_pipeline.services.workspace import Workspace
+
+LINKS = "links_lead_somewhere"
+
+
+def build_dashboard_site(folder: Path) -> dg.AssetsDefinition:
+    """Return the asset `dashboard_site`, which writes into the folder; it has no partitions."""
+
+    @dg.asset(
+        name="dashboard_site",
+        check_specs=[
+            dg.AssetCheckSpec(
+                LINKS, asset="dashboard_site", description="Every file that a page names is in the folder."
+            )
+        ],
+        deps=["raw_candles", "regime_verdicts", "grid_advice", "dashboard_hours"],
+        group_name="dashboard",
+        kinds={"python", "html"},
+        owners=OWNERS,
+        code_version=__version__,
+        metadata={"written_to": "site/"},
+    )
+    def dashboard_site(
+        context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
+    ) -> dg.MaterializeResult:
+        """Pages of every market, readable from the folder itself; only markets whose rows changed are made anew."""
+        report = build_site(workspace, folder)
+        context.log.info("Open %s", report.index)
+        broken = broken_links(folder)
+        return dg.MaterializeResult(
+            metadata={
+                "page": dg.MetadataValue.path(report.index),
+                "markets": report.markets,
+                "parts_made": len(report.made),
+                "files_written": report.written,
+                "site_bytes": report.size_bytes,
+            },
+            check_results=[
+                dg.AssetCheckResult(passed=not broken, check_name=LINKS, metadata={"offending": len(broken)})
+            ],
+        )
+
+    asset: dg.AssetsDefinition = dashboard_site
+    return asset

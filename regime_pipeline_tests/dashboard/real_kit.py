@@ -1,0 +1,47 @@
+"""Rows as the chain itself would store them: a simulated market, analyzed by the domain, without a database."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from regime_pipeline.dashboard.rows import MarketRows
+from regime_pipeline.domain.analysis import analyze
+from regime_pipeline.domain.classifier import classify
+from regime_pipeline.domain.completeness import hour_statuses
+from regime_pipeline.domain.dashboard import dashboard_rows
+from regime_pipeline.domain.market import DAY_MS, Market
+from regime_pipeline.domain.window import Window
+from regime_pipeline.null_data import default_null_table
+from regime_pipeline.policy import default_policy
+from regime_pipeline.sources.simulated import SimulatedSource
+from regime_pipeline_tests.dashboard.site_kit import START, objects
+
+_REGIMES = {"open_time": "open_time_ms", "state": "state", "confidence": "confidence"}
+
+
+@cache
+def simulated_rows(market: Market, days: int) -> MarketRows:
+    """A market's first days after `START`, warm-up included, with the grids and gates of nobody."""
+    window, policy = Window(START, START + days * DAY_MS), default_policy()
+    fetched = SimulatedSource(7, lambda: window.end_ms).fetch(market, window.start_ms, window.end_ms)
+    found = analyze(fetched.candles, window.hours, policy, default_null_table())
+    verdicts = found.verdicts | {name: _parsed(found.verdicts[name]) for name in ("competing", "factors")}
+    regimes = classify(fetched.candles, policy.candle_regime)
+    hours = dashboard_rows(
+        window,
+        verdicts=verdicts,
+        scores=found.scores,
+        hours=hour_statuses(market, window, fetched.candles, fetched.covered),
+        candles=fetched.candles,
+        regimes={name: getattr(regimes, attribute) for name, attribute in _REGIMES.items()},
+    )
+    return MarketRows(hours, verdicts, fetched.candles)
+
+
+def _parsed(texts: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(objects([orjson.loads(text) for text in texts]))

@@ -1,0 +1,129 @@
+"""Numbers and sentences as compact text, and back: exact, printable, and small."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from playwright.sync_api import Browser
+
+from regime_pipeline.dashboard.packing import ALPHABET, LAST, MISSING, pack, printed
+from regime_pipeline.dashboard.payload import market_payload
+from regime_pipeline.dashboard.rows import MarketRows
+from regime_pipeline.dashboard.sentences import OUTCOMES, pack_factors
+from regime_pipeline.dashboard.site import script
+from regime_pipeline_tests.dashboard.browser_kit import opened
+from regime_pipeline_tests.dashboard.real_kit import simulated_rows
+from regime_pipeline_tests.dashboard.site_kit import ALFA, site_rows
+
+NUMBERS = st.lists(st.one_of(st.integers(-(2**51), 2**51), st.none()), max_size=60)
+
+
+def unpack(text: str) -> list[int | None]:
+    """The inverse of `pack`, written from its description."""
+    found: list[int | None] = []
+    value, folded, unit = 0, 0, 1
+    for character in text:
+        if character == MISSING:
+            found.append(None)
+            continue
+        digit = ALPHABET.index(character)
+        if digit >= LAST:
+            folded, unit = folded + (digit - LAST) * unit, unit * (len(ALPHABET) - LAST)
+            continue
+        folded += digit * unit
+        value += -(folded + 1) // 2 if folded % 2 else folded // 2
+        found.append(value)
+        folded, unit = 0, 1
+    return found
+
+
+@given(NUMBERS)
+def test_numbers_come_back(numbers: list[int | None]) -> None:
+    text = pack(np.array([np.nan if number is None else number for number in numbers], dtype=np.float64))
+
+    assert unpack(text) == numbers
+    assert re.fullmatch(r"[!-~]*", text)
+    assert not set(text) & set('<\\"')
+
+
+@given(st.lists(st.floats(-1e6, 1e6), max_size=30), st.integers(0, 8))
+def test_numbers_are_rounded_as_printing_rounds_them(values: list[float], decimals: int) -> None:
+    found = printed(np.array(values), decimals).tolist()
+
+    assert [number / 10**decimals for number in found] == [float(f"{value:.{decimals}f}") for value in values]
+
+
+def test_small_steps_cost_one_character() -> None:
+    assert len(pack(np.cumsum(np.tile([29, -30, 0, 1], 250)))) == 1000
+
+
+def restored(packed: list[dict[str, Any]], columns: dict[str, list[str]], hours: int) -> list[list[tuple[str, ...]]]:
+    """Outcome and sentence of every rule and hour, read back as `static/codec.js` does."""
+    found: list[list[tuple[str, ...]]] = [[] for _ in range(hours)]
+    for rule in packed:
+        kept = [[iter(text.split(" ")) for text in texts] for texts in rule["numbers"]]
+        for hour, (outcome, at) in enumerate(zip(unpack(rule["outcome"]), unpack(rule["template"]), strict=True)):
+            if at is not None and outcome is not None:
+                parts = [next(text) for text in kept[at]]
+                sentence = filled(
+                    rule["templates"][at], {name: column[hour] for name, column in columns.items()}, parts
+                )
+                found[hour].append((rule["rule"], OUTCOMES[outcome], sentence))
+    return found
+
+
+def filled(template: str, named: dict[str, str], parts: list[str]) -> str:
+    """The template with its named and its empty holes filled, in order."""
+    rest = iter(parts)
+    return re.sub(r"\{(\w*)\}", lambda hole: named[hole[1]] if hole[1] else next(rest), template)
+
+
+def as_stored(rows: MarketRows) -> list[list[tuple[str, ...]]]:
+    return [[(f["rule"], f["outcome"], f["sentence"]) for f in factors] for factors in rows.documents("factors")]
+
+
+@pytest.mark.parametrize("which", ["made up", "as the chain words them"])
+def test_every_sentence_comes_back(which: str) -> None:
+    rows = site_rows()[0] if which == "made up" else simulated_rows(ALFA, days=20)
+    columns = {
+        name: [f"{v:.1f}" for v in rows.on_calendar(name).tolist()] for name in ("trend_score", "mean_rev_score")
+    }
+
+    packed = pack_factors(rows.documents("factors"), columns)
+
+    assert restored(packed, columns, len(rows)) == as_stored(rows)
+    assert len(json.dumps(packed)) < len(json.dumps(rows.documents("factors"))) / 4
+
+
+@pytest.mark.xdist_group("chromium")
+def test_the_page_reads_every_sentence_and_number_as_stored(chromium: Browser, http: str) -> None:
+    rows = simulated_rows(ALFA, days=20)
+    with opened(chromium) as visit:
+        page = visit(f"{http}{ALFA.key}.html")
+        page.evaluate(script(market_payload(rows)).decode())
+        told = page.evaluate(
+            """() => { const model = readPayload(window.REGIME);
+            return [model.close, model.columns.trend_score.values, model.columns.range_low.values,
+              model.hourStarts.map((_, hour) => factorsOf(model, hour).map((f) => [f.outcome, f.sentence]))]; }"""
+        )
+
+    closes, trend, low, factors = told
+    assert [close for close in closes if close is not None] == rows.bars.prices("close").tolist()
+    assert trend == [None if v != v else float(f"{v:.1f}") for v in rows.on_calendar("trend_score").tolist()]
+    assert low == [None if v != v else float(f"{v:.2f}") for v in rows.on_calendar("range_low").tolist()]
+    assert [[tuple(f) for f in hour] for hour in factors] == [[f[1:] for f in hour] for hour in as_stored(rows)]
+
+
+def test_a_payload_cannot_leave_its_script() -> None:
+    text = script({"text": "</script><script>alert(1)</script>\u2028\u2029 &"}).decode()
+
+    assert "<" not in text
+    assert json.loads(text.removeprefix("window.REGIME=").rstrip(";\n")) == {
+        "text": "</script><script>alert(1)</script>\u2028\u2029 &"
+    }
