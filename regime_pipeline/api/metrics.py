@@ -81,7 +81,7 @@ class StoredFigures(Collector):
         return [age, verdict]
 
     def _tables(self) -> list[GaugeMetricFamily]:
-        rows = GaugeMetricFamily("regime_table_rows", "Rows: of bulk tables as recorded, of others estimated.", labels=["table"])
+        rows = GaugeMetricFamily("regime_table_rows", "Rows; of small tables estimated.", labels=["table"])
         size = GaugeMetricFamily("regime_table_bytes", "Bytes with indexes.", labels=["table"])
         per = GaugeMetricFamily("regime_bytes_per_1000_candles", "Bytes of all tables per 1,000 candles.")
         found = self._ws.warehouse.table_sizes()
