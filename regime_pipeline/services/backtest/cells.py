@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from regime_pipeline.services.backtest.svg import Svg
+
 NONE: Final = "\N{EN DASH}"
 
 
@@ -56,7 +58,7 @@ class Panel:
 
     title: str = ""
     text: str = ""
-    chart: str = ""
+    chart: Svg | None = None
     table: Table | None = None
     columns: int = 3
 

@@ -9,12 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from markupsafe import Markup
-
 from regime_pipeline.domain.layout import VERDICTS
 from regime_pipeline.services.backtest import svg
 from regime_pipeline.services.backtest.cells import count, share, signed
 from regime_pipeline.services.backtest.figures import ReturnFigures
+from regime_pipeline.services.backtest.svg import Svg
 
 ORDER: Final = (*VERDICTS[1:], VERDICTS[0])
 """Verdicts as charts stack them, too little data last."""
@@ -23,7 +22,7 @@ _ROW: Final = 30.0
 _CHARACTER: Final = 7.6
 
 
-def share_bars(rows: Mapping[str, Mapping[str, float]]) -> Markup:
+def share_bars(rows: Mapping[str, Mapping[str, float]]) -> Svg:
     """Draw one bar per name, cut by the verdicts' shares (0..1)."""
     name_width = _CHARACTER * max(map(len, rows), default=0) + 16
     width = svg.WIDTH - name_width
@@ -46,7 +45,7 @@ def _said(name: str, verdict: str, shares: Mapping[str, float]) -> str:
     return f"{name}: {verdict} {share(shares[verdict])}"
 
 
-def histogram(stacks: Mapping[str, Sequence[int]], width: float = 460.0, height: float = 200.0) -> Markup:
+def histogram(stacks: Mapping[str, Sequence[int]], width: float = 460.0, height: float = 200.0) -> Svg:
     """Draw counts in equal bins from 0 to 1, stacked by verdict."""
     bins = len(next(iter(stacks.values())))
     totals = [sum(stack[at] for stack in stacks.values()) for at in range(bins)]
@@ -69,7 +68,7 @@ def histogram(stacks: Mapping[str, Sequence[int]], width: float = 460.0, height:
     return svg.drawing(height, f"Hours by confidence: {told}.", parts, width + 14)
 
 
-def _levels(highest: int, left: float, right: float, bottom: float, top: float) -> list[Markup]:
+def _levels(highest: int, left: float, right: float, bottom: float, top: float) -> list[Svg]:
     """Lines across at round counts, with their numbers."""
     step = round_step(highest / 4)
     parts = []
@@ -88,7 +87,7 @@ def round_step(at_least: float) -> float:
     return next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= at_least * (1 - 1e-12))
 
 
-def return_bars(returns: Mapping[str, ReturnFigures], width: float = 460.0) -> Markup:
+def return_bars(returns: Mapping[str, ReturnFigures], width: float = 460.0) -> Svg:
     """Draw each group's mean return in basis points with one standard error to either side."""
     rows = [(name, found) for name, found in returns.items() if found.mean_bps is not None]
     reach = max([abs(found.mean_bps or 0.0) + _error(found) for _, found in rows] or [1.0]) or 1.0

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from markupsafe import Markup
 from numpy.typing import NDArray
 
 from regime_pipeline.domain.candles import Float64
@@ -20,6 +19,7 @@ from regime_pipeline.domain.market import DAY_MS, HOUR_MS
 from regime_pipeline.domain.window import Int64, Window, to_iso
 from regime_pipeline.services.backtest import svg
 from regime_pipeline.services.backtest.hours import MarketHours
+from regime_pipeline.services.backtest.svg import Svg
 from regime_pipeline.services.judgement.tracks import ABSTAIN, CLASSES
 
 LETTERS: Final = {
@@ -45,7 +45,7 @@ class Span(NamedTuple):
     code: int
 
 
-def timeline(hours: MarketHours, window: Window) -> Markup:
+def timeline(hours: MarketHours, window: Window) -> Svg:
     """Draw a market's closes and strips over the window."""
     strips: list[tuple[str, NDArray[Any], tuple[str, ...]]] = [("verdict", hours.verdict, VERDICTS)]
     if (hours.truth != ABSTAIN).any():
@@ -81,7 +81,7 @@ def runs(hours: MarketHours, codes: NDArray[Any]) -> list[Span]:
     ]
 
 
-def _run(span: Span, name: str, y: float, window: Window) -> list[Markup]:
+def _run(span: Span, name: str, y: float, window: Window) -> list[Svg]:
     x, end = _x(span.start_ms, window), _x(span.end_ms, window)
     length = (span.end_ms - span.start_ms) / HOUR_MS
     said = f"{name}, {to_iso(span.start_ms)} to {to_iso(span.end_ms)}, {length:g} h"
@@ -102,7 +102,7 @@ def _range(close: Float64) -> tuple[float, float]:
     return (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
 
 
-def _prices(hours: MarketHours, window: Window) -> list[Markup]:
+def _prices(hours: MarketHours, window: Window) -> list[Svg]:
     """The closes as lines broken at gaps, and two prices at the side."""
     low, high = _range(hours.close)
     if not high:
@@ -146,7 +146,7 @@ def thinned(values: Float64, columns: int) -> Int64:
     return np.array(sorted(chosen), dtype=np.int64)
 
 
-def _days(window: Window, bottom: float) -> list[Markup]:
+def _days(window: Window, bottom: float) -> list[Svg]:
     """Lines at midnights, as many as can be read, dated below."""
     parts = []
     for moment in day_ticks(window):
