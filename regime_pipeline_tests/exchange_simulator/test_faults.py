@@ -40,9 +40,9 @@ CANDLES = {"binance": "klines", "kucoin": "candles"}
 def test_what_passes_is_tried_again_after_the_right_pause(form: str, kind: Kind, waited: float) -> None:
     patient, slept = patience()
     with exchange() as (one, url):
-        made = ExchangeSource(client(form, url, timeout_s=0.5), lambda _: SCALE, patient)
+        made = ExchangeSource(client(form, url, 2.0 if kind == Kind.SLOW else 20.0), lambda _: SCALE, patient)
         made.newest_closed_ms(ETH)
-        one.faults.add(fault(kind, path=CANDLES[form], seconds=0.8 if kind == Kind.SLOW else 7))
+        one.faults.add(fault(kind, path=CANDLES[form], seconds=2.5 if kind == Kind.SLOW else 7))
         answer = made.fetch(ETH, hours_ago(5), hours_ago(0))
 
     assert answer.candles.open_time_ms.tolist() == [hours_ago(5 - i) for i in range(5)]
