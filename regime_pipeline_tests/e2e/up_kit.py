@@ -66,7 +66,7 @@ class Up:
     process: subprocess.Popen[bytes]
     settings: Settings
     url: str
-    dashboard: str
+    dashboard: str = ""
 
     def graphql(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         body = json.dumps({"query": query, "variables": variables}).encode()
