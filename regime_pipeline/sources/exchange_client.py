@@ -14,8 +14,8 @@ from weakref import finalize
 
 import orjson
 
-from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market import Market
+from regime_pipeline.sources.ccxt_import import error_classes, exchange_class
 from regime_pipeline.sources.exchange_retry import RequestError
 
 Row = list[float]
@@ -80,19 +80,11 @@ class CcxtClient:
     """
 
     def __init__(self, name: str, base_url: str = "", timeout_s: float = 20.0) -> None:
-        try:
-            import ccxt
-        except ImportError as error:
-            raise UsageError(
-                f"Candles of {name} need ccxt, which is not installed.", "pip install 'regime-pipeline[exchange]'"
-            ) from error
-        if name not in ccxt.exchanges:
-            near = ", ".join(get_close_matches(name, ccxt.exchanges)) or "see ccxt.exchanges"
-            raise UsageError(f"There is no exchange '{name}' (near: {near}).", "Correct it in markets.toml.")
+        made = exchange_class(name)
         self.name = name
-        self._errors = ccxt
+        self._errors = error_classes()
         settings = {"enableRateLimit": True, "timeout": round(timeout_s * 1000), "options": _OPTIONS.get(name, {})}
-        self._exchange: Any = getattr(ccxt, name)(settings)
+        self._exchange: Any = made(settings)
         self._exchange.rateLimit *= SHARE_OF_RATE
         self._exchange.on_rest_response = self._noted
         self._status = 0
