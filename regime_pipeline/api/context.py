@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from fastapi import Depends, Request, Security
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader
 
 from regime_pipeline.api.bodies import BodyCache
@@ -50,8 +51,11 @@ class Context:
     bodies: BodyCache = field(default_factory=BodyCache)
 
 
-def context_of(request: Request) -> Context:
-    """Return the context of the running API."""
+async def context_of(request: Request) -> Context:
+    """Return the context of the running API.
+
+    What does not wait is `async` here: FastAPI would start a thread for each plain function of each request.
+    """
     made: Context = request.app.state.context
     return made
 
@@ -59,16 +63,16 @@ def context_of(request: Request) -> Context:
 ContextParameter = Annotated[Context, Depends(context_of)]
 
 
-def may_read(context: ContextParameter, key: Annotated[str | None, Security(_HEADER)] = None) -> str:
+async def may_read(context: ContextParameter, key: Annotated[str | None, Security(_HEADER)] = None) -> str:
     """Let a reader in; return the key's name, empty for an anonymous one."""
     if key is None and not context.options.is_key_required:
         return ""
-    return _let_in(context, key, "read")
+    return await run_in_threadpool(_let_in, context, key, "read")
 
 
-def may_write(context: ContextParameter, key: Annotated[str | None, Security(_HEADER)] = None) -> str:
+async def may_write(context: ContextParameter, key: Annotated[str | None, Security(_HEADER)] = None) -> str:
     """Let a writer in; return the key's name."""
-    return _let_in(context, key, "write")
+    return await run_in_threadpool(_let_in, context, key, "write")
 
 
 def _let_in(context: Context, key: str | None, scope: Scope) -> str:

@@ -36,12 +36,12 @@ RowsLimit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Most rows of a
 CursorQuery = Annotated[str, Query(max_length=200, description="From `next_url` of the page before.")]
 
 
-def market_of(symbol: SymbolPath, timeframe: TimeframePath) -> Market:
+async def market_of(symbol: SymbolPath, timeframe: TimeframePath) -> Market:
     """Return the market of a path; raises `UsageError` for what is none."""
     return Market(symbol, timeframe)
 
 
-def span_of(start: _StartQuery = "", end: _EndQuery = "") -> tuple[int, int]:
+async def span_of(start: _StartQuery = "", end: _EndQuery = "") -> tuple[int, int]:
     """Return the span asked for, epoch milliseconds UTC; everything by default."""
     span = moment_of(start, FOREVER[0]), moment_of(end, FOREVER[1])
     if span[0] >= span[1]:
