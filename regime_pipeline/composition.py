@@ -18,8 +18,8 @@ from regime_pipeline.services.stages import config_hashes
 from regime_pipeline.services.workspace import Workspace, system_clock
 from regime_pipeline.settings import Settings
 from regime_pipeline.source_choice import Sources
-from regime_pipeline.storage import migrate
 from regime_pipeline.storage.databases import DatabaseUrls, resolve_database
+from regime_pipeline.storage.revision import is_current
 from regime_pipeline.storage.snapshot_files import SnapshotStore
 from regime_pipeline.storage.warehouse import Warehouse
 
@@ -38,10 +38,10 @@ def open_databases(settings: Settings) -> DatabaseUrls:
     urls = resolve_database(
         settings.home, settings.database_url, settings.dagster_database_url, settings.postgres_account
     )
-    if urls.is_embedded:
-        migrate.upgrade(urls.regimes)
-    else:
-        migrate.check(urls.regimes)
+    if not is_current(urls.regimes):
+        from regime_pipeline.storage import migrate  # alembic: half a second that is rarely needed
+
+        (migrate.upgrade if urls.is_embedded else migrate.check)(urls.regimes)
     return urls
 
 

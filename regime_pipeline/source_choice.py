@@ -21,7 +21,6 @@ from regime_pipeline.services.markets_file import Universe
 from regime_pipeline.settings import Settings
 from regime_pipeline.sources.archive import ArchiveSource
 from regime_pipeline.sources.archive_files import ArchiveFiles
-from regime_pipeline.sources.archive_http import ArchiveHttp
 from regime_pipeline.sources.base import CandleSource
 from regime_pipeline.sources.ended import EndedSource
 from regime_pipeline.sources.exchange import ExchangeSource
@@ -97,6 +96,8 @@ class Sources:
         return ExchangeSource(client, self._scale_of, _patience())
 
     def _make_archive(self, exchange: str) -> CandleSource:
+        from regime_pipeline.sources.archive_http import ArchiveHttp  # httpx, which other sources do without
+
         http = ArchiveHttp(self._settings.archive_url, self._settings.exchange_timeout_seconds, _patience())
         files = ArchiveFiles(self._settings.home / "archive", http.get)
         return ArchiveSource(files, self._exchange(exchange), self._scale_of, self._clock, _shown)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-import httpx
 import orjson
 
 from regime_pipeline.domain.errors import RegimeError, UsageError
@@ -106,6 +105,8 @@ def deliver(url: str, secret: str, change: VerdictChange, patience: Patience) ->
 
 
 def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    import httpx  # only those who are told of changes need it
+
     try:
         answer = httpx.post(url, content=body, headers=dict(headers), timeout=TIMEOUT_S)
     except httpx.TransportError as error:

@@ -19,10 +19,9 @@ API in short (times are epoch milliseconds UTC, windows are whole hours)::
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from regime_pipeline.domain.candles import Candles
@@ -36,7 +35,6 @@ from regime_pipeline.storage.bulk_io import lock, read_arrays
 from regime_pipeline.storage.bulk_tables import BULK_TABLES, CANDLES, BulkTable, Rows, bulk_table
 from regime_pipeline.storage.dirty import DirtyRange, Reach, clear, read_dirty
 from regime_pipeline.storage.engine import ConnectionPool, Cursor
-from regime_pipeline.storage.frames import to_frame
 from regime_pipeline.storage.grid_store import GridStore
 from regime_pipeline.storage.ledger import Month, Recorded, newest_hour, read_days, read_months, stale_hours, whole_days
 from regime_pipeline.storage.regime_reads import StoredRegimes, Wanted, read_regimes
@@ -45,6 +43,9 @@ from regime_pipeline.storage.revisions import revised_bars
 from regime_pipeline.storage.sizes import TableSize, seconds_since_writes, table_sizes
 from regime_pipeline.storage.verdict_reads import StoredVerdicts, read_verdicts
 from regime_pipeline.storage.writes import apply_batches
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PAGE_ROWS: Final = 131_072
 """Most rows read by one statement: an array of texts then stays far below PostgreSQL's limit of 1 GB a value."""
@@ -264,6 +265,8 @@ class Warehouse:
         self, table: str, market: Market, window: Window, columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
         """Read a window as a frame: aware UTC times, categoricals, regime states by name (see `read_range`)."""
+        from regime_pipeline.storage.frames import to_frame  # pandas takes a second to import
+
         return to_frame(bulk_table(table), self.read_range(table, market, window, columns))
 
     def regimes(self, wanted: Wanted, unless: str = "") -> StoredRegimes | None:

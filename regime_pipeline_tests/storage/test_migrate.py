@@ -10,7 +10,7 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from regime_pipeline.domain.errors import StorageError
-from regime_pipeline.storage import migrate
+from regime_pipeline.storage import migrate, revision
 from regime_pipeline.storage.migrate import VERSION_TABLE, check, current, head, upgrade
 from regime_pipeline.storage.migrations.initial import PATH, render
 from regime_pipeline.storage.urls import with_database
@@ -91,3 +91,14 @@ def test_the_history_has_one_head_and_travels_with_the_package():
 def test_the_first_revision_is_what_the_metadata_says():
     """Until the first release; afterwards this test goes and `test_tables` alone watches over later revisions."""
     assert PATH.read_text(encoding="utf-8") == render()
+
+
+def test_a_quick_look_knows_the_newest_revision_alone(database_url: str) -> None:
+    assert migrate.head() == revision.HEAD
+    assert not revision.is_current(database_url)
+    migrate.upgrade(database_url)
+    assert revision.is_current(database_url)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE regime_alembic_version SET version_num = '9999'")
+    assert not revision.is_current(database_url)
+    assert not revision.is_current("postgresql://127.0.0.1:1/none")
