@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy.random  # noqa: F401 - numpy loads it when first used: in the parent, not anew in every child
+
 from regime_pipeline.storage import bulk_io, copy_binary, replace, writes
 from regime_pipeline.storage.bulk_tables import CANDLE_REGIME
 from regime_pipeline.storage.warehouse import Warehouse
