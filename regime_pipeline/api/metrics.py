@@ -14,9 +14,7 @@ from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from regime_pipeline.domain.layout import VERDICTS
-from regime_pipeline.domain.market import HOUR_MS
-from regime_pipeline.domain.window import Window
+from regime_pipeline.services.verdict_hooks import remember
 from regime_pipeline.services.workspace import Workspace
 
 KEPT_FOR_S: Final = 15.0
@@ -72,12 +70,9 @@ class StoredFigures(Collector):
             newest = self._ws.warehouse.latest(market)
             if newest is not None:
                 age.add_metric([str(market)], (self._ws.clock() - newest - market.step_ms) / 1000)
-            hour = self._ws.warehouse.latest(market, "regime_verdicts")
-            if hour is not None:
-                rows = self._ws.warehouse.read_range(
-                    "regime_verdicts", market, Window(hour, hour + HOUR_MS), ["verdict"]
-                )
-                verdict.add_metric([str(market), VERDICTS[int(rows["verdict"][0])]], 1.0)
+            known = remember(self._ws, market)
+            if known is not None:
+                verdict.add_metric([str(market), known["verdict"]], 1.0)
         return [age, verdict]
 
     def _tables(self) -> list[GaugeMetricFamily]:

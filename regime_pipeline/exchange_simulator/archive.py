@@ -9,7 +9,6 @@ import hashlib
 import io
 import re
 import zipfile
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from starlette.requests import Request
@@ -20,6 +19,7 @@ from regime_pipeline.domain.market import Market
 from regime_pipeline.exchange_simulator.binance import ERRORS, kline
 from regime_pipeline.exchange_simulator.exchange import Exchange
 from regime_pipeline.exchange_simulator.faults import Kind
+from regime_pipeline.sources.files.names import span_of
 
 MICROSECONDS_FROM: Final = 1_735_689_600_000
 """2025-01-01T00:00:00Z, from when on the spot archive counts in microseconds."""
@@ -45,7 +45,7 @@ def _file(exchange: Exchange, request: Request) -> Response:
     symbol = exchange.symbol_of(request.path_params["symbol"], "")
     if match is None or symbol is None or (match[5] is None) != (request.path_params["grain"] == "monthly"):
         return absent
-    start, end = _span(int(match[3]), int(match[4]), int(match[5] or 0))
+    start, end = span_of(int(match[3]), int(match[4]), int(match[5] or 0))
     path = request.url.path
     if end > exchange.clock.now_ms() or exchange.faults.hit(Kind.ARCHIVE_MISSING, symbol, path):
         return absent
@@ -60,12 +60,6 @@ def _file(exchange: Exchange, request: Request) -> Response:
     if exchange.faults.hit(Kind.ARCHIVE_DAMAGED, symbol, path):
         content = content[: len(content) // 2]
     return Response(content, media_type="application/zip")
-
-
-def _span(year: int, month: int, day: int) -> tuple[int, int]:
-    start = datetime(year, month, day or 1, tzinfo=UTC)
-    end = start + timedelta(days=1) if day else (start + timedelta(days=31)).replace(day=1)
-    return round(start.timestamp() * 1000), round(end.timestamp() * 1000)
 
 
 def _zip(exchange: Exchange, market: Market, start_ms: int, end_ms: int, name: str) -> bytes | None:

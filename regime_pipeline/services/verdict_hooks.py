@@ -18,7 +18,7 @@ from regime_pipeline.domain.layout import VERDICTS
 from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.window import Window, to_iso
 from regime_pipeline.services.workspace import Workspace
-from regime_pipeline.sources.exchange_retry import Patience, RequestError, patiently
+from regime_pipeline.sources.exchange_retry import Patience, RequestError, is_passing_status, patiently
 
 TIMEOUT_S: Final = 5.0
 CATCH_UP_HOURS: Final = 24
@@ -112,8 +112,7 @@ def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
     except httpx.TransportError as error:
         raise RequestError(f"{type(error).__name__}", is_passing=True) from error
     if not answer.is_success:
-        is_passing = answer.status_code in {408, 429} or answer.status_code >= 500
-        raise RequestError(f"HTTP {answer.status_code}", is_passing=is_passing)
+        raise RequestError(f"HTTP {answer.status_code}", is_passing=is_passing_status(answer.status_code))
 
 
 def tell_changes(ws: Workspace, memory: Memory, tell: Callable[[VerdictChange], None]) -> tuple[Memory, int, str]:

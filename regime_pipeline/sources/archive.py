@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from regime_pipeline.sources.archive_files import ArchiveFiles
 from regime_pipeline.sources.base import CandleSource, Fetched
 from regime_pipeline.sources.files.layouts import ReadOptions
 from regime_pipeline.sources.files.merge import merge_rows
+from regime_pipeline.sources.files.names import span_of
 from regime_pipeline.sources.files.reader import read_file
 
 PARALLEL: Final = 8
@@ -157,7 +158,7 @@ def folder_of(market: Market, length: str) -> str:
 
 def _month_end_ms(day_ms: int) -> int:
     day = datetime.fromtimestamp(day_ms / 1000, UTC)
-    return round((day.replace(day=1) + timedelta(days=31)).replace(day=1).timestamp() * 1000)
+    return span_of(day.year, day.month, 0)[1]
 
 
 def _name(market: Market, length: str, day_ms: int) -> str:

@@ -11,7 +11,7 @@ from weakref import finalize
 
 import httpx
 
-from regime_pipeline.sources.exchange_retry import Patience, RequestError, patiently
+from regime_pipeline.sources.exchange_retry import Patience, RequestError, is_passing_status, patiently
 
 MAX_BYTES: Final = 1 << 28
 """Most bytes of one packed file; a month of minutes has about three million."""
@@ -74,9 +74,8 @@ def _refuse_failure(answer: httpx.Response) -> None:
     if answer.status_code == _OK:
         return
     wait = answer.headers.get("retry-after", "")
-    is_passing = answer.status_code in {408, 429} or answer.status_code >= 500
     raise RequestError(
         f"HTTP {answer.status_code} {answer.reason_phrase}",
-        is_passing=is_passing,
+        is_passing=is_passing_status(answer.status_code),
         wait_s=float(wait) if wait.isdigit() else 0.0,
     )

@@ -58,6 +58,11 @@ class Patience:
     limit_s: float
 
 
+def is_passing_status(status: int) -> bool:
+    """Say whether an HTTP status may pass by itself: a time-out, too many requests, a server's own error."""
+    return status in {408, 429} or status >= 500
+
+
 def patiently(ask: Callable[[], _Answer], patience: Patience, deadline_s: float, describe: str) -> _Answer:
     """Ask until there is an answer, with growing pauses and jitter.
 

@@ -36,6 +36,7 @@ from regime_pipeline.storage.bulk_tables import BULK_TABLES, CANDLES, BulkTable,
 from regime_pipeline.storage.dirty import DirtyRange, Reach, clear, read_dirty
 from regime_pipeline.storage.engine import ConnectionPool, Cursor
 from regime_pipeline.storage.grid_store import GridStore
+from regime_pipeline.storage.held_rows import ONE_MOMENT
 from regime_pipeline.storage.ledger import Month, Recorded, newest_hour, read_days, read_months, stale_hours, whole_days
 from regime_pipeline.storage.regime_reads import StoredRegimes, Wanted, read_regimes
 from regime_pipeline.storage.replace import WriteReport
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 
 PAGE_ROWS: Final = 131_072
 """Most rows read by one statement: an array of texts then stays far below PostgreSQL's limit of 1 GB a value."""
-_SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _BAR: Final = ("open", "high", "low", "close")
 
 
@@ -299,7 +299,7 @@ class Warehouse:
             return self._pool.query(lambda c: read_arrays(c, table, series.series_id, start_ms, end_ms, names))
 
         def work(cursor: Cursor) -> dict[str, NDArray[Any]]:
-            cursor.execute(_SNAPSHOT)
+            cursor.execute(ONE_MOMENT)
             pages = [
                 read_arrays(cursor, table, series.series_id, page, min(page + page_ms, end_ms), names)
                 for page in range(start_ms, end_ms, page_ms)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 from regime_pipeline.cli.serve import _is_loopback
 from regime_pipeline.storage import migrate
 from regime_pipeline_tests.cli.cli_kit import regime
+from regime_pipeline_tests.e2e.up_kit import free_port
 
 MARKETS = """
 [partitions]
@@ -37,11 +37,6 @@ def environment(monkeypatch: pytest.MonkeyPatch, database_url: str, tmp_path: Pa
     monkeypatch.setenv("REGIME_DATABASE_URL", database_url)
     monkeypatch.setenv("REGIME_MARKETS", str(tmp_path / "markets.toml"))
     return dict(os.environ)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_a_key_is_made_used_listed_and_revoked(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from regime_pipeline.domain.market import HOUR_MS
 from regime_pipeline.exchange_simulator.clock import Clock
 from regime_pipeline.exchange_simulator.ledger import BAN_S, BANNED_AFTER, Ledger
 from regime_pipeline_tests.cli.cli_kit import regime
+from regime_pipeline_tests.e2e.up_kit import free_port
 from regime_pipeline_tests.exchange_simulator.exchange_kit import NOW, exchange
 
 
@@ -74,11 +74,6 @@ def test_a_ban_ends_and_a_minute_forgives() -> None:
     assert (last, ledger.charge(1)[0]) == (418, 418)
     now[0] = 60.0 + BAN_S
     assert ledger.charge(1)[0] == 200
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_the_command_serves_simulated_and_recorded_symbols_until_it_is_stopped(tmp_path: Path) -> None:

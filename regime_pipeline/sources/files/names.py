@@ -48,7 +48,7 @@ def read_name(path: Path, market: Market, layout: str) -> Promise | None:
         raise BadFileError(f"{path} holds {promised} by its name, not {market}.", "Give the market the file holds.")
     year, month, day = (lean or archive).groups()[-3:]  # type: ignore[union-attr]
     try:
-        return Promise(_span(int(year), int(month), int(day or 0)), is_lean=bool(lean))
+        return Promise(span_of(int(year), int(month), int(day or 0)), is_lean=bool(lean))
     except ValueError as error:
         raise BadFileError(f"{path} names a day that does not exist: {error}.", "Restore the file's name.") from error
 
@@ -64,7 +64,8 @@ def _lean_market(path: Path) -> str:
     return f"{parts[-2].upper()} 1m" if is_lean_tree else ""
 
 
-def _span(year: int, month: int, day: int) -> tuple[int, int]:
+def span_of(year: int, month: int, day: int) -> tuple[int, int]:
+    """Return the UTC day, or with day 0 the month, as half-open epoch milliseconds."""
     start = datetime(year, month, day or 1, tzinfo=UTC)
     end = start + timedelta(days=1) if day else (start + timedelta(days=31)).replace(day=1)
     return round(start.timestamp() * 1000), round(end.timestamp() * 1000)
