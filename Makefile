@@ -1,5 +1,7 @@
 # Two commands matter: `make demo` and `make test`. Everything runs in .venv and needs no server and no root.
 PYTHON ?= python3
+# Python's cache of compiled modules halves the start of every process, even where the shell turns it off.
+export PYTHONDONTWRITEBYTECODE :=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 

@@ -49,7 +49,8 @@ def main() -> None:
     text = f"""## The hourly tick
 `python -m benchmarks.hourly_tick`: `regime up` with markets of 1h bars on a local exchange over HTTP; one hour is due;
 from the creation of the sensor's run (queue, process start, candles, the whole chain) to its end with the dashboard
-rows written, everything having run for half a minute before. One tick a size. {os.cpu_count()} cores,
+rows written, everything having run for half a minute before, Python's cache of compiled modules on, as it is unless
+`PYTHONDONTWRITEBYTECODE` is set (a process then takes 2 s longer to start). One tick a size. {os.cpu_count()} cores,
 {platform.machine()}, Python {platform.python_version()}.
 
 {markdown_table(["tick of", "sensor's run to dashboard row", "goal"], rows)}"""
