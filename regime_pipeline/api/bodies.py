@@ -1,11 +1,12 @@
-"""Bodies of answers: rows to bytes quickly, kept while the version they were made from is still the newest.
+"""The flat list of candle regimes as text: rendered once, kept while the tables are unchanged, cut to any question.
 
-Which version is the newest is asked of the database at every request, so a kept body is never stale.
+Whether the tables are unchanged is asked of the database at every request, so what is kept is never stale.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Final
 
@@ -13,8 +14,11 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from regime_pipeline.domain.market import Market
 from regime_pipeline.domain.regime_state import COLORS, REGIME_STATES
-from regime_pipeline.services.regimes import RegimeSeries
+from regime_pipeline.domain.window import Int64
+from regime_pipeline.services.regimes import RegimeSeries, source_of
+from regime_pipeline.storage.regime_reads import Mark
 
 CACHE_BYTES: Final = 64 << 20
 _FRAGMENTS: Final = tuple(
@@ -27,16 +31,76 @@ _FRAGMENTS: Final = tuple(
 )
 
 
-def regime_rows(series: RegimeSeries) -> bytes:
-    """Return a series as the flat JSON list of the API; confidences keep float32's shortest digits."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The newest `limit` bars of a market that open in [start, end), epoch milliseconds UTC."""
+
+    market: Market
+    start_ms: int
+    end_ms: int
+    limit: int
+
+
+@dataclass(frozen=True, eq=False)
+class RegimeRows:
+    """Rendered rows of every candle of a market that opens in [known_from_ms, end_ms).
+
+    Parameters
+    ----------
+    known_from_ms, end_ms : int
+        Epoch milliseconds UTC.
+    open_time_ms : ndarray of int64, shape (n,)
+        Opens, ascending.
+    text : bytes
+        A JSON object and a comma for each.
+    edges : ndarray of int64, shape (n + 1,)
+        Where each begins and the last one ends.
+    is_stored : ndarray of bool, shape (n,)
+        Which come from the table.
+    mark : Mark
+        Of the read they come from.
+    """
+
+    known_from_ms: int
+    end_ms: int
+    open_time_ms: Int64
+    text: bytes
+    edges: Int64
+    is_stored: NDArray[np.bool_]
+    mark: Mark
+
+    def covers(self, question: Question) -> bool:
+        """Tell whether the answer to a question of the same market is among these rows."""
+        if question.end_ms > self.end_ms:
+            return False
+        first, last = self._span(question)
+        return question.start_ms >= self.known_from_ms or last - first == question.limit
+
+    def body(self, question: Question) -> tuple[bytes, str]:
+        """Return the answer to a question that is covered: the JSON list, and where its rows come from."""
+        first, last = self._span(question)
+        inside = self.text[int(self.edges[first]) : max(int(self.edges[last]) - 1, int(self.edges[first]))]
+        return b"[" + inside + b"]", source_of(self.is_stored[first:last])
+
+    def _span(self, question: Question) -> tuple[int, int]:
+        first, last = np.searchsorted(self.open_time_ms, (question.start_ms, question.end_ms)).tolist()
+        return max(first, last - question.limit), last
+
+
+def render(series: RegimeSeries, question: Question) -> RegimeRows:
+    """Render the answer to a question; confidences keep float32's shortest digits."""
     regimes = series.regimes
     seconds, confidences = _texts(regimes.open_time_ms // 1000), _texts(regimes.confidence.astype(np.float32))
     states = regimes.state.tolist()
     rows = [
-        f'{{"time":{second}{_FRAGMENTS[state]}{confidence}}}'
+        f'{{"time":{second}{_FRAGMENTS[state]}{confidence}}},'
         for second, state, confidence in zip(seconds, states, confidences, strict=True)
     ]
-    return ("[" + ",".join(rows) + "]").encode()
+    edges = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum(np.fromiter(map(len, rows), np.int64, len(rows)), out=edges[1:])
+    times = regimes.open_time_ms
+    known_from = int(times[0]) if len(times) == question.limit else question.start_ms
+    return RegimeRows(known_from, question.end_ms, times, "".join(rows).encode(), edges, series.is_stored, series.mark)
 
 
 def _texts(numbers: NDArray[Any]) -> list[str]:
@@ -44,34 +108,37 @@ def _texts(numbers: NDArray[Any]) -> list[str]:
     return orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode().split(",") if len(numbers) else []
 
 
-class BodyCache:
-    """The newest bodies by question, each with its version.
+class RowsCache:
+    """Rendered rows by market; the least recently used go first.
 
     Parameters
     ----------
     max_bytes : int
-        What all bodies together may hold; the least recently used go first.
+        What all texts together may hold.
     """
 
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
         self._max_bytes = max_bytes
         self._lock = Lock()
-        self._held: OrderedDict[str, tuple[str, bytes, str]] = OrderedDict()
+        self._held: OrderedDict[tuple[Market, int, int], RegimeRows] = OrderedDict()
         self._bytes = 0
 
-    def get(self, question: str) -> tuple[str, bytes, str] | None:
-        """Return version, body and source of a question's newest answer."""
+    def find(self, question: Question) -> RegimeRows | None:
+        """Return rows that cover a question, from before or after the tables changed."""
         with self._lock:
-            if question in self._held:
-                self._held.move_to_end(question)
-            return self._held.get(question)
+            for key, rows in reversed(self._held.items()):
+                if key[0] == question.market and rows.covers(question):
+                    self._held.move_to_end(key)
+                    return rows
+        return None
 
-    def put(self, question: str, version: str, body: bytes, source: str) -> None:
-        """Keep an answer."""
+    def put(self, market: Market, rows: RegimeRows) -> None:
+        """Keep rows in place of those of the same span."""
+        key = (market, rows.known_from_ms, rows.end_ms)
         with self._lock:
-            old = self._held.pop(question, None)
-            self._bytes += len(body) - (len(old[1]) if old else 0)
-            self._held[question] = (version, body, source)
-            while self._bytes > self._max_bytes and self._held:
-                _, (_, dropped, _) = self._held.popitem(last=False)
-                self._bytes -= len(dropped)
+            old = self._held.pop(key, None)
+            self._bytes += len(rows.text) - (len(old.text) if old else 0)
+            self._held[key] = rows
+            while self._bytes > self._max_bytes:
+                _, dropped = self._held.popitem(last=False)
+                self._bytes -= len(dropped.text)

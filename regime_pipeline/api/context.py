@@ -12,7 +12,7 @@ from fastapi import Depends, Request, Security
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader
 
-from regime_pipeline.api.bodies import BodyCache
+from regime_pipeline.api.bodies import RowsCache
 from regime_pipeline.api.errors import ApiError
 from regime_pipeline.api.keys import Scope, find_key, permits
 from regime_pipeline.services.workspace import Workspace
@@ -48,7 +48,7 @@ class Context:
 
     ws: Workspace
     options: ApiOptions
-    bodies: BodyCache = field(default_factory=BodyCache)
+    rows: RowsCache = field(default_factory=RowsCache)
 
 
 async def context_of(request: Request) -> Context:

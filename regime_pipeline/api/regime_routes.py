@@ -5,13 +5,14 @@ What they say is computed by `services.regimes`.
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from regime_pipeline.api.answers import json_answer
-from regime_pipeline.api.bodies import regime_rows
+from regime_pipeline.api.bodies import Question, RegimeRows, render
 from regime_pipeline.api.context import Context, ContextParameter, Reader
 from regime_pipeline.api.pages import Page, page_of
 from regime_pipeline.api.parameters import BarsLimit, CursorQuery, MarketParameter, RowsLimit, SpanParameter
@@ -53,28 +54,28 @@ def regimes(
     Stored rows of the current policy are used as they are; the others are computed from the stored candles of the same
     moment. `X-Regime-Source` says which: stored, computed or mixed.
     """
-    question = f"{market}|{span}|{limit}"
-    held = context.bodies.get(question)
-    found = service.regime_series(context.ws, market, *span, limit, unless=held[0] if held else "")
-    if found is not None:
-        held = (found.version, regime_rows(found), found.source)
-        context.bodies.put(question, *held)
-    assert held is not None  # noqa: S101 - either found or still held
-    return _conditional(held, if_none_match)
-
-
-def _conditional(held: tuple[str, bytes, str], if_none_match: str | None) -> Response:
-    version, body, source = held
+    question = Question(market, *span, limit)
+    body, source = _rows(context, question).body(question)
+    version = blake2b(body, digest_size=12).hexdigest()
     headers = {"ETag": f'"{version}"', "X-Regime-Source": source, "Cache-Control": "no-cache"}
     if if_none_match is not None and version in if_none_match:
         return Response(status_code=304, headers=headers)
     return Response(body, 200, headers, "application/json")
 
 
+def _rows(context: Context, question: Question) -> RegimeRows:
+    """Rows that answer a question: kept ones while the tables are unchanged, else read anew."""
+    held, market = context.rows.find(question), question.market
+    if held is not None and context.ws.warehouse.are_regimes_as_marked(market, held.mark):
+        return held
+    series = service.regime_series(context.ws, market, question.start_ms, question.end_ms, question.limit)
+    rows = render(series, question)
+    context.rows.put(market, rows)
+    return rows
+
+
 def _series(context: Context, market: Market, span: tuple[int, int], limit: int) -> service.RegimeSeries:
-    found = service.regime_series(context.ws, market, *span, limit)
-    assert found is not None  # noqa: S101 - without a version there is always an answer
-    return found
+    return service.regime_series(context.ws, market, *span, limit)
 
 
 _AllBars = Annotated[int, Query(ge=1, le=2_000_000, description="Most bars, the newest ones.", examples=[10_000])]

@@ -6,7 +6,7 @@ The numbers are those of `services.regimes`; only filters, pages and wording bel
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from regime_pipeline.domain.market import HOUR_MS
 from regime_pipeline.domain.regime_state import SIMPLIFIED
@@ -91,8 +91,7 @@ def regime_performance(ws: Workspace, query: ByRegimeQuery) -> dict[str, Any]:
 def _series(ws: Workspace, query: SeriesQuery) -> RegimeSeries:
     """The candles that are asked for, with their regimes."""
     span = query.span_ms
-    found = regimes.regime_series(ws, stored_market(ws, query.symbol, query.timeframe), *span)
-    return cast("RegimeSeries", found)  # None answers only who has a version already
+    return regimes.regime_series(ws, stored_market(ws, query.symbol, query.timeframe), *span)
 
 
 def _asked(series: RegimeSeries, query: SeriesQuery) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ How a verdict is decided stands in `domain`; nothing is computed here but ages.
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.market import HOUR_MS, Market
@@ -122,7 +122,7 @@ def _newest_candle(ws: Workspace, market: Market) -> dict[str, Any] | None:
 def _newest_candles(ws: Workspace, market: Market) -> RegimeSeries:
     """As many of the newest candles as their last run of one regime needs; every one where it never changed."""
     for limit in _LOOKBACKS:
-        found = cast("RegimeSeries", regime_series(ws, market, limit=limit))
+        found = regime_series(ws, market, limit=limit)
         if len(found.regimes) < limit or len(regime_periods(found).start_ms) > 1:
             break
     return found

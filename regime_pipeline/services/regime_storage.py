@@ -19,6 +19,7 @@ from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.regime_state import parse_full_regime
 from regime_pipeline.domain.window import Int64, Window, hour_of_close, to_ms
 from regime_pipeline.services.regimes import FOREVER, RegimeSeries, regime_stats
+from regime_pipeline.storage.regime_reads import Mark
 from regime_pipeline.storage.warehouse import Warehouse
 
 _TABLE: Final = "candle_regime"
@@ -144,7 +145,8 @@ class RegimeStorage:
             raise MissingDataError(f"No regime of {market} is stored.", "Insert or materialize some first.")
         rows = self._warehouse.read_range(_TABLE, market, span)
         regimes = CandleRegimes(rows["open_time"], rows["state"], rows["confidence"].astype(np.float64))
-        return regime_stats(RegimeSeries(market, regimes, "stored", ""))
+        is_stored = np.ones(len(regimes), dtype=np.bool_)
+        return regime_stats(RegimeSeries(market, regimes, is_stored, Mark(span.start_ms, span.end_ms, "")))
 
     def delete_regimes(self, symbol: str, timeframe: str) -> int:
         """Delete every stored regime of a market, and with them its periods; return how many rows there were."""

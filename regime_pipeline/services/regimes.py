@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regime_pipeline.domain.candles import Candles
 from regime_pipeline.domain.classifier import CandleRegimes, classify, lookback_bars
@@ -19,7 +20,7 @@ from regime_pipeline.domain.regime_state import COLORS, SIMPLIFIED, SIMPLIFIED_O
 from regime_pipeline.domain.window import to_iso
 from regime_pipeline.policy import CandleRegimePolicy
 from regime_pipeline.services.workspace import Workspace
-from regime_pipeline.storage.regime_reads import StoredRegimes, Wanted
+from regime_pipeline.storage.regime_reads import Mark, StoredRegimes, Wanted
 
 EVERY_BAR: Final = 2**31 - 1
 FOREVER: Final = (0, 4_102_444_800_000)
@@ -37,26 +38,33 @@ class RegimeSeries:
         Symbol and timeframe.
     regimes : CandleRegimes
         One per candle, in order; confidences have the precision of the table (float32).
-    source : {"stored", "computed", "mixed"}
-        Where they come from.
-    version : str
-        Changes whenever the answer may.
+    is_stored : ndarray of bool, shape (n,)
+        Which were read from the table; the others were computed.
+    mark : Mark
+        Says whether the answer still holds (`Warehouse.are_regimes_as_marked`).
     """
 
     market: Market
     regimes: CandleRegimes
-    source: str
-    version: str
+    is_stored: NDArray[np.bool_]
+    mark: Mark
+
+    @property
+    def source(self) -> str:
+        """Where they come from: stored, computed or mixed."""
+        return source_of(self.is_stored)
+
+
+def source_of(is_stored: NDArray[np.bool_]) -> str:
+    """Return stored, computed or mixed."""
+    if is_stored.all():
+        return "stored"
+    return "mixed" if is_stored.any() else "computed"
 
 
 def regime_series(
-    ws: Workspace,
-    market: Market,
-    start_ms: int = FOREVER[0],
-    end_ms: int = FOREVER[1],
-    limit: int = EVERY_BAR,
-    unless: str = "",
-) -> RegimeSeries | None:
+    ws: Workspace, market: Market, start_ms: int = FOREVER[0], end_ms: int = FOREVER[1], limit: int = EVERY_BAR
+) -> RegimeSeries:
     """Return the regimes of the newest `limit` candles that open in [start, end).
 
     Parameters
@@ -69,8 +77,6 @@ def regime_series(
         Open times, epoch milliseconds UTC.
     limit : int
         At least 1.
-    unless : str
-        A version the caller has; None is returned while it still holds.
 
     Raises
     ------
@@ -78,21 +84,8 @@ def regime_series(
         The market is not stored.
     """
     policy = ws.policy.candle_regime
-    found = ws.warehouse.regimes(wanted(market, start_ms, end_ms, limit, policy), unless)
-    if found is None:
-        return None
-    return RegimeSeries(market, _completed(found, policy), _source(found), found.version)
-
-
-def wanted(market: Market, start_ms: int, end_ms: int, limit: int, policy: CandleRegimePolicy) -> Wanted:
-    """Return what to read for these bars under a policy."""
-    return Wanted(market, start_ms, end_ms, limit, policy.hash, lookback_bars(policy))
-
-
-def _source(found: StoredRegimes) -> str:
-    if found.is_current.all():
-        return "stored"
-    return "mixed" if found.is_current.any() else "computed"
+    found = ws.warehouse.regimes(Wanted(market, start_ms, end_ms, limit, policy.hash, lookback_bars(policy)))
+    return RegimeSeries(market, _completed(found, policy), found.is_current, found.mark)
 
 
 def _completed(found: StoredRegimes, policy: CandleRegimePolicy) -> CandleRegimes:

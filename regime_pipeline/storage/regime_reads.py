@@ -1,33 +1,58 @@
 """Candle regimes as of one moment: what is stored, which of it still holds, and the candles to make the rest from.
 
-Everything is read in one transaction, so that an answer never mixes two states of a series that is being rewritten.
-Classifying candles does not belong here.
+One statement reads everything, so an answer never mixes two states of a series that is being rewritten; where candles
+are needed too, the same statement and theirs share one snapshot. Classifying candles does not belong here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from hashlib import blake2b
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regime_pipeline.domain.candles import Candles, Float64
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Int64, Window, hour_of_close
-from regime_pipeline.storage.bulk_io import epoch_ms, moment, read_arrays
-from regime_pipeline.storage.bulk_tables import CANDLE_REGIME, CANDLES
+from regime_pipeline.domain.market import DAY_MS, HOUR_MS, Market
+from regime_pipeline.domain.window import Int64, hour_of_close
+from regime_pipeline.storage.bulk_io import moment
 from regime_pipeline.storage.catalog import Series
 from regime_pipeline.storage.engine import Cursor
-from regime_pipeline.storage.held_rows import ONE_MOMENT, candles_of, hours_that_hold, recorded_hours
+from regime_pipeline.storage.held_rows import ONE_MOMENT, candles_of
 
-_BOUNDS: Final = (
-    "SELECT (SELECT open_time FROM candles WHERE series_id = %(series)s AND open_time < %(end)s "
-    "ORDER BY open_time DESC LIMIT 1), (SELECT open_time FROM candles WHERE series_id = %(series)s "
-    "AND open_time < %(end)s AND open_time >= %(start)s ORDER BY open_time DESC OFFSET %(skip)s LIMIT 1), "
-    "(SELECT min(open_time) FROM candles WHERE series_id = %(series)s AND open_time >= %(start)s)"
+_STATE: Final = (
+    "concat_ws(' ', (SELECT concat(count(*), ':', sum(xmin::text::int8)) FROM partition_ledger WHERE asset = 'candles' "
+    "AND series_id = %(series)s AND day >= {start} AND day < {end}), "
+    "(SELECT concat(count(*), ':', sum(xmin::text::int8)) FROM partition_ledger WHERE asset = 'candle_regime' "
+    "AND series_id = %(series)s AND day >= {start} AND day < {end}), "
+    "(SELECT concat(count(*), ':', sum(xmin::text::int8)) FROM dirty_range WHERE asset = 'candle_regime' "
+    "AND series_id = %(series)s))"
 )
+"""Counts the rows that tell of every write, and adds up the transactions that made them.
+
+Writers of one asset of a market follow each other under a lock, so a row that replaces another comes from a later
+transaction: with the same count, the sum has grown.
+"""
+_HOLDS: Final = f"SELECT {_STATE.format(start='%(start)s', end='%(end)s')}"
+_READ: Final = (
+    "WITH bars AS MATERIALIZED (SELECT open_time FROM candles WHERE series_id = %(series)s "
+    "AND open_time >= %(start)s AND open_time < %(end)s ORDER BY open_time DESC LIMIT %(limit)s), "
+    "span AS MATERIALIZED (SELECT COALESCE(min(open_time), %(start)s) AS start, "
+    "CASE count(*) WHEN %(limit)s THEN min(open_time) ELSE %(start)s END - %(reach)s AS seen FROM bars), "
+    "rows AS MATERIALIZED (SELECT open_time, state, confidence FROM candle_regime WHERE series_id = %(series)s "
+    "AND open_time >= (SELECT start FROM span) AND open_time < %(end)s ORDER BY open_time), "
+    "days AS MATERIALIZED (SELECT day, run_id FROM partition_ledger WHERE asset = 'candle_regime' "
+    "AND series_id = %(series)s AND day >= (SELECT start FROM span) - interval '1 day' AND day < %(last_day)s) "
+    "SELECT (SELECT array_agg(open_time) FROM bars), (SELECT array_agg(open_time) FROM rows), "
+    "(SELECT array_agg(state) FROM rows), (SELECT array_agg(confidence) FROM rows), "
+    "(SELECT array_agg(day) FROM days), (SELECT array_agg(run_id) FROM days), "
+    "(SELECT array_agg(run_id) FROM runs WHERE config_hash = %(hash)s "
+    "AND run_id IN (SELECT unnest(run_id) FROM days)), "
+    "(SELECT array_agg(from_time) FROM dirty_range WHERE asset = 'candle_regime' AND series_id = %(series)s), "
+    "(SELECT array_agg(to_time) FROM dirty_range WHERE asset = 'candle_regime' AND series_id = %(series)s), "
+    "{state}"
+).replace("{state}", _STATE.format(start="(SELECT seen FROM span)", end="%(last_day)s"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +80,24 @@ class Wanted:
     config_hash: str
     lookback_bars: int
 
+    @property
+    def reach_ms(self) -> int:
+        """How long before a regime's open the days begin that it depends on."""
+        return self.lookback_bars * self.market.step_ms + DAY_MS
+
+    @property
+    def last_day_ms(self) -> int:
+        """End of the days in which the wanted bars may close."""
+        return self.end_ms + self.market.step_ms + DAY_MS
+
+
+class Mark(NamedTuple):
+    """What the tables were like when something was read: the days it depends on, and a text that changes with them."""
+
+    start_ms: int
+    end_ms: int
+    state: str
+
 
 @dataclass(frozen=True, eq=False)
 class StoredRegimes:
@@ -72,8 +115,8 @@ class StoredRegimes:
         A row is stored, of the wanted policy, and no correction has made it stale.
     candles : Candles or None
         Candles of the span and of the lookback before it where anything is not current; None otherwise.
-    version : str
-        Changes whenever the answer may.
+    mark : Mark
+        While `is_as_marked`, reading again would give the same.
     """
 
     open_time_ms: Int64
@@ -81,60 +124,81 @@ class StoredRegimes:
     confidence: Float64
     is_current: NDArray[np.bool_]
     candles: Candles | None
-    version: str
+    mark: Mark
 
 
-def read_regimes(cursor: Cursor, series: Series, wanted: Wanted, unless: str = "") -> StoredRegimes | None:
-    """Read what is wanted, in the transaction of the cursor; None where its version is still `unless`."""
+class _Answer(NamedTuple):
+    """The one row of `_READ`, absent arrays as empty ones."""
+
+    bars: Int64
+    times: Int64
+    states: NDArray[np.int16]
+    confidences: NDArray[np.float32]
+    days: Int64
+    runs: NDArray[np.int32]
+    current_runs: NDArray[np.int32]
+    dirty_from: Int64
+    dirty_to: Int64
+    state: str
+
+
+def is_as_marked(cursor: Cursor, series: Series, mark: Mark) -> bool:
+    """Tell whether nothing was written since that what was read then depends on."""
+    span = {"series": series.series_id, "start": moment(mark.start_ms), "end": moment(mark.end_ms)}
+    found: Any = cursor.execute(_HOLDS, span, prepare=True).fetchone()
+    return bool(found[0] == mark.state)
+
+
+def read_stored(cursor: Cursor, series: Series, wanted: Wanted) -> StoredRegimes:
+    """Read by one statement what is stored; the candles are left out."""
+    answer = _ask(cursor, series, wanted)
+    opened = answer.bars[::-1]
+    at = np.searchsorted(answer.times, opened)
+    is_there = np.append(answer.times, -1)[at] == opened
+    is_current = is_there & _hours_hold(answer, hour_of_close(wanted.market, opened))
+    state = np.where(is_current, np.append(answer.states, 0)[at], 0).astype(np.int16)
+    confidence = np.where(is_current, np.append(answer.confidences, 0.0)[at], 0.0).astype(np.float64)
+    first = int(opened[0]) if len(opened) == wanted.limit else wanted.start_ms
+    mark = Mark(first - wanted.reach_ms, wanted.last_day_ms, answer.state)
+    return StoredRegimes(opened, state, confidence, is_current, None, mark)
+
+
+def read_with_candles(cursor: Cursor, series: Series, wanted: Wanted) -> StoredRegimes:
+    """Read the same in the transaction of the cursor, and the candles where anything is not current."""
     cursor.execute(ONE_MOMENT)
-    span = _span(cursor, series, wanted)
-    window = _hours(wanted.market, span)
-    held = recorded_hours(cursor, "candles", series, window)
-    recorded = recorded_hours(cursor, CANDLE_REGIME.name, series, window)
-    holds = hours_that_hold(cursor, series, CANDLE_REGIME.name, recorded, wanted.config_hash)
-    version = _version(wanted, span, held.hashes, recorded.hashes, holds)
-    if version == unless:
-        return None
-    opened = read_arrays(cursor, CANDLES, series.series_id, *span, ("open_time",))["open_time"]
-    rows = read_arrays(cursor, CANDLE_REGIME, series.series_id, *span, CANDLE_REGIME.names)
-    at = np.searchsorted(rows["open_time"], opened)
-    padded = np.append(rows["open_time"], -1)
-    hour = (hour_of_close(wanted.market, opened) - window.start_ms) // HOUR_MS
-    is_current = (padded[at] == opened) & holds[hour]
-    state = np.where(is_current, np.append(rows["state"], 0)[at], 0).astype(np.int16)
-    confidence = np.where(is_current, np.append(rows["confidence"], 0.0)[at], 0.0).astype(np.float64)
-    start_ms = span[0] - wanted.lookback_bars * wanted.market.step_ms
-    candles = None if is_current.all() else candles_of(cursor, series, wanted.market, start_ms, span[1])
-    return StoredRegimes(opened, state, confidence, is_current, candles, version)
+    found = read_stored(cursor, series, wanted)
+    if found.is_current.all():
+        return found
+    start_ms = int(found.open_time_ms[0]) - wanted.lookback_bars * wanted.market.step_ms
+    end_ms = int(found.open_time_ms[-1]) + wanted.market.step_ms
+    return replace(found, candles=candles_of(cursor, series, wanted.market, start_ms, end_ms))
 
 
-def _span(cursor: Cursor, series: Series, wanted: Wanted) -> tuple[int, int]:
-    """Open times from the first to behind the last wanted candle; empty where there are none."""
-    found: Any = cursor.execute(
-        _BOUNDS,
-        {
-            "series": series.series_id,
-            "start": moment(wanted.start_ms),
-            "end": moment(wanted.end_ms),
-            "skip": wanted.limit - 1,
-        },
-    ).fetchone()
-    last, limited, first = (None if time is None else epoch_ms(time) for time in found)
-    if last is None or first is None or last < wanted.start_ms or first > last:
-        return wanted.start_ms, wanted.start_ms
-    return first if limited is None else limited, last + wanted.market.step_ms
+def _ask(cursor: Cursor, series: Series, wanted: Wanted) -> _Answer:
+    parameters = {
+        "series": series.series_id,
+        "start": moment(wanted.start_ms),
+        "end": moment(wanted.end_ms),
+        "last_day": moment(wanted.last_day_ms),
+        "limit": wanted.limit,
+        "reach": timedelta(milliseconds=wanted.reach_ms),
+        "hash": wanted.config_hash,
+    }
+    row: Any = cursor.execute(_READ, parameters, prepare=True).fetchone()
+    arrays: Any = (np.empty(0, dtype=np.int64) if value is None else value for value in row)
+    return _Answer(*arrays)
 
 
-def _hours(market: Market, span: tuple[int, int]) -> Window:
-    """Hours in which the bars of a span close."""
-    if span[0] == span[1]:
-        return Window(span[0] // HOUR_MS * HOUR_MS, span[0] // HOUR_MS * HOUR_MS)
-    ends = hour_of_close(market, np.array([span[0], span[1] - market.step_ms], dtype=np.int64))
-    return Window(int(ends[0]), int(ends[1]) + HOUR_MS)
-
-
-def _version(wanted: Wanted, span: tuple[int, int], *parts: NDArray[Any]) -> str:
-    digest = blake2b(f"{wanted}|{span}".encode(), digest_size=12)
-    for part in parts:
-        digest.update(np.ascontiguousarray(part).tobytes())
-    return digest.hexdigest()
+def _hours_hold(answer: _Answer, hours: Int64) -> NDArray[np.bool_]:
+    """Tell which hours some run of the wanted policy has written and no correction has made stale since."""
+    if not len(answer.days):
+        return np.zeros(len(hours), dtype=np.bool_)
+    order = np.argsort(answer.days)
+    days, runs = answer.days[order], answer.runs[order]
+    day = np.clip(np.searchsorted(days, hours, side="right") - 1, 0, None)
+    offset = (hours - days[day]) // HOUR_MS
+    is_recorded = (offset >= 0) & (offset < DAY_MS // HOUR_MS)
+    holds: NDArray[np.bool_] = is_recorded & np.isin(runs[day, np.where(is_recorded, offset, 0)], answer.current_runs)
+    for first, until in zip(answer.dirty_from.tolist(), answer.dirty_to.tolist(), strict=True):
+        holds &= ~((hours >= first) & (hours < until))
+    return holds

@@ -38,7 +38,14 @@ from regime_pipeline.storage.engine import ConnectionPool, Cursor
 from regime_pipeline.storage.grid_store import GridStore
 from regime_pipeline.storage.held_rows import ONE_MOMENT
 from regime_pipeline.storage.ledger import Month, Recorded, newest_hour, read_days, read_months, stale_hours, whole_days
-from regime_pipeline.storage.regime_reads import StoredRegimes, Wanted, read_regimes
+from regime_pipeline.storage.regime_reads import (
+    Mark,
+    StoredRegimes,
+    Wanted,
+    is_as_marked,
+    read_stored,
+    read_with_candles,
+)
 from regime_pipeline.storage.replace import WriteReport
 from regime_pipeline.storage.revisions import revised_bars
 from regime_pipeline.storage.sizes import TableSize, seconds_since_writes, table_sizes
@@ -269,8 +276,8 @@ class Warehouse:
 
         return to_frame(bulk_table(table), self.read_range(table, market, window, columns))
 
-    def regimes(self, wanted: Wanted, unless: str = "") -> StoredRegimes | None:
-        """Read candle regimes and which of them hold, all of one moment; None where the version is still `unless`.
+    def regimes(self, wanted: Wanted) -> StoredRegimes:
+        """Read candle regimes and which of them hold, all of one moment, in one round trip where everything holds.
 
         Raises
         ------
@@ -278,7 +285,15 @@ class Warehouse:
             The market is not stored.
         """
         series = self._known(wanted.market)
-        return self._pool.transact(lambda cursor: read_regimes(cursor, series, wanted, unless))
+        found = self._pool.query(lambda cursor: read_stored(cursor, series, wanted))
+        if found.is_current.all():
+            return found
+        return self._pool.transact(lambda cursor: read_with_candles(cursor, series, wanted))
+
+    def are_regimes_as_marked(self, market: Market, mark: Mark) -> bool:
+        """Tell whether `regimes` would still return what it returned with this mark; errors as `regimes`."""
+        series = self._known(market)
+        return self._pool.query(lambda cursor: is_as_marked(cursor, series, mark))
 
     def verdicts(self, market: Market, window: Window, config_hash: str, reach_hours: int) -> StoredVerdicts:
         """Read hourly verdicts and which of them hold, all of one moment (see `read_verdicts`); errors as `regimes`."""

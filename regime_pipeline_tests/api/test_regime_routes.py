@@ -21,7 +21,6 @@ BASE = "/api/data/regime/ETH-USDT/1h"
 
 def expected_rows(ws: Workspace, market: Any = ETH) -> list[dict[str, Any]]:
     found = service.regime_series(ws, market)
-    assert found is not None
     states = [REGIME_STATES[code] for code in found.regimes.state]
     return [
         {
@@ -81,13 +80,11 @@ def test_an_answer_has_a_version_and_is_not_sent_twice(ws: Workspace, client: Te
 
 def test_statistics_are_the_services(ws: Workspace, client: TestClient) -> None:
     found = service.regime_series(ws, ETH)
-    assert found is not None
 
     assert client.get(f"{BASE}/stats").json() == service.regime_stats(found)
     assert client.get(f"{BASE}/confidence").json() == service.confidence_stats(found)
     assert client.get(f"{BASE}/performance").json() == service.regime_performance(ws, found)
     newest = service.regime_series(ws, ETH, limit=60)
-    assert newest is not None
     assert client.get(f"{BASE}/stats", params={"limit": 60}).json() == service.regime_stats(newest)
 
 
@@ -103,7 +100,6 @@ def pages(client: TestClient, url: str, **params: Any) -> tuple[list[dict[str, A
 
 def test_periods_and_transitions_come_in_pages(ws: Workspace, client: TestClient) -> None:
     found = service.regime_series(ws, ETH)
-    assert found is not None
     periods = service.regime_periods(found)
     items, count = pages(client, f"{BASE}/periods", limit=7)
 

@@ -43,9 +43,7 @@ def asked(market: Market, span: dict[str, str]) -> dict[str, str]:
 @pytest.fixture
 def series(library: Workspace, market: Market, span: dict[str, str]) -> RegimeSeries:
     ends = (span.get("start", "1970-01-01T00:00:00Z"), span.get("end", "2100-01-01T00:00:00Z"))
-    found = regimes.regime_series(library, market, *map(to_ms, ends))
-    assert found is not None
-    return found
+    return regimes.regime_series(library, market, *map(to_ms, ends))
 
 
 def head(series: RegimeSeries) -> dict[str, Any]:

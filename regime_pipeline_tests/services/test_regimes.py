@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import regime_pipeline as rp
+from regime_pipeline.domain.candles import Candles
 from regime_pipeline.domain.classifier import classify
 from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.market import HOUR_MS, Market
@@ -36,9 +37,7 @@ def ws(served: Workspace) -> Workspace:
 
 
 def series(ws: Workspace, market: Market = ETH, *span: int, **options: int) -> RegimeSeries:
-    found = regime_series(ws, market, *span, **options)
-    assert found is not None
-    return found
+    return regime_series(ws, market, *span, **options)
 
 
 def candles_frame(ws: Workspace, market: Market) -> pd.DataFrame:
@@ -83,16 +82,43 @@ def test_any_span_and_limit_is_a_piece_of_the_whole(ws: Workspace, is_stored: bo
         assert len(series(seen, ETH, start, end).regimes) == (1 if start == hour(50) else 0)
 
 
-def test_a_version_holds_until_something_is_written(database_url: str, tmp_path: Path) -> None:
-    with simulated_workspace(database_url, tmp_path, [ETH]) as ws:
+def test_a_mark_holds_until_something_that_counts_is_written(database_url: str, tmp_path: Path) -> None:
+    with simulated_workspace(database_url, tmp_path, [ETH, BTC]) as ws:
         run_stages(ws, ETH, [hours_from_start(0, 300)])
-        first = series(ws)
-        assert regime_series(ws, ETH, unless=first.version) is None
-        assert series(ws, limit=5).version != first.version
-        run_stages(ws, ETH, [hours_from_start(200, 302)])
-        second = series(ws)
-        assert len(second.regimes) == len(first.regimes) + 2
-        assert second.version != first.version
+
+        def holds(found: RegimeSeries) -> bool:
+            return ws.warehouse.are_regimes_as_marked(ETH, found.mark)
+
+        whole, early, newest = series(ws), series(ws, ETH, 0, hour(20)), series(ws, limit=5)
+        run_stages(ws, BTC, [hours_from_start(0, 30)])
+        ws.start_run("")
+        assert all(map(holds, (whole, early, newest)))
+        run_stages(ws, ETH, [hours_from_start(200, 302)])  # two hours more
+        assert [holds(found) for found in (whole, early, newest)] == [False, True, False]
+        assert len(series(ws).regimes) == len(whole.regimes) + 2
+
+        whole = series(ws)
+        rows = ws.warehouse.read_range("candle_regime", ETH, hours_from_start(0, 302))
+        ws.warehouse.replace_range("candle_regime", ETH, hours_from_start(0, 302), rows, ws.start_run("other"))
+        assert not holds(whole)  # the same rows under another configuration
+        whole = series(ws)
+        reach = {"candle_regime": 3 * HOUR_MS}
+        _restate(ws, ETH, hour(230), ws.start_run(""), reach)
+        assert not holds(whole)
+        whole = series(ws)
+        ws.warehouse.clear_dirty("candle_regime", ETH, hours_from_start(0, 302), ws.start_run(""))
+        assert not holds(whole)
+
+
+def _restate(ws: Workspace, market: Market, open_ms: int, run: int, reach: dict[str, int]) -> Candles:
+    """Double the high of one candle of the first 302 hours."""
+    candles = ws.warehouse.read_candles(market, 0, NOW)
+    restated = replace(candles, high=np.where(candles.open_time_ms == open_ms, candles.high * 2, candles.high))
+    first, last = int(candles.open_time_ms[0]), int(candles.close_time_ms[-1])
+    window = Window(first, last)
+    hours = ws.warehouse.read_range("candle_hours", market, window)
+    ws.warehouse.replace_candles(market, window, restated, hours, run, reach)
+    return restated
 
 
 def test_bars_without_a_row_or_with_a_stale_one_are_computed(database_url: str, tmp_path: Path) -> None:
@@ -105,12 +131,7 @@ def test_bars_without_a_row_or_with_a_stale_one_are_computed(database_url: str, 
         run = ws.start_run(ws.policy.candle_regime.hash)
         ws.warehouse.replace_range("candle_regime", ETH, window, rows, run)  # fifty hours lost
         mixed = series(ws)
-        candles = ws.warehouse.read_candles(ETH, 0, NOW)
-        is_changed = candles.open_time_ms == hour(230)
-        restated = replace(candles, high=np.where(is_changed, candles.high * 2, candles.high))
-        hours = ws.warehouse.read_range("candle_hours", ETH, window)
-        lookback = {"candle_regime": 30 * HOUR_MS}
-        ws.warehouse.replace_candles(ETH, window, restated, hours, ws.start_run(""), lookback)
+        restated = _restate(ws, ETH, hour(230), ws.start_run(""), {"candle_regime": 30 * HOUR_MS})
         after = series(ws)
 
     assert mixed.source == "mixed"
