@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from hashlib import blake2b
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import orjson
@@ -41,6 +42,14 @@ class Question:
     limit: int
 
 
+class Answer(NamedTuple):
+    """A JSON list, a version that no other list has, and where its rows come from."""
+
+    body: bytes
+    version: str
+    source: str
+
+
 @dataclass(frozen=True, eq=False)
 class RegimeRows:
     """Rendered rows of every candle of a market that opens in [known_from_ms, end_ms).
@@ -59,6 +68,8 @@ class RegimeRows:
         Which come from the table.
     mark : Mark
         Of the read they come from.
+    version : str
+        Hash of the text.
     """
 
     known_from_ms: int
@@ -68,6 +79,7 @@ class RegimeRows:
     edges: Int64
     is_stored: NDArray[np.bool_]
     mark: Mark
+    version: str
 
     def covers(self, question: Question) -> bool:
         """Tell whether the answer to a question of the same market is among these rows."""
@@ -76,11 +88,13 @@ class RegimeRows:
         first, last = self._span(question)
         return question.start_ms >= self.known_from_ms or last - first == question.limit
 
-    def body(self, question: Question) -> tuple[bytes, str]:
-        """Return the answer to a question that is covered: the JSON list, and where its rows come from."""
+    def answer(self, question: Question) -> Answer:
+        """Return the answer to a question that is covered; its text is copied once."""
         first, last = self._span(question)
-        inside = self.text[int(self.edges[first]) : max(int(self.edges[last]) - 1, int(self.edges[first]))]
-        return b"[" + inside + b"]", source_of(self.is_stored[first:last])
+        start, end = int(self.edges[first]), int(self.edges[last])
+        inside = memoryview(self.text)[start : max(end - 1, start)]
+        source = source_of(self.is_stored[first:last])
+        return Answer(b"".join((b"[", inside, b"]")), f"{self.version}-{start:x}-{end:x}", source)
 
     def _span(self, question: Question) -> tuple[int, int]:
         first, last = np.searchsorted(self.open_time_ms, (question.start_ms, question.end_ms)).tolist()
@@ -98,9 +112,10 @@ def render(series: RegimeSeries, question: Question) -> RegimeRows:
     ]
     edges = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum(np.fromiter(map(len, rows), np.int64, len(rows)), out=edges[1:])
-    times = regimes.open_time_ms
+    times, text = regimes.open_time_ms, "".join(rows).encode()
     known_from = int(times[0]) if len(times) == question.limit else question.start_ms
-    return RegimeRows(known_from, question.end_ms, times, "".join(rows).encode(), edges, series.is_stored, series.mark)
+    version = blake2b(text, digest_size=12).hexdigest()
+    return RegimeRows(known_from, question.end_ms, times, text, edges, series.is_stored, series.mark, version)
 
 
 def _texts(numbers: NDArray[Any]) -> list[str]:

@@ -15,7 +15,10 @@ from fastapi.security import APIKeyHeader
 from regime_pipeline.api.bodies import RowsCache
 from regime_pipeline.api.errors import ApiError
 from regime_pipeline.api.keys import Scope, find_key, permits
+from regime_pipeline.api.looks import SharedLooks
+from regime_pipeline.domain.market import Market
 from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.storage.regime_reads import Mark
 
 _HEADER: Final = APIKeyHeader(name="X-API-Key", auto_error=False, description="From `regime keys create`.")
 
@@ -49,6 +52,12 @@ class Context:
     ws: Workspace
     options: ApiOptions
     rows: RowsCache = field(default_factory=RowsCache)
+    looks: SharedLooks[tuple[Market, Mark]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make what depends on the other parts."""
+        warehouse = self.ws.warehouse
+        object.__setattr__(self, "looks", SharedLooks(lambda asked: warehouse.are_regimes_as_marked(*asked)))
 
 
 async def context_of(request: Request) -> Context:

@@ -5,10 +5,10 @@ What they say is computed by `services.regimes`.
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
 from regime_pipeline.api.answers import json_answer
@@ -41,7 +41,7 @@ class RegimeRow(BaseModel):
 
 
 @router.get("", response_model=list[RegimeRow], summary="Regime of every candle")
-def regimes(
+async def regimes(
     context: ContextParameter,
     _: Reader,
     market: MarketParameter,
@@ -55,19 +55,19 @@ def regimes(
     moment. `X-Regime-Source` says which: stored, computed or mixed.
     """
     question = Question(market, *span, limit)
-    body, source = _rows(context, question).body(question)
-    version = blake2b(body, digest_size=12).hexdigest()
-    headers = {"ETag": f'"{version}"', "X-Regime-Source": source, "Cache-Control": "no-cache"}
-    if if_none_match is not None and version in if_none_match:
+    held = context.rows.find(question)
+    if held is None or not await context.looks.ask((market, held.mark)):
+        held = await run_in_threadpool(_read, context, question)
+    answer = held.answer(question)
+    headers = {"ETag": f'"{answer.version}"', "X-Regime-Source": answer.source, "Cache-Control": "no-cache"}
+    if if_none_match is not None and answer.version in if_none_match:
         return Response(status_code=304, headers=headers)
-    return Response(body, 200, headers, "application/json")
+    return Response(answer.body, 200, headers, "application/json")
 
 
-def _rows(context: Context, question: Question) -> RegimeRows:
-    """Rows that answer a question: kept ones while the tables are unchanged, else read anew."""
-    held, market = context.rows.find(question), question.market
-    if held is not None and context.ws.warehouse.are_regimes_as_marked(market, held.mark):
-        return held
+def _read(context: Context, question: Question) -> RegimeRows:
+    """Read and render what answers a question, and keep it."""
+    market = question.market
     series = service.regime_series(context.ws, market, question.start_ms, question.end_ms, question.limit)
     rows = render(series, question)
     context.rows.put(market, rows)

@@ -40,7 +40,7 @@ _BACKFILL = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
   __typename ... on PartitionBackfill { status error { message } } } }"""
 _ENGINE_EVENTS = "SELECT event FROM event_logs WHERE run_id = %s AND dagster_event_type = 'ENGINE_EVENT'"
 _RUNS = """query($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results {
-  runId status creationTime startTime endTime tags { key value } stepStats { stepKey startTime endTime } } } } }"""
+  runId status creationTime startTime endTime tags { key value } } } } }"""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Up:
         return None if found["status"] in ("REQUESTED", "COMPLETING") else str(found["status"])
 
     def runs(self) -> list[dict[str, Any]]:
-        """Every run there is, with its steps."""
+        """Every run there is."""
         return list(self.graphql(_RUNS, {"filter": {}})["runsOrError"]["results"])
 
     def end_of(self, run_id: str) -> str | None:
