@@ -33,7 +33,7 @@ from celery import Celery
 from regime_pipeline.storage.urls import dagster_url, database_name, libpq_url, with_database
 
 HERE: Final = Path(__file__).parent
-ROLES: Final = ("code", "worker", "webserver", "daemon")
+ROLES: Final = ("code", "worker", "webserver", "daemon", "api")
 """In the order of their start: what others need stands first."""
 FILES: Final = ("dagster.yaml", "workspace.yaml", "celery.yaml")
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -51,6 +51,7 @@ class Place:
     redis: str
     port: int
     code_port: int
+    api_port: int
 
     @property
     def dagster_home(self) -> Path:
@@ -93,9 +94,9 @@ class Place:
 
     def command(self, role: str) -> list[str]:
         """Return the command of a role, by compose or else by the image."""
-        ports = {"3000": str(self.port), "4000": str(self.code_port), "0.0.0.0": "127.0.0.1"}  # noqa: S104 - replaced
+        here = {"3000": self.port, "4000": self.code_port, "8000": self.api_port, "0.0.0.0": "127.0.0.1"}  # noqa: S104
         words = compose()["services"][role].get("command") or image_command()
-        return [ports.get(word, word).replace(_IMAGE_HOME, str(self.dagster_home)) for word in words]
+        return [str(here.get(word, word)).replace(_IMAGE_HOME, str(self.dagster_home)) for word in words]
 
 
 def compose() -> Any:
@@ -145,6 +146,7 @@ def _await_role(role: str, place: Place, started: Mapping[str, subprocess.Popen[
     ask = {
         "code": lambda: _answers(place.code_port),
         "webserver": lambda: _answers(place.port),
+        "api": lambda: _answers(place.api_port),
         "worker": lambda: _workers(place) >= len(mine),
     }.get(role, lambda: True)
     deadline = time.monotonic() + _START_S
@@ -196,13 +198,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2, help="workers; each does one run at a time")
     parser.add_argument("--port", type=int, default=3000, help="of the UI")
     parser.add_argument("--code-port", type=int, default=4000, help="of the code server")
+    parser.add_argument("--api-port", type=int, default=8000, help="of the HTTP API")
     return parser.parse_args()
 
 
 def main() -> int:
     """Run until a signal comes."""
     given = _arguments()
-    place = Place(given.home.absolute(), given.database, given.redis.rstrip("/"), given.port, given.code_port)
+    ports = (given.port, given.code_port, given.api_port)
+    place = Place(given.home.absolute(), given.database, given.redis.rstrip("/"), *ports)
     for number in SIGNALS:
         signal.signal(number, _interrupt)
     try:

@@ -71,9 +71,9 @@ def test_workers_read_the_broker_and_keep_long_runs() -> None:
 def test_every_role_of_compose_uses_known_settings_and_files() -> None:
     compose = read(DOCKER / "compose.yaml")
     services = compose["services"]
-    assert set(services) == {"postgres", "redis", "schema", "code", "webserver", "daemon", "worker"}
+    assert set(services) == {"postgres", "redis", "schema", "code", "webserver", "daemon", "worker", "api"}
     known = {f"REGIME_{name.upper()}" for name in Settings.model_fields}
-    for name in ("schema", "code", "webserver", "daemon", "worker"):
+    for name in ("schema", "code", "webserver", "daemon", "worker", "api"):
         role = services[name]
         mine = {key for key in role["environment"] if key.startswith("REGIME_") and "CELERY" not in key}
         assert mine <= known

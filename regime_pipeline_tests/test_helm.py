@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import yaml
+from fastapi.routing import APIRoute
+
+from regime_pipeline.api import health_routes
 from regime_pipeline_tests.test_docker import DOCKER, read
 
 VALUES, WORKERS = DOCKER / "helm" / "values.yaml", DOCKER / "helm" / "workers.yaml"
@@ -86,6 +90,24 @@ def test_workers_are_those_of_compose_with_the_volumes_of_the_code_server() -> N
     labels = workers["spec"]["template"]["metadata"]["labels"]
     assert workers["spec"]["selector"]["matchLabels"] == labels
     assert f"{values['fullnameOverride']}-instance" in {v.get("configMap", {}).get("name") for v in pod["volumes"]}
+
+
+def test_the_api_is_that_of_compose_behind_a_service() -> None:
+    values, (api, service) = read(VALUES), yaml.safe_load_all((DOCKER / "helm" / "api.yaml").read_text("utf-8"))
+    (deployment,) = values["dagster-user-deployments"]["deployments"]
+    pod = api["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+
+    assert container["command"] == read(DOCKER / "compose.yaml")["services"]["api"]["command"]
+    assert container["image"] == f"{deployment['image']['repository']}:{deployment['image']['tag']}"
+    assert [s["secretRef"]["name"] for s in container["envFrom"]] == [s["name"] for s in deployment["envSecrets"]]
+    assert container["volumeMounts"] == deployment["volumeMounts"]
+    assert pod["spec"]["volumes"] == deployment["volumes"]
+    assert api["spec"]["selector"]["matchLabels"] == pod["metadata"]["labels"] == service["spec"]["selector"]
+    (port,), (listening,) = service["spec"]["ports"], container["ports"]
+    assert (port["targetPort"], str(listening["containerPort"])) == (listening["name"], container["command"][-1])
+    routes = {probe["httpGet"]["path"] for probe in (container["readinessProbe"], container["livenessProbe"])}
+    assert routes <= {route.path for route in health_routes.router.routes if isinstance(route, APIRoute)}
 
 
 def test_the_launcher_can_be_imported() -> None:

@@ -61,8 +61,8 @@ def running_cluster(home: Path, markets: str, database: str, redis: str, workers
     """The roles on free ports over a home, a database and a Redis; they log to the home; none is left at the end."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "markets.toml").write_text(markets, "utf-8")
-    port, code_port = free_port(), free_port()
-    given = {"home": home, "database": database, "redis": redis, "workers": workers, "port": port}
+    port, code_port, api_port = free_port(), free_port(), free_port()
+    given = {"home": home, "database": database, "redis": redis, "workers": workers, "port": port, "api-port": api_port}
     options = [str(word) for name, value in given.items() for word in (f"--{name}", value)]
     command = [sys.executable, str(REPOSITORY / "docker" / "local.py"), *options, "--code-port", str(code_port)]
     with (home / "roles.log").open("wb") as log:
@@ -74,7 +74,7 @@ def running_cluster(home: Path, markets: str, database: str, redis: str, workers
         database_url=database,
         dagster_database_url=with_database(database, f"{database_name(database)}_dagster"),
     )
-    up = Up(process, settings, f"http://127.0.0.1:{port}")
+    up = Up(process, settings, f"http://127.0.0.1:{port}", api=f"http://127.0.0.1:{api_port}")
     try:
         until(300, lambda: is_listening(up), "the webserver's start")
         yield up

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,6 +99,20 @@ def await_and_compare(cluster: Up, redis: str, keys: list[str], single: Settings
     with psycopg.connect(cluster.settings.dagster_database_url or "") as connection:
         materialized = connection.execute(MATERIALIZED).fetchall()
     assert {(f'["{stage.name}"]', key, 1) for stage in STAGES for key in keys} == set(materialized)
+    with urllib.request.urlopen(f"{until_ready(cluster)}/api/markets", timeout=30) as answer:
+        assert len(json.load(answer)) == len(markets)
     with open_workspace(cluster.settings) as many, open_workspace(single) as one:
         for market in markets:
             assert_same_bytes(dump(many, market, WINDOW), dump(one, market, WINDOW))
+
+
+def until_ready(cluster: Up) -> str:
+    """Address of the role that serves the API, once it answers."""
+
+    def ready() -> str | None:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"{cluster.api}/readyz", timeout=5).close()
+            return cluster.api
+        return None
+
+    return until(60, ready, "the API")

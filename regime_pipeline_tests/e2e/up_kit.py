@@ -67,6 +67,7 @@ class Up:
     settings: Settings
     url: str
     dashboard: str = ""
+    api: str = ""
 
     def graphql(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         body = json.dumps({"query": query, "variables": variables}).encode()
