@@ -43,15 +43,18 @@ Starter = Callable[..., ClientProcess]
 
 
 def server_processes(home: Path) -> list[int]:
-    """Postmasters whose data lie in a home, found without the code under test."""
+    """Postmasters whose data lie in a home, found without the code under test.
+
+    A child of one has its command line too until it has set its own.
+    """
     data = os.path.realpath(home / "postgres" / "data")
-    found = []
-    for process in psutil.process_iter(["name", "cmdline", "status"]):
+    parents = {}
+    for process in psutil.process_iter(["name", "cmdline", "status", "ppid"]):
         info = process.info
         is_alive = info["status"] != psutil.STATUS_ZOMBIE
         if is_alive and info["name"] == "postgres" and data in (info["cmdline"] or []):
-            found.append(process.pid)
-    return found
+            parents[process.pid] = info["ppid"]
+    return [server for server, parent in parents.items() if parent not in parents]
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
