@@ -36,8 +36,8 @@ def pack_factors(factors: Sequence[Sequence[Factor]], columns: Mapping[str, Sequ
     list of dict
         For each rule, in order of first use: `rule`; `outcome` (packed codes into `OUTCOMES`) and `template` (packed
         places in `templates`), missing where an hour lacks the rule; `templates` with the names of columns, or empty
-        braces, where numbers stand; `numbers`, for each template its empty braces' values in the order of hours, as
-        texts separated by blanks.
+        braces, where numbers stand; `numbers`, for each template its empty braces' values in the order of hours: `data`
+        (packed) and `decimals`, or `text`, separated by blanks, where they are printed unevenly.
     """
     rules = dict.fromkeys(str(factor["rule"]) for hour in factors for factor in hour)
     return [_pack_rule(rule, factors, columns) for rule in rules]
@@ -69,7 +69,7 @@ def _pack_rule(rule: str, factors: Sequence[Sequence[Factor]], columns: Mapping[
 
 def _fill(
     shape: str, hours: Sequence[int], numbers: Sequence[Sequence[str]], columns: Mapping[str, Sequence[str]]
-) -> tuple[str, list[str]]:
+) -> tuple[str, list[dict[str, Any]]]:
     """Replace holes whose number is constant, or a known column; return the template and the numbers left over."""
     parts, kept = shape.split(_HOLE), []
     text = parts[0]
@@ -82,6 +82,15 @@ def _fill(
             text += "{" + same + "}"
         else:
             text += _HOLE
-            kept.append(" ".join(values))
+            kept.append(_packed(values))
         text += after
     return text, kept
+
+
+def _packed(values: Sequence[str]) -> dict[str, Any]:
+    """Printed numbers packed if every one comes back to the letter, else as they are."""
+    decimals = max(len(value.partition(".")[2]) for value in values)
+    units = [int(f"{float(value):.{decimals}f}".replace(".", "")) for value in values]
+    if max(map(abs, units)) < 2**52 and [f"{unit / 10**decimals:.{decimals}f}" for unit in units] == list(values):
+        return {"data": pack(np.array(units, dtype=np.float64)), "decimals": decimals}
+    return {"text": " ".join(values)}

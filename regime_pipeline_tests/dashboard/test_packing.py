@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser
 
 from regime_pipeline.dashboard.packing import ALPHABET, LAST, MISSING, pack, printed
-from regime_pipeline.dashboard.payload import market_payload
+from regime_pipeline.dashboard.payload import market_payload, simplified
 from regime_pipeline.dashboard.rows import MarketRows
 from regime_pipeline.dashboard.sentences import OUTCOMES, pack_factors
 from regime_pipeline.dashboard.site import script
+from regime_pipeline.domain.regime_state import SIMPLIFIED
 from regime_pipeline_tests.dashboard.browser_kit import opened
 from regime_pipeline_tests.dashboard.real_kit import simulated_rows
 from regime_pipeline_tests.dashboard.site_kit import ALFA, site_rows
@@ -67,7 +68,7 @@ def restored(packed: list[dict[str, Any]], columns: dict[str, list[str]], hours:
     """Outcome and sentence of every rule and hour, read back as `static/codec.js` does."""
     found: list[list[tuple[str, ...]]] = [[] for _ in range(hours)]
     for rule in packed:
-        kept = [[iter(text.split(" ")) for text in texts] for texts in rule["numbers"]]
+        kept = [[iter(numbers_of(each)) for each in all_of] for all_of in rule["numbers"]]
         for hour, (outcome, at) in enumerate(zip(unpack(rule["outcome"]), unpack(rule["template"]), strict=True)):
             if at is not None and outcome is not None:
                 parts = [next(text) for text in kept[at]]
@@ -76,6 +77,15 @@ def restored(packed: list[dict[str, Any]], columns: dict[str, list[str]], hours:
                 )
                 found[hour].append((rule["rule"], OUTCOMES[outcome], sentence))
     return found
+
+
+def numbers_of(kept: dict[str, Any]) -> list[str]:
+    """Numbers of sentences as they were printed."""
+    if "text" in kept:
+        return str(kept["text"]).split(" ")
+    return [
+        f"{value / 10 ** kept['decimals']:.{kept['decimals']}f}" for value in unpack(kept["data"]) if value is not None
+    ]
 
 
 def filled(template: str, named: dict[str, str], parts: list[str]) -> str:
@@ -101,6 +111,15 @@ def test_every_sentence_comes_back(which: str) -> None:
     assert len(json.dumps(packed)) < len(json.dumps(rows.documents("factors"))) / 4
 
 
+def test_numbers_that_are_printed_unevenly_stay_as_they_are() -> None:
+    factors = [[{"rule": "R", "outcome": "met", "sentence": f"It is {text}."}] for text in ("1.5", "-0", "007", "12")]
+
+    packed = pack_factors(factors, {})
+
+    assert packed[0]["numbers"] == [[{"text": "1.5 -0 007 12"}]]
+    assert [found[0][2] for found in restored(packed, {}, 4)] == [factor[0]["sentence"] for factor in factors]
+
+
 @pytest.mark.xdist_group("chromium")
 def test_the_page_reads_every_sentence_and_number_as_stored(chromium: Browser, http: str) -> None:
     rows = simulated_rows(ALFA, days=20)
@@ -110,13 +129,18 @@ def test_the_page_reads_every_sentence_and_number_as_stored(chromium: Browser, h
         told = page.evaluate(
             """() => { const model = readPayload(window.REGIME);
             return [model.close, model.columns.trend_score.values, model.columns.range_low.values,
+              model.columns.close.values, model.hourStarts.map((_, hour) => label(model, "candle_regime", hour)),
               model.hourStarts.map((_, hour) => factorsOf(model, hour).map((f) => [f.outcome, f.sentence]))]; }"""
         )
 
-    closes, trend, low, factors = told
+    closes, trend, low, hourly, regimes, factors = told
     assert [close for close in closes if close is not None] == rows.bars.prices("close").tolist()
     assert trend == [None if v != v else float(f"{v:.1f}") for v in rows.on_calendar("trend_score").tolist()]
     assert low == [None if v != v else float(f"{v:.2f}") for v in rows.on_calendar("range_low").tolist()]
+    assert market_payload(rows)["columns"]["close"] == {"of": "bars", "scale": 100}
+    assert hourly == [None if v != v else v for v in rows.on_calendar("close").tolist()]
+    known = simplified(rows.on_calendar("candle_state"))
+    assert regimes == [None if np.isnan(code) else SIMPLIFIED[int(code)] for code in known]
     assert [[tuple(f) for f in hour] for hour in factors] == [[f[1:] for f in hour] for hour in as_stored(rows)]
 
 

@@ -26,27 +26,34 @@ function unpack(text, scale = 1) {
 
 /* Everything the charts read, times in seconds. */
 function readPayload(raw) {
-  const columns = {};
-  for (const [name, column] of Object.entries(raw.columns)) {
-    columns[name] = { values: unpack(column.data, column.scale), labels: column.labels, scale: column.scale };
+  const columns = {}, times = [], close = [], start = raw.start_ms / 1e3;
+  const hourStarts = Array.from({ length: raw.hours }, (_, i) => start + i * HOUR);
+  for (const { start_ms, step_ms, price_step_ticks, data } of raw.bars) {
+    unpack(data, raw.price_scale / price_step_ticks).forEach((value, i) => { times.push((start_ms + (i + 1) * step_ms) / 1e3); close.push(value); });
   }
-  const step = raw.bars.step_ms / 1e3, start = raw.start_ms / 1e3;
-  const close = unpack(raw.bars.close, raw.price_scale / raw.bars.price_step_ticks);
+  for (const [name, column] of Object.entries(raw.columns)) {
+    columns[name] = { ...column, values: column.data === undefined ? derived(column) : unpack(column.data, column.scale) };
+  }
+  /* What another column, or the bars, say already is not sent twice. */
+  function derived({ of, codes }) {
+    if (codes) return columns[of].values.map((code) => (code === null ? null : codes[code]));
+    const at = new Map(times.map((time, i) => [time, close[i]]));
+    return hourStarts.map((time) => at.get(time + HOUR) ?? null);
+  }
   const factors = raw.factors.map((rule) => readRule(rule, raw, columns));
   return {
     ...raw, columns, factors, start,
     end: start + raw.hours * HOUR,
     decimals: Math.max(Math.ceil(Math.log10(raw.price_scale)), 0),
-    times: close.map((_, i) => raw.bars.start_ms / 1e3 + (i + 1) * step),
-    close,
-    hourStarts: Array.from({ length: raw.hours }, (_, i) => start + i * HOUR),
+    times, close, hourStarts,
   };
 }
 
 /* One rule's outcome and sentence at any hour: numbers that stand in no column follow the order of hours. */
 function readRule(rule, raw, columns) {
   const outcome = unpack(rule.outcome), template = unpack(rule.template);
-  const kept = rule.numbers.map((texts) => texts.map((text) => text.split(" ")));
+  const kept = rule.numbers.map((all) => all.map(({ text, data, decimals }) =>
+    (text ? text.split(" ") : unpack(data, 10 ** decimals).map((value) => value.toFixed(decimals)))));
   const used = rule.templates.map(() => 0);
   const place = template.map((at) => (at === null ? null : used[at]++));
   return (hour) => {
