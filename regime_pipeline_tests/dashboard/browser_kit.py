@@ -89,7 +89,8 @@ def lines(page: Page, chart: str, shares: Sequence[float]) -> list[list[float]]:
 
 def height(page: Page, chart: str) -> float:
     """Height of a chart's plot in pixels."""
-    return float(page.evaluate("id => document.querySelector(`[data-chart="${id}"] .u-over`).getBoundingClientRect().height", chart))
+    box = "document.querySelector(`[data-chart='${id}'] .u-over`).getBoundingClientRect()"
+    return float(page.evaluate(f"id => {box}.height", chart))
 
 
 def ink(page: Page, name: str) -> Color:

@@ -19,7 +19,7 @@ from regime_pipeline.dashboard.newest import Advice, Newest, newest_of, worst_fi
 from regime_pipeline.dashboard.rows import MarketRows
 from regime_pipeline.dashboard.strips import strip, strip_of
 from regime_pipeline.domain.errors import MissingDataError
-from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.market import HOUR_MS
 from regime_pipeline.domain.regime_state import COLORS
 from regime_pipeline_tests.conftest import REPOSITORY
 from regime_pipeline_tests.dashboard.site_kit import ABSENT, START, make_rows, site_rows
@@ -44,8 +44,8 @@ def test_worst_first_whatever_the_order_before() -> None:
         newest("RANGE_OK", 0.8),
     ]
 
-    for given in itertools.islice(itertools.permutations(ordered), 0, 362_880, 40_321):
-        assert worst_first(given) == ordered
+    for shuffled in itertools.islice(itertools.permutations(ordered), 0, 362_880, 40_321):
+        assert worst_first(shuffled) == ordered
 
 
 def test_data_lags_by_more_than_two_hours_behind_the_newest() -> None:

@@ -1,4 +1,4 @@
-"""The backtest report in a browser: the dashboard's charts of a market's rows, for everybody, with nothing asked for."""
+"""The backtest report in a browser: the dashboard's charts of a market's rows, for everybody; nothing is asked for."""
 
 from __future__ import annotations
 
