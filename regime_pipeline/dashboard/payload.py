@@ -5,14 +5,14 @@ Markup and files do not belong here; the same rows always make the same payload.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from regime_pipeline.dashboard.events import grid_events, grid_spans
 from regime_pipeline.dashboard.packing import pack, printed
-from regime_pipeline.dashboard.prices import drawn_prices
+from regime_pipeline.dashboard.prices import DrawnPrices, drawn_prices
 from regime_pipeline.dashboard.rows import MarketRows
 from regime_pipeline.dashboard.sentences import OUTCOMES, pack_factors
 from regime_pipeline.dashboard.words import decimals_of
@@ -58,7 +58,7 @@ def market_payload(rows: MarketRows) -> dict[str, Any]:
         "price_scale": rows.bars.price_scale,
         "start_ms": rows.start_ms,
         "hours": len(rows),
-        "bars": bars,
+        "bars": [part.document for part in bars],
         "columns": _columns(rows, bars),
         "outcomes": OUTCOMES,
         "factors": pack_factors(rows.documents("factors"), _printed_scores(rows)),
@@ -67,7 +67,7 @@ def market_payload(rows: MarketRows) -> dict[str, Any]:
     }
 
 
-def _columns(rows: MarketRows, bars: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def _columns(rows: MarketRows, bars: Sequence[DrawnPrices]) -> dict[str, dict[str, Any]]:
     state, decimals = rows.on_calendar("candle_state"), decimals_of(rows.bars.price_scale)
     columns = {
         "hour_status": coded(rows.on_calendar("hour_status"), HOUR_STATUSES),
@@ -79,10 +79,8 @@ def _columns(rows: MarketRows, bars: Sequence[Mapping[str, Any]]) -> dict[str, d
         **{name: decimal(rows.on_calendar(name), _SCORE) for name in SCORE_COLUMNS},
         "range_low": decimal(rows.on_calendar("range_low"), decimals),
         "range_high": decimal(rows.on_calendar("range_high"), decimals),
-        "range_confidence": decimal(rows.on_calendar("range_confidence"), _SHARE),
         "candle_regime_full": coded(state, [found.full_regime for found in REGIME_STATES]),
         "candle_regime": {"of": "candle_regime_full", "codes": SIMPLIFIED_OF_STATE.tolist(), "labels": SIMPLIFIED},
-        "candle_confidence": decimal(rows.on_calendar("candle_confidence"), _SHARE),
         **_weights(rows),
     }
     return columns | (_advice(rows) if rows.advice is not None else {})
@@ -96,16 +94,18 @@ def simplified(state: Float64) -> Float64:
     return codes
 
 
-def _close(rows: MarketRows, bars: Sequence[Mapping[str, Any]], decimals: int) -> dict[str, Any]:
-    """The hours' closes; nothing of them where they are those of the bars that close with the hour, exactly drawn."""
+def _close(rows: MarketRows, bars: Sequence[DrawnPrices], decimals: int) -> dict[str, Any]:
+    """The hours' closes: what the drawn bars that close with the hour lack to them, nothing where they lack nothing."""
+    close, scale = printed(rows.on_calendar("close"), decimals), 10**decimals
     ends = rows.start_ms + HOUR_MS * np.arange(1, len(rows) + 1)
-    closes = np.full(len(rows), np.nan)
-    _, mine, theirs = np.intersect1d(ends, rows.bars.close_time_ms, return_indices=True)
-    closes[mine] = rows.bars.prices("close")[theirs]
-    is_said = len(bars) == 1 and bars[0]["price_step_ticks"] == 1
-    if is_said and np.array_equal(closes, rows.on_calendar("close"), equal_nan=True):
-        return {"of": "bars", "scale": 10**decimals}
-    return decimal(rows.on_calendar("close"), decimals)
+    drawn = np.full(len(rows), np.nan)
+    for part in bars:
+        found = part.ticks_at(ends)
+        drawn = np.where(np.isnan(found), drawn, found)
+    if scale != rows.bars.price_scale or not np.array_equal(np.isnan(drawn), np.isnan(close)):
+        return {"data": pack(close), "scale": scale}
+    lacking = close - drawn
+    return {"of": "bars", "scale": scale} | ({"data": pack(lacking)} if np.any(lacking[~np.isnan(lacking)]) else {})
 
 
 def _weights(rows: MarketRows) -> dict[str, dict[str, Any]]:

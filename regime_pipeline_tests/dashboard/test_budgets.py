@@ -50,7 +50,7 @@ def test_a_month_of_a_symbol_fits_the_budget_over_all_its_timeframes() -> None:
     """Every timeframe of the shipped markets, in the middle of their life, when each hour has all there is to say."""
     sizes = {}
     for timeframe in TIMEFRAMES:
-        rows = simulated_rows(Market("ALFA-USDT", timeframe), days=30, warm_up_days=10)
+        rows = simulated_rows(Market("ALFA-USDT", timeframe), days=30, warm_up_days=21)
         assert np.all(rows.on_calendar("verdict")[:24] > 0)
         sizes[timeframe] = packed(script(market_payload(rows)))
 

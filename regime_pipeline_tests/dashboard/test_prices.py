@@ -8,11 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from regime_pipeline.dashboard.prices import FINE_BARS, drawn_prices, price_step_ticks
+from regime_pipeline.dashboard.payload import market_payload
+from regime_pipeline.dashboard.prices import FINE_BARS, DrawnPrices, price_step_ticks
+from regime_pipeline.dashboard.prices import drawn_prices as drawn
 from regime_pipeline.dashboard.rows import MarketRows
 from regime_pipeline.domain.market import HOUR_MS, MINUTE_MS, Market
 from regime_pipeline_tests.dashboard.site_kit import make_rows
 from regime_pipeline_tests.dashboard.test_packing import unpack
+
+
+def drawn_prices(rows: MarketRows) -> list[dict[str, Any]]:
+    return [part.document for part in drawn(rows)]
 
 
 def closes(part: dict[str, Any]) -> dict[int, float | None]:
@@ -80,3 +86,29 @@ def test_a_market_whose_bars_begin_before_its_first_hour_or_lack_altogether() ->
 
     assert coarse["start_ms"] == rows.start_ms + 13 * HOUR_MS
     assert set(closes(none).values()) == {None}
+
+
+@pytest.mark.parametrize(("timeframe", "hours"), [("1m", 20 * 24), ("15m", 240), ("1h", 240), ("4h", 240)])
+def test_the_hours_closes_come_back_from_what_the_payload_says(timeframe: str, hours: int) -> None:
+    rows = make_rows(hours, Market("ALFA-USDT", timeframe), absent=(30, 31), without_bars=(70,))
+    payload = market_payload(rows)
+    column = payload["columns"]["close"]
+
+    if timeframe == "4h":
+        told = unpack(column["data"])
+    else:
+        known = {time: close for part in payload["bars"] for time, close in closes(part).items()}
+        lacking = unpack(column["data"]) if "data" in column else [0] * hours
+        ends = [rows.start_ms + (hour + 1) * HOUR_MS for hour in range(hours)]
+        told = [None if known[end] is None else known[end] + more for end, more in zip(ends, lacking, strict=True)]  # type: ignore[operator]
+
+    assert ("data" in column) == (timeframe in ("1m", "4h"))
+    assert told == [None if v != v else round(v * 100) for v in rows.on_calendar("close").tolist()]
+
+
+def test_a_close_is_found_at_its_time_and_at_no_other() -> None:
+    part = DrawnPrices.of(1_000, 100, np.array([5.0, np.nan, 7.0]))
+
+    found = part.ticks_at(np.array([1_000, 1_100, 1_150, 1_200, 1_300, 1_400]))
+
+    assert np.array_equal(found, [np.nan, 5.0, np.nan, np.nan, 7.0, np.nan], equal_nan=True)

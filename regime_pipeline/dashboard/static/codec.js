@@ -32,13 +32,13 @@ function readPayload(raw) {
     unpack(data, raw.price_scale / price_step_ticks).forEach((value, i) => { times.push((start_ms + (i + 1) * step_ms) / 1e3); close.push(value); });
   }
   for (const [name, column] of Object.entries(raw.columns)) {
-    columns[name] = { ...column, values: column.data === undefined ? derived(column) : unpack(column.data, column.scale) };
+    columns[name] = { ...column, values: column.of ? derived(column) : unpack(column.data, column.scale) };
   }
   /* What another column, or the bars, say already is not sent twice. */
-  function derived({ of, codes }) {
+  function derived({ of, codes, data, scale }) {
     if (codes) return columns[of].values.map((code) => (code === null ? null : codes[code]));
-    const at = new Map(times.map((time, i) => [time, close[i]]));
-    return hourStarts.map((time) => at.get(time + HOUR) ?? null);
+    const at = new Map(times.map((time, i) => [time, close[i]])), lacking = unpack(data ?? "");
+    return hourStarts.map((time, i) => { const drawn = at.get(time + HOUR) ?? null; return drawn === null ? null : (Math.round(drawn * scale) + (lacking[i] ?? 0)) / scale; });
   }
   const factors = raw.factors.map((rule) => readRule(rule, raw, columns));
   return {

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regime_pipeline.dashboard.payload import VERSION, coded, decimal
-from regime_pipeline.dashboard.prices import priced
+from regime_pipeline.dashboard.prices import DrawnPrices
 from regime_pipeline.dashboard.strips import Strip, strip
 from regime_pipeline.dashboard.words import decimals_of
 from regime_pipeline.domain.candles import Float64
@@ -91,4 +91,4 @@ def _bars(hours: MarketHours, window: Window) -> dict[str, Any]:
     first = window.start_ms // step_ms * step_ms
     close = np.full((window.end_ms - first) // step_ms, np.nan)
     close[(hours.hour_start + HOUR_MS - first) // step_ms - 1] = hours.close * hours.price_scale
-    return priced(first, step_ms, close)
+    return DrawnPrices.of(first, step_ms, close).document
