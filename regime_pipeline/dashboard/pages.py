@@ -14,6 +14,7 @@ from regime_pipeline.dashboard import words
 from regime_pipeline.dashboard.events import grid_events
 from regime_pipeline.dashboard.newest import Newest, worst_first
 from regime_pipeline.dashboard.payload import SCORE_COLUMNS, simplified
+from regime_pipeline.dashboard.prices import drawn_prices
 from regime_pipeline.dashboard.rows import MarketRows
 from regime_pipeline.dashboard.runs import dwells, named_transitions
 from regime_pipeline.dashboard.strips import Strip
@@ -79,6 +80,7 @@ def market_page(rows: MarketRows, newest: Newest, markets: Sequence[Market], ass
         facts=_facts(rows, newest),
         tables=_tables(verdict, simplified(rows.on_calendar("candle_state"))),
         hours=_table(rows),
+        coarse=_coarse(rows),
         holes=_holes(rows),
         completeness=float(np.mean(rows.on_calendar("hour_status") == HOUR_STATUSES.index("complete"))),
         policies=len(set(rows.hours["policy_hash"])),
@@ -154,6 +156,14 @@ def _tables(verdict: Float64, regime: Float64) -> list[Table]:
         dwell_table("How long verdicts last", dwells(verdict, VERDICTS)),
         dwell_table("How long 3D regimes last, from hour to hour", dwells(regime, SIMPLIFIED)),
     ]
+
+
+def _coarse(rows: MarketRows) -> str:
+    """Which closes the price chart leaves out, in words; empty where it shows every one."""
+    older, *newer = drawn_prices(rows)
+    if not newer:
+        return ""
+    return f"one close in {words.duration(older.step_ms / HOUR_MS)} before {words.moment(newer[0].start_ms)}"
 
 
 def _holes(rows: MarketRows) -> dict[str, int]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import Browser
 
-from regime_pipeline.dashboard.packing import ALPHABET, LAST, MISSING, pack, printed
+from regime_pipeline.dashboard.packing import ALPHABET, LAST, MISSING, REST, pack, printed
 from regime_pipeline.dashboard.payload import market_payload, simplified
 from regime_pipeline.dashboard.rows import MarketRows
 from regime_pipeline.dashboard.sentences import OUTCOMES, pack_factors
@@ -27,20 +27,34 @@ NUMBERS = st.lists(st.one_of(st.integers(-(2**51), 2**51), st.none()), max_size=
 
 def unpack(text: str) -> list[int | None]:
     """The inverse of `pack`, written from its description."""
+    rests, _, above = text.partition(REST)
+    high = iter(counts(above))
     found: list[int | None] = []
-    value, folded, unit = 0, 0, 1
+    value = 0
+    for rest in counts(rests):
+        if rest is None:
+            found.append(None)
+            continue
+        folded = rest + (LAST * (next(high) or 0) if above else 0)
+        value += -(folded + 1) // 2 if folded % 2 else folded // 2
+        found.append(value)
+    return found
+
+
+def counts(text: str) -> list[int | None]:
+    """Numbers that are not negative, as they stand."""
+    found: list[int | None] = []
+    number, unit = 0, 1
     for character in text:
         if character == MISSING:
             found.append(None)
             continue
         digit = ALPHABET.index(character)
         if digit >= LAST:
-            folded, unit = folded + (digit - LAST) * unit, unit * (len(ALPHABET) - LAST)
+            number, unit = number + (digit - LAST) * unit, unit * (len(ALPHABET) - LAST)
             continue
-        folded += digit * unit
-        value += -(folded + 1) // 2 if folded % 2 else folded // 2
-        found.append(value)
-        folded, unit = 0, 1
+        found.append(number + digit * unit)
+        number, unit = 0, 1
     return found
 
 
@@ -49,7 +63,7 @@ def test_numbers_come_back(numbers: list[int | None]) -> None:
     text = pack(np.array([np.nan if number is None else number for number in numbers], dtype=np.float64))
 
     assert unpack(text) == numbers
-    assert re.fullmatch(r"[!-~]*", text)
+    assert re.fullmatch(r"[ -~]*", text)
     assert not set(text) & set('<\\"')
 
 
@@ -69,13 +83,13 @@ def restored(packed: list[dict[str, Any]], columns: dict[str, list[str]], hours:
     found: list[list[tuple[str, ...]]] = [[] for _ in range(hours)]
     for rule in packed:
         kept = [[iter(numbers_of(each)) for each in all_of] for all_of in rule["numbers"]]
-        for hour, (outcome, at) in enumerate(zip(unpack(rule["outcome"]), unpack(rule["template"]), strict=True)):
-            if at is not None and outcome is not None:
+        for hour, at in enumerate(unpack(rule["template"])):
+            if at is not None:
                 parts = [next(text) for text in kept[at]]
                 sentence = filled(
                     rule["templates"][at], {name: column[hour] for name, column in columns.items()}, parts
                 )
-                found[hour].append((rule["rule"], OUTCOMES[outcome], sentence))
+                found[hour].append((rule["rule"], OUTCOMES[rule["outcomes"][at]], sentence))
     return found
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from regime_pipeline.dashboard.newest import newest_of
+from regime_pipeline.dashboard.pages import market_page
 from regime_pipeline.dashboard.payload import market_payload
 from regime_pipeline.dashboard.prices import FINE_BARS, DrawnPrices, price_step_ticks
 from regime_pipeline.dashboard.prices import drawn_prices as drawn
@@ -15,6 +17,8 @@ from regime_pipeline.dashboard.rows import MarketRows
 from regime_pipeline.domain.market import HOUR_MS, MINUTE_MS, Market
 from regime_pipeline_tests.dashboard.site_kit import make_rows
 from regime_pipeline_tests.dashboard.test_packing import unpack
+
+ASSETS = dict.fromkeys(("site.css", "common.js", "data", "market.js", "uPlot.LICENSE.txt"), "")
 
 
 def drawn_prices(rows: MarketRows) -> list[dict[str, Any]]:
@@ -112,3 +116,14 @@ def test_a_close_is_found_at_its_time_and_at_no_other() -> None:
     found = part.ticks_at(np.array([1_000, 1_100, 1_150, 1_200, 1_300, 1_400]))
 
     assert np.array_equal(found, [np.nan, 5.0, np.nan, np.nan, 7.0, np.nan], equal_nan=True)
+
+
+def test_the_page_says_which_closes_it_leaves_out() -> None:
+    minutes, hours = make_rows(30 * 24, Market("ALFA-USDT", "1m")), make_rows(30 * 24)
+
+    coarse, whole = (
+        market_page(rows, newest_of(rows, rows.through_ms), [rows.market], ASSETS) for rows in (minutes, hours)
+    )
+
+    assert "(one close in 5 min before 2026-09-24 00:00)" in coarse
+    assert "one close in" not in whole

@@ -2,26 +2,32 @@
 /* A payload back into columns of numbers; packing.py writes what is read here. */
 const HOUR = 3600;
 
-function unpack(text, scale = 1) {
+/* Numbers that are not negative, each in one to a few characters; null where one is missing. */
+function counts(text) {
   const digits = new Int8Array(128);
   let count = 0;
   for (let code = 0x23; code < 0x7f; code++) if (code !== 0x3c && code !== 0x5c) digits[code] = count++;
   const values = new Array(text.length), more = count - 60;
-  let n = 0, folded = 0, unit = 1, value = 0;
+  let n = 0, value = 0, unit = 1;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i), digit = digits[code];
     if (code === 0x21) values[n++] = null;
-    else if (digit >= 60) { folded += (digit - 60) * unit; unit *= more; }
-    else {
-      folded += digit * unit;
-      value += folded % 2 ? -(folded + 1) / 2 : folded / 2;
-      values[n++] = value / scale;
-      folded = 0;
-      unit = 1;
-    }
+    else if (digit >= 60) { value += (digit - 60) * unit; unit *= more; }
+    else { values[n++] = value + digit * unit; value = 0; unit = 1; }
   }
   values.length = n;
   return values;
+}
+
+function unpack(text, scale = 1) {
+  const [low, high] = text.split(" ").map(counts);
+  let value = 0, at = 0;
+  return low.map((rest) => {
+    if (rest === null) return null;
+    const folded = high ? rest + 60 * high[at++] : rest;
+    value += folded % 2 ? -(folded + 1) / 2 : folded / 2;
+    return value / scale;
+  });
 }
 
 /* Everything the charts read, times in seconds. */
@@ -51,7 +57,7 @@ function readPayload(raw) {
 
 /* One rule's outcome and sentence at any hour: numbers that stand in no column follow the order of hours. */
 function readRule(rule, raw, columns) {
-  const outcome = unpack(rule.outcome), template = unpack(rule.template);
+  const template = unpack(rule.template);
   const kept = rule.numbers.map((all) => all.map(({ text, data, decimals }) =>
     (text ? text.split(" ") : unpack(data, 10 ** decimals).map((value) => value.toFixed(decimals)))));
   const used = rule.templates.map(() => 0);
@@ -62,7 +68,7 @@ function readRule(rule, raw, columns) {
     let hole = 0;
     const sentence = rule.templates[at].replace(/\{(\w*)\}/g, (_, name) =>
       name ? columns[name].values[hour].toFixed(1) : kept[at][hole++][place[hour]]);
-    return { outcome: raw.outcomes[outcome[hour]], sentence };
+    return { outcome: raw.outcomes[rule.outcomes[at]], sentence };
   };
 }
 
