@@ -26,9 +26,9 @@ from regime_pipeline.services.backtest.page_tables import (
     label_table,
     return_table,
     run_table,
-    spread_table,
     summary_table,
     transition_table,
+    verdict_confidence_table,
 )
 from regime_pipeline.services.backtest.runner import Backtest
 from regime_pipeline.services.backtest.svg import Svg
@@ -147,7 +147,7 @@ def _panels(path: str, found: Figures) -> tuple[Panel, ...]:
         Panel(table=transition_table(path, found)),
         Panel(table=run_table(path, found)),
         Panel("Confidence", "Hours by confidence, stacked by verdict.", chart=charts.histogram(stacks)),
-        Panel(table=spread_table(path, found)),
+        Panel(table=verdict_confidence_table(path, found)),
         Panel(
             "The bar after each verdict",
             "Mean return in basis points, with one standard error to either side.",

@@ -78,10 +78,10 @@ def transition_table(path: str, found: Figures) -> Table:
     """Return how often one verdict followed another, as the dashboard tells it."""
     counts = {origin: {to: found.transitions[origin][to] for to in ORDER} for origin in ORDER}
     note = "The diagonal is staying. Across a missing hour nothing counts."
-    return moves_table("Verdict of the next hour, count and share of the row", counts, f"{path}/transitions", note)
+    return moves_table("Verdict that comes next, count and share of the row", counts, f"{path}/transitions", note)
 
 
-def spread_table(path: str, found: Figures) -> Table:
+def verdict_confidence_table(path: str, found: Figures) -> Table:
     """Return hours and confidences by verdict."""
     places = {said(name(v), v): (f"{path}/verdicts/{v}", found.verdicts[v].confidence) for v in ORDER}
     rows = [
