@@ -17,13 +17,13 @@ from rich.table import Table
 from regime_pipeline.cli.analyze import SnapshotsOption, TimeframeOption
 from regime_pipeline.cli.console import COLORS, PARTLY_DONE, err, out, progress_bar
 from regime_pipeline.composition import open_workspace, read_policy
+from regime_pipeline.dashboard.tables import count
+from regime_pipeline.dashboard.words import NOTHING
 from regime_pipeline.domain.errors import UsageError
-from regime_pipeline.services.backtest.cells import NONE, count
 from regime_pipeline.services.backtest.charts import ORDER
 from regime_pipeline.services.backtest.documents import to_csv, to_json
 from regime_pipeline.services.backtest.figures import Figures
 from regime_pipeline.services.backtest.page import ALL, to_html
-from regime_pipeline.services.backtest.page_tables import verdict_name
 from regime_pipeline.services.backtest.readers import SnapshotVerdicts, StoredVerdicts, VerdictReader
 from regime_pipeline.services.backtest.runner import Backtest, run_backtest
 from regime_pipeline.settings import Settings
@@ -92,7 +92,7 @@ def _table(found: Backtest) -> Table:
     table.add_column("market", no_wrap=True)
     table.add_column("hours", justify="right")
     for verdict in ORDER:
-        name = verdict_name(verdict).lower().replace("_", " ")
+        name = "too little data" if verdict == "INSUFFICIENT_DATA" else verdict.lower().replace("_", " ")
         table.add_column(_folded(name), justify="right", style=COLORS.get(verdict))
     for name in ("hindsight agrees", "true accuracy"):
         table.add_column(_folded(name), justify="right")
@@ -112,5 +112,5 @@ def _cells(figures: Figures) -> list[str]:
     shares = [figures.verdicts[verdict].share if figures.hours else None for verdict in ORDER]
     return [
         count(figures.hours),
-        *(NONE if part is None else f"{part:.0%}" for part in (*shares, figures.hindsight.same, accuracy)),
+        *(NOTHING if part is None else f"{part:.0%}" for part in (*shares, figures.hindsight.same, accuracy)),
     ]

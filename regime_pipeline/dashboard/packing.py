@@ -18,6 +18,8 @@ ALPHABET: Final = "".join(chr(code) for code in range(0x23, 0x7F) if chr(code) n
 LAST: Final = 60
 """The first 60 characters end a number; the others say that more of it follows, least significant digit first."""
 MISSING: Final = "!"
+REST: Final = " "
+"""Parts the numbers' rests (modulo `LAST`) from what is above them, where most numbers have something above."""
 _MORE: Final = len(ALPHABET) - LAST
 
 
@@ -38,7 +40,14 @@ def pack(values: NDArray[Any]) -> str:
     is_there = ~np.isnan(numbers)
     steps = np.diff(numbers[is_there].astype(np.int64), prepend=0)
     folded = np.where(steps < 0, -2 * steps - 1, 2 * steps)
-    digits = iter(_digits(folded.tolist()))
+    if len(folded) and np.median(folded) >= 2 * LAST:
+        return _text(folded % LAST, is_there) + REST + "".join(_digits((folded // LAST).tolist()))
+    return _text(folded, is_there)
+
+
+def _text(numbers: NDArray[np.int64], is_there: NDArray[np.bool_]) -> str:
+    """Numbers where they are there, and the mark of those that are missing."""
+    digits = iter(_digits(numbers.tolist()))
     return "".join(next(digits) if there else MISSING for there in is_there.tolist())
 
 

@@ -6,19 +6,21 @@ Files do not belong here; every text that a template prints is escaped.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Final
 
-import jinja2
 import numpy as np
 
 from regime_pipeline.dashboard import words
 from regime_pipeline.dashboard.events import grid_events
-from regime_pipeline.dashboard.newest import STALE_HOURS, Newest, worst_first
+from regime_pipeline.dashboard.newest import Newest, worst_first
 from regime_pipeline.dashboard.payload import SCORE_COLUMNS, simplified
+from regime_pipeline.dashboard.prices import drawn_prices
 from regime_pipeline.dashboard.rows import MarketRows
-from regime_pipeline.dashboard.runs import dwell_table, transition_table
-from regime_pipeline.dashboard.strips import PRICE_HEIGHT, Strip
+from regime_pipeline.dashboard.runs import dwells, named_transitions
+from regime_pipeline.dashboard.strips import Strip
+from regime_pipeline.dashboard.tables import Table, dwell_table, moves_table
+from regime_pipeline.dashboard.templating import environment
+from regime_pipeline.domain.candles import Float64
 from regime_pipeline.domain.gates.machine import GATE_STATES
 from regime_pipeline.domain.grids.layout import ACTIONS
 from regime_pipeline.domain.layout import HOUR_STATUSES, VERDICTS
@@ -57,7 +59,7 @@ def index_page(newest: Sequence[Newest], strips: Mapping[str, Strip], empty: Seq
     act = [one for one in ordered if one.advice is not None and one.advice.is_actionable]
     return _render(
         "index.html", markets=ordered, strips=strips, empty=empty, assets=assets, act=act,
-        lagging=[one for one in ordered if one.is_lagging], price_height=PRICE_HEIGHT,
+        lagging=[one for one in ordered if one.is_lagging],
     )  # fmt: skip
 
 
@@ -76,11 +78,9 @@ def market_page(rows: MarketRows, newest: Newest, markets: Sequence[Market], ass
         factors=rows.documents("factors")[-1],
         competing=rows.documents("competing")[-1],
         facts=_facts(rows, newest),
-        verdict_moves=transition_table(verdict, VERDICTS),
-        verdict_dwell=dwell_table(verdict, VERDICTS),
-        regime_moves=transition_table(simplified(rows.on_calendar("candle_state")), SIMPLIFIED),
-        regime_dwell=dwell_table(simplified(rows.on_calendar("candle_state")), SIMPLIFIED),
+        tables=_tables(verdict, simplified(rows.on_calendar("candle_state"))),
         hours=_table(rows),
+        coarse=_coarse(rows),
         holes=_holes(rows),
         completeness=float(np.mean(rows.on_calendar("hour_status") == HOUR_STATUSES.index("complete"))),
         policies=len(set(rows.hours["policy_hash"])),
@@ -131,7 +131,7 @@ def _table(rows: MarketRows) -> list[dict[str, Any]]:
     names = ("verdict", "confidence", "hour_status", "close", "range_low", "range_high", *SCORE_COLUMNS)
     columns = {column: rows.on_calendar(column) for column in names}
     regime = simplified(rows.on_calendar("candle_state"))
-    table = []
+    shown = []
     for hour in reversed(range(max(len(rows) - TABLE_HOURS, 0), len(rows))):
         row: dict[str, Any] = {"ms": rows.start_ms + hour * HOUR_MS, "verdict": None}
         if not np.isnan(columns["verdict"][hour]):
@@ -143,8 +143,27 @@ def _table(rows: MarketRows) -> list[dict[str, Any]]:
                 "regime": SIMPLIFIED[int(regime[hour])],
                 "reason": decided["sentence"] if decided else "",
             }
-        table.append(row)
-    return table
+        shown.append(row)
+    return shown
+
+
+def _tables(verdict: Float64, regime: Float64) -> list[Table]:
+    """What follows what, and how long it lasts."""
+    verdicts, regimes = "Verdict of the next hour", "3D regime at the next hour's close"
+    return [
+        moves_table(f"{verdicts}, count and share of the row", named_transitions(verdict, VERDICTS)),
+        moves_table(f"{regimes}, count and share of the row", named_transitions(regime, SIMPLIFIED)),
+        dwell_table("How long verdicts last", dwells(verdict, VERDICTS)),
+        dwell_table("How long 3D regimes last, from hour to hour", dwells(regime, SIMPLIFIED)),
+    ]
+
+
+def _coarse(rows: MarketRows) -> str:
+    """Which closes the price chart leaves out, in words; empty where it shows every one."""
+    older, *newer = drawn_prices(rows)
+    if not newer:
+        return ""
+    return f"one close in {words.duration(older.step_ms / HOUR_MS)} before {words.moment(newer[0].start_ms)}"
 
 
 def _holes(rows: MarketRows) -> dict[str, int]:
@@ -155,28 +174,4 @@ def _holes(rows: MarketRows) -> dict[str, int]:
 
 
 def _render(template: str, **context: Any) -> str:
-    return _environment().get_template(template).render(**context)
-
-
-@lru_cache(1)
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("regime_pipeline.dashboard"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "moment": words.moment,
-        "number": words.number,
-        "percent": words.percent,
-        "whole_percent": words.whole_percent,
-        "duration": words.duration,
-        "name": words.name,
-        "mark": words.mark,
-        "action": words.action,
-    }
-    environment.globals |= {"stale_hours": STALE_HOURS, "score_columns": SCORE_COLUMNS}
-    return environment
+    return environment().get_template(template).render(**context)

@@ -12,16 +12,18 @@ import numpy as np
 
 from regime_pipeline.dashboard.events import grid_events, grid_spans
 from regime_pipeline.dashboard.packing import pack, printed
+from regime_pipeline.dashboard.prices import DrawnPrices, drawn_prices
 from regime_pipeline.dashboard.rows import MarketRows
 from regime_pipeline.dashboard.sentences import OUTCOMES, pack_factors
 from regime_pipeline.dashboard.words import decimals_of
-from regime_pipeline.domain.candles import Candles, Float64
+from regime_pipeline.domain.candles import Float64
 from regime_pipeline.domain.gates.machine import GATE_STATES
 from regime_pipeline.domain.grids.layout import ACTIONS
 from regime_pipeline.domain.layout import DIRECTIONS, HOUR_STATUSES, RISKS, VERDICTS
+from regime_pipeline.domain.market import HOUR_MS
 from regime_pipeline.domain.regime_state import REGIME_STATES, SIMPLIFIED, SIMPLIFIED_OF_STATE
 
-VERSION: Final = 1
+VERSION: Final = 2
 SCORE_COLUMNS: Final = (
     "trend_score",
     "mean_rev_score",
@@ -29,9 +31,6 @@ SCORE_COLUMNS: Final = (
     "range_quality_score",
     "grid_capacity_score",
 )
-EXACT_BARS: Final = 10_000
-"""Up to so many bars prices are exact; beyond it they are drawn in steps that no eye can see."""
-_STEPS_PER_MOVE: Final = 4
 _SHARE: Final = 2
 _SCORE: Final = 1
 """Decimals that pages print of shares and of scores."""
@@ -49,17 +48,18 @@ def market_payload(rows: MarketRows) -> dict[str, Any]:
     -------
     dict
         `start_ms` and `hours` (the calendar); `columns`, each with `data` (see `packing`), `scale` (value = number /
-        scale) and `labels` where numbers are codes; `bars` (closes in ticks of `price_scale`); `factors`; `grids`;
-        `events`. Columns of advice and gates are there only where the market has advice.
+        scale) and `labels` where numbers are codes, or `of`, what it follows from; `bars` (see `prices`); `factors`;
+        `grids`; `events`. Columns of advice and gates are there only where the market has advice.
     """
+    bars = drawn_prices(rows)
     return {
         "version": VERSION,
         "market": rows.market.key,
         "price_scale": rows.bars.price_scale,
         "start_ms": rows.start_ms,
         "hours": len(rows),
-        "bars": _bars(rows),
-        "columns": _columns(rows),
+        "bars": [part.document for part in bars],
+        "columns": _columns(rows, bars),
         "outcomes": OUTCOMES,
         "factors": pack_factors(rows.documents("factors"), _printed_scores(rows)),
         "grids": grid_spans(rows),
@@ -67,47 +67,20 @@ def market_payload(rows: MarketRows) -> dict[str, Any]:
     }
 
 
-def price_step_ticks(bars: Candles) -> int:
-    """Return in which steps a market's prices are drawn, in ticks.
-
-    Notes
-    -----
-    1 up to `EXACT_BARS` bars; beyond, the largest 1, 2 or 5 times a power of ten that is at most a quarter of the
-    median move from bar to bar, so that a month of minutes stays small.
-    """
-    if len(bars) <= EXACT_BARS:
-        return 1
-    finest = float(np.median(np.abs(np.diff(bars.close)))) / _STEPS_PER_MOVE
-    power = 10 ** int(np.floor(np.log10(max(finest, 1.0))))
-    return int(max(power * nice for nice in (1, 2, 5) if power * nice <= max(finest, 1.0)))
-
-
-def _bars(rows: MarketRows) -> dict[str, Any]:
-    """Closes of the bars on their own calendar."""
-    bars, step_ms = rows.bars, rows.market.step_ms
-    first, step = rows.start_ms // step_ms * step_ms, price_step_ticks(bars)
-    inside = bars.open_time_ms >= first
-    close = np.full(max((rows.through_ms - first) // step_ms, 0), np.nan)
-    close[(bars.open_time_ms[inside] - first) // step_ms] = np.rint(bars.close[inside] / step)
-    return {"start_ms": first, "step_ms": step_ms, "price_step_ticks": step, "close": pack(close)}
-
-
-def _columns(rows: MarketRows) -> dict[str, dict[str, Any]]:
+def _columns(rows: MarketRows, bars: Sequence[DrawnPrices]) -> dict[str, dict[str, Any]]:
     state, decimals = rows.on_calendar("candle_state"), decimals_of(rows.bars.price_scale)
     columns = {
-        "hour_status": _labels(rows.on_calendar("hour_status"), HOUR_STATUSES),
-        "close": _decimal(rows.on_calendar("close"), decimals),
-        "verdict": _labels(rows.on_calendar("verdict"), VERDICTS),
-        "confidence": _decimal(rows.on_calendar("confidence"), _SHARE),
-        "direction": _labels(rows.on_calendar("direction"), DIRECTIONS),
-        "dominant_risk": _labels(rows.on_calendar("dominant_risk"), RISKS),
-        **{name: _decimal(rows.on_calendar(name), _SCORE) for name in SCORE_COLUMNS},
-        "range_low": _decimal(rows.on_calendar("range_low"), decimals),
-        "range_high": _decimal(rows.on_calendar("range_high"), decimals),
-        "range_confidence": _decimal(rows.on_calendar("range_confidence"), _SHARE),
-        "candle_regime": _labels(simplified(state), SIMPLIFIED),
-        "candle_regime_full": _labels(state, [found.full_regime for found in REGIME_STATES]),
-        "candle_confidence": _decimal(rows.on_calendar("candle_confidence"), _SHARE),
+        "hour_status": coded(rows.on_calendar("hour_status"), HOUR_STATUSES),
+        "close": _close(rows, bars, decimals),
+        "verdict": coded(rows.on_calendar("verdict"), VERDICTS),
+        "confidence": decimal(rows.on_calendar("confidence"), _SHARE),
+        "direction": coded(rows.on_calendar("direction"), DIRECTIONS),
+        "dominant_risk": coded(rows.on_calendar("dominant_risk"), RISKS),
+        **{name: decimal(rows.on_calendar(name), _SCORE) for name in SCORE_COLUMNS},
+        "range_low": decimal(rows.on_calendar("range_low"), decimals),
+        "range_high": decimal(rows.on_calendar("range_high"), decimals),
+        "candle_regime_full": coded(state, [found.full_regime for found in REGIME_STATES]),
+        "candle_regime": {"of": "candle_regime_full", "codes": SIMPLIFIED_OF_STATE.tolist(), "labels": SIMPLIFIED},
         **_weights(rows),
     }
     return columns | (_advice(rows) if rows.advice is not None else {})
@@ -119,6 +92,20 @@ def simplified(state: Float64) -> Float64:
     codes = np.full(len(state), np.nan)
     codes[known] = SIMPLIFIED_OF_STATE[state[known].astype(np.int64)]
     return codes
+
+
+def _close(rows: MarketRows, bars: Sequence[DrawnPrices], decimals: int) -> dict[str, Any]:
+    """The hours' closes: what the drawn bars that close with the hour lack to them, nothing where they lack nothing."""
+    close, scale = printed(rows.on_calendar("close"), decimals), 10**decimals
+    ends = rows.start_ms + HOUR_MS * np.arange(1, len(rows) + 1)
+    drawn = np.full(len(rows), np.nan)
+    for part in bars:
+        found = part.ticks_at(ends)
+        drawn = np.where(np.isnan(found), drawn, found)
+    if scale != rows.bars.price_scale or not np.array_equal(np.isnan(drawn), np.isnan(close)):
+        return {"data": pack(close), "scale": scale}
+    lacking = close - drawn
+    return {"of": "bars", "scale": scale} | ({"data": pack(lacking)} if np.any(lacking[~np.isnan(lacking)]) else {})
 
 
 def _weights(rows: MarketRows) -> dict[str, dict[str, Any]]:
@@ -134,17 +121,19 @@ def _weights(rows: MarketRows) -> dict[str, dict[str, Any]]:
 
 def _advice(rows: MarketRows) -> dict[str, dict[str, Any]]:
     return {
-        "action": _labels(rows.advice_on_calendar("action"), ACTIONS),
-        "gate_state": _labels(rows.advice_on_calendar("gate_state"), GATE_STATES),
+        "action": coded(rows.advice_on_calendar("action"), ACTIONS),
+        "gate_state": coded(rows.advice_on_calendar("gate_state"), GATE_STATES),
         "gate_held": {"data": pack(rows.advice_on_calendar("gate_held")), "scale": 1},
     }
 
 
-def _labels(codes: Float64, labels: Sequence[str]) -> dict[str, Any]:
-    return {"data": pack(codes), "labels": list(labels)}
+def coded(codes: Float64, labels: Sequence[str], inks: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a column of codes, NaN where there is none; `inks` are the states whose colour and shape labels take."""
+    return {"data": pack(codes), "labels": list(labels)} | ({"inks": list(inks)} if inks else {})
 
 
-def _decimal(values: Float64, decimals: int) -> dict[str, Any]:
+def decimal(values: Float64, decimals: int) -> dict[str, Any]:
+    """Return a column of numbers with so many decimals, as printing rounds them; NaN where there is none."""
     return {"data": pack(printed(values, decimals)), "scale": 10**decimals}
 
 

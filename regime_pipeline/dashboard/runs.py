@@ -1,6 +1,6 @@
-"""Runs of hours in one state: how long they last, what follows what, and their tables.
+"""Runs of hours in one state: how long they last, and what follows what.
 
-Colours and markup do not belong here; which states there are is the caller's business.
+Tables and colours do not belong here; which states there are is the caller's business.
 """
 
 from __future__ import annotations
@@ -32,6 +32,18 @@ class Runs:
     count: Int64
 
 
+@dataclass(frozen=True, slots=True)
+class Dwell:
+    """How much and how long a state was there: share of the known hours (0..1), runs, and their lengths in hours."""
+
+    name: str
+    share: float | None
+    runs: int
+    median_hours: float | None
+    mean_hours: float | None
+    longest_hours: float | None
+
+
 def find_runs(codes: NDArray[Any]) -> Runs:
     """Return the runs of a calendar of hourly codes, shape (n,); NaN is a missing hour, in no run, and ends one."""
     values = np.asarray(codes, dtype=np.float64)
@@ -58,41 +70,24 @@ def transition_counts(codes: NDArray[Any], states: int) -> Int64:
     return counts
 
 
-def transition_table(codes: NDArray[Any], names: Sequence[str]) -> dict[str, Any]:
-    """Return the transition matrix of the states that occur: `names`, and `rows` of cells with count and share.
-
-    A share is of the row's sum, 0..1; None in a row without successors.
-    """
-    counts = transition_counts(codes, len(names))
+def named_transitions(codes: NDArray[Any], names: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return the counts of `transition_counts` of the states that occur, from name to name."""
+    counts = transition_counts(codes, len(names)).tolist()
     seen = [code for code in range(len(names)) if np.any(np.asarray(codes) == code)]
-    rows = []
-    for code in seen:
-        total = int(counts[code].sum())
-        cells = [(int(counts[code, to]), counts[code, to] / total if total else None) for to in seen]
-        rows.append({"name": names[code], "cells": cells})
-    return {"names": [names[code] for code in seen], "rows": rows}
+    return {names[code]: {names[to]: counts[code][to] for to in seen} for code in seen}
 
 
-def dwell_table(codes: NDArray[Any], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return for each state that occurs: runs, hours, share of the known hours, median, mean and longest run.
+def dwells(codes: NDArray[Any], names: Sequence[str]) -> list[Dwell]:
+    """Return how much and how long each state that occurs was there.
 
     The newest run may not have ended yet, nor the oldest have begun in the period; both count as seen.
     """
     runs = find_runs(codes)
     total = int(runs.count.sum())
-    table = []
+    found = []
     for code, name in enumerate(names):
         lengths = runs.count[runs.code == code]
         if len(lengths):
-            table.append(
-                {
-                    "name": name,
-                    "runs": len(lengths),
-                    "hours": int(lengths.sum()),
-                    "share": int(lengths.sum()) / total,
-                    "median_hours": float(np.median(lengths)),
-                    "mean_hours": float(lengths.mean()),
-                    "longest_hours": int(lengths.max()),
-                }
-            )
-    return table
+            middle, mean = float(np.median(lengths)), float(lengths.mean())
+            found.append(Dwell(name, int(lengths.sum()) / total, len(lengths), middle, mean, float(lengths.max())))
+    return found

@@ -18,6 +18,8 @@ OUTCOMES: Final = (NOT_MET, MET, DECIDED)
 _NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?")
 _HOLE: Final = "{}"
 Factor = Mapping[str, Any]
+_Said = tuple[str, int]
+"""A sentence without its numbers, and its outcome."""
 
 
 def pack_factors(factors: Sequence[Sequence[Factor]], columns: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
@@ -34,42 +36,41 @@ def pack_factors(factors: Sequence[Sequence[Factor]], columns: Mapping[str, Sequ
     Returns
     -------
     list of dict
-        For each rule, in order of first use: `rule`; `outcome` (packed codes into `OUTCOMES`) and `template` (packed
-        places in `templates`), missing where an hour lacks the rule; `templates` with the names of columns, or empty
-        braces, where numbers stand; `numbers`, for each template its empty braces' values in the order of hours, as
-        texts separated by blanks.
+        For each rule, in order of first use: `rule`; `template` (packed places in `templates`), missing where an hour
+        lacks the rule; `templates` with the names of columns, or empty braces, where numbers stand; `outcomes`, of each
+        template its code into `OUTCOMES`; `numbers`, for each template its empty braces' values in the order of hours:
+        `data` (packed) and `decimals`, or `text`, separated by blanks, where they are printed unevenly.
     """
     rules = dict.fromkeys(str(factor["rule"]) for hour in factors for factor in hour)
     return [_pack_rule(rule, factors, columns) for rule in rules]
 
 
 def _pack_rule(rule: str, factors: Sequence[Sequence[Factor]], columns: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    hours: dict[str, list[int]] = {}
-    numbers: dict[str, list[list[str]]] = {}
-    outcome, template = np.full(len(factors), np.nan), np.full(len(factors), np.nan)
+    hours: dict[_Said, list[int]] = {}
+    numbers: dict[_Said, list[list[str]]] = {}
+    template = np.full(len(factors), np.nan)
     for hour, found in enumerate(factors):
         factor = next((factor for factor in found if factor["rule"] == rule), None)
         if factor is None:
             continue
         sentence = str(factor["sentence"])
-        shape = _NUMBER.sub(_HOLE, sentence)
-        hours.setdefault(shape, []).append(hour)
-        numbers.setdefault(shape, []).append(_NUMBER.findall(sentence))
-        outcome[hour] = OUTCOMES.index(factor["outcome"])
-        template[hour] = list(hours).index(shape)
-    filled = [_fill(shape, hours[shape], numbers[shape], columns) for shape in hours]
+        said = (_NUMBER.sub(_HOLE, sentence), OUTCOMES.index(factor["outcome"]))
+        hours.setdefault(said, []).append(hour)
+        numbers.setdefault(said, []).append(_NUMBER.findall(sentence))
+        template[hour] = list(hours).index(said)
+    filled = [_fill(said[0], hours[said], numbers[said], columns) for said in hours]
     return {
         "rule": rule,
-        "outcome": pack(outcome),
         "template": pack(template),
         "templates": [text for text, _ in filled],
+        "outcomes": [outcome for _, outcome in hours],
         "numbers": [kept for _, kept in filled],
     }
 
 
 def _fill(
     shape: str, hours: Sequence[int], numbers: Sequence[Sequence[str]], columns: Mapping[str, Sequence[str]]
-) -> tuple[str, list[str]]:
+) -> tuple[str, list[dict[str, Any]]]:
     """Replace holes whose number is constant, or a known column; return the template and the numbers left over."""
     parts, kept = shape.split(_HOLE), []
     text = parts[0]
@@ -82,6 +83,15 @@ def _fill(
             text += "{" + same + "}"
         else:
             text += _HOLE
-            kept.append(" ".join(values))
+            kept.append(_packed(values))
         text += after
     return text, kept
+
+
+def _packed(values: Sequence[str]) -> dict[str, Any]:
+    """Printed numbers packed if every one comes back to the letter, else as they are."""
+    decimals = max(len(value.partition(".")[2]) for value in values)
+    units = [int(f"{float(value):.{decimals}f}".replace(".", "")) for value in values]
+    if max(map(abs, units)) < 2**52 and [f"{unit / 10**decimals:.{decimals}f}" for unit in units] == list(values):
+        return {"data": pack(np.array(units, dtype=np.float64)), "decimals": decimals}
+    return {"text": " ".join(values)}

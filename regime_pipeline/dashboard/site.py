@@ -6,6 +6,7 @@ Writing files does not belong here; a part depends on rows and on this package a
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,12 +24,16 @@ from regime_pipeline.dashboard.strips import strip_of
 from regime_pipeline.domain.market import Market
 
 INDEX: Final = "index.html"
+STYLES: Final = ("vendor/uPlot.min.css", "site.css")
+CHART_SCRIPTS: Final = ("vendor/uPlot.iife.min.js", "codec.js", "charts.js", "readout.js", "panel.js")
+"""What draws a payload, without the page around it."""
 _SHARED: Final[Mapping[str, Sequence[str]]] = {
-    "site.css": ("vendor/uPlot.min.css", "site.css"),
+    "site.css": STYLES,
     "common.js": ("common.js",),
-    "market.js": ("vendor/uPlot.iife.min.js", "codec.js", "charts.js", "readout.js", "exports.js", "market.js"),
+    "market.js": (*CHART_SCRIPTS, "exports.js", "market.js"),
     "uPlot.LICENSE.txt": ("vendor/LICENSE",),
 }
+_TRAILING: Final = re.compile(r"  // [^\"'`]*$")
 _ESCAPES: Final = {"<": "\\u003c", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -110,19 +115,26 @@ def market_part(
 @lru_cache(1)
 def shared_files() -> Mapping[str, bytes]:
     """Return the style sheet, scripts and licence that every page shares, each joined from its parts."""
+    return {name: joined(parts).encode() for name, parts in _SHARED.items()}
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Return static files of this package as one."""
     folder = _package() / "static"
-    return {
-        name: "\n".join(_squeezed(part, (folder / part).read_text("utf-8")) for part in parts).encode()
-        for name, parts in _SHARED.items()
-    }
+    return "\n".join(squeezed(part, (folder / part).read_text("utf-8")) for part in parts)
 
 
 def script(payload: Mapping[str, Any]) -> bytes:
     """Return a classic script that assigns the payload: browsers load it from a folder too, where they refuse JSON."""
+    return f"window.REGIME={inline_json(payload)};\n".encode()
+
+
+def inline_json(payload: Mapping[str, Any]) -> str:
+    """Return JSON that may stand in a script: nothing in it can end the script."""
     text = orjson.dumps(payload).decode()
     for character, escape in _ESCAPES.items():
         text = text.replace(character, escape)
-    return f"window.REGIME={text};\n".encode()
+    return text
 
 
 def versioned(address: str, content: bytes) -> str:
@@ -134,11 +146,11 @@ def _assets() -> Assets:
     return {name: versioned(f"static/{name}", content) for name, content in shared_files().items()}
 
 
-def _squeezed(part: str, text: str) -> str:
-    """Our own scripts without comment lines and indentation, which readers of the site need not load."""
-    if part.startswith("vendor/") or not part.endswith(".js"):
+def squeezed(name: str, text: str) -> str:
+    """Return one of our own scripts without comments and indentation, which readers of the page need not load."""
+    if name.startswith("vendor/") or not name.endswith(".js"):
         return text
-    lines = (line.strip() for line in text.splitlines())
+    lines = (_TRAILING.sub("", line).strip() for line in text.splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("/*")) + "\n"
 
 

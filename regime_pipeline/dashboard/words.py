@@ -26,18 +26,27 @@ def number(value: float, decimals: int = 2) -> str:
     return NOTHING if isnan(value) else f"{value:,.{decimals}f}"
 
 
+def signed(value: float) -> str:
+    """Print a number with its sign and one decimal; never `-0.0`."""
+    text = f"{value:+,.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "\N{MINUS SIGN}")
+
+
 def decimals_of(price_scale: int) -> int:
     """Return how many decimals a price of a market has."""
     return max(ceil(log10(price_scale)), 0)
 
 
-def percent(share: float | None) -> str:
+def percent(share: float | None, decimals: int = 0) -> str:
     """Print a share, 0..1, in percent; a dash for none, and never 0 % or 100 % for a share that is not exactly that."""
     if share is None or isnan(share):
         return NOTHING
-    if 0 < share < 0.01:
-        return "< 1 %"
-    return "> 99 %" if 0.99 < share < 1 else f"{share * 100:.0f} %"
+    least = 10.0 ** -(decimals + 2)
+    if 0 < share < least:
+        return f"< {least:.{decimals}%}".replace("%", " %")
+    if 1 - least < share < 1:
+        return f"> {1 - least:.{decimals}%}".replace("%", " %")
+    return f"{share * 100:.{decimals}f} %"
 
 
 def whole_percent(share: float) -> str:

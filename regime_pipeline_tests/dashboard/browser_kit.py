@@ -21,19 +21,21 @@ LINE_TOLERANCE = 60
 PATIENCE_MS = 30_000
 """How long a test waits for a page: a busy machine is no fault of the page."""
 _PIXELS = """([id, points]) => {
-  const canvas = document.querySelector(`#${id} canvas`), over = document.querySelector(`#${id} .u-over`);
-  const outer = canvas.getBoundingClientRect(), box = over.getBoundingClientRect(), scale = canvas.width / outer.width;
-  const left = (box.left - outer.left) * scale, top = (box.top - outer.top) * scale;
+  const box = document.querySelector(`[data-chart="${id}"]`), canvas = box.querySelector("canvas");
+  const outer = canvas.getBoundingClientRect(), inner = box.querySelector(".u-over").getBoundingClientRect();
+  const scale = canvas.width / outer.width;
+  const left = (inner.left - outer.left) * scale, top = (inner.top - outer.top) * scale;
   return points.map(([x, y]) => Array.from(canvas.getContext("2d").getImageData(
-    Math.floor(left + x * box.width * scale), Math.floor(top + y * scale), 1, 1).data.slice(0, 4)));
+    Math.floor(left + x * inner.width * scale), Math.floor(top + y * scale), 1, 1).data.slice(0, 4)));
 }"""
 
 _COLUMNS = """([id, shares]) => {
-  const canvas = document.querySelector(`#${id} canvas`), over = document.querySelector(`#${id} .u-over`);
-  const outer = canvas.getBoundingClientRect(), box = over.getBoundingClientRect(), scale = canvas.width / outer.width;
-  const left = (box.left - outer.left) * scale, top = (box.top - outer.top) * scale;
+  const box = document.querySelector(`[data-chart="${id}"]`), canvas = box.querySelector("canvas");
+  const outer = canvas.getBoundingClientRect(), inner = box.querySelector(".u-over").getBoundingClientRect();
+  const scale = canvas.width / outer.width;
+  const left = (inner.left - outer.left) * scale, top = (inner.top - outer.top) * scale;
   return shares.map((x) => Array.from(canvas.getContext("2d").getImageData(
-    Math.floor(left + x * box.width * scale), Math.round(top), 1, Math.floor(box.height * scale)).data));
+    Math.floor(left + x * inner.width * scale), Math.round(top), 1, Math.floor(inner.height * scale)).data));
 }"""
 
 
@@ -87,7 +89,8 @@ def lines(page: Page, chart: str, shares: Sequence[float]) -> list[list[float]]:
 
 def height(page: Page, chart: str) -> float:
     """Height of a chart's plot in pixels."""
-    return float(page.evaluate("id => document.querySelector(`#${id} .u-over`).getBoundingClientRect().height", chart))
+    box = "document.querySelector(`[data-chart='${id}'] .u-over`).getBoundingClientRect()"
+    return float(page.evaluate(f"id => {box}.height", chart))
 
 
 def ink(page: Page, name: str) -> Color:

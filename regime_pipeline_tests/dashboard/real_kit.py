@@ -25,10 +25,11 @@ _REGIMES = {"open_time": "open_time_ms", "state": "state", "confidence": "confid
 
 
 @cache
-def simulated_rows(market: Market, days: int) -> MarketRows:
-    """A market's first days after `START`, warm-up included, with the grids and gates of nobody."""
+def simulated_rows(market: Market, days: int, warm_up_days: int = 0) -> MarketRows:
+    """A market's days after `START`, with so many before it known, and the grids and gates of nobody."""
     window, policy = Window(START, START + days * DAY_MS), default_policy()
-    fetched = SimulatedSource(7, lambda: window.end_ms).fetch(market, window.start_ms, window.end_ms)
+    source = SimulatedSource(7, lambda: window.end_ms)
+    fetched = source.fetch(market, window.start_ms - warm_up_days * DAY_MS, window.end_ms)
     found = analyze(fetched.candles, window.hours, policy, default_null_table())
     verdicts = found.verdicts | {name: _parsed(found.verdicts[name]) for name in ("competing", "factors")}
     regimes = classify(fetched.candles, policy.candle_regime)
@@ -40,7 +41,8 @@ def simulated_rows(market: Market, days: int) -> MarketRows:
         candles=fetched.candles,
         regimes={name: getattr(regimes, attribute) for name, attribute in _REGIMES.items()},
     )
-    return MarketRows(hours, verdicts, fetched.candles)
+    bars = fetched.candles[np.searchsorted(fetched.candles.open_time_ms, window.start_ms) :]
+    return MarketRows(hours, verdicts, bars)
 
 
 def _parsed(texts: NDArray[Any]) -> NDArray[Any]:

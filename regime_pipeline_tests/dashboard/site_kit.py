@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -124,6 +125,20 @@ def make_rows(
     stop_ms = START + hours // 2 * HOUR_MS
     stops = [StopEvent(market.symbol, stop_ms, "MANUAL", "ann", "news <b>& more</b>")]
     return MarketRows(kept, verdicts, bars, _advice(kept["hour_start"], stop_ms), _grids(market, stop_ms), stops)
+
+
+def with_grid(rows: MarketRows) -> MarketRows:
+    """The same rows with a busy grid: two versions, advice that changes with every verdict, gates after four stops."""
+    hour_start, verdict = rows.hours["hour_start"], rows.hours["verdict"]
+    middle_ms = int(hour_start[len(hour_start) // 2])
+    advice = _advice(hour_start, middle_ms)
+    advice["action"] = (verdict % len(ACTIONS)).astype(np.int8)
+    said = [f"The grid is enabled and the verdict is {VERDICTS[code]} of hour {at}." for at, code in enumerate(verdict)]
+    advice["reasons"] = objects([[{"rule": "ACTION", "outcome": "decided", "sentence": text}] for text in said])
+    since_stop = np.arange(len(hour_start)) % (len(hour_start) // 4)
+    advice["gate_state"] = np.minimum(since_stop // 25, len(GATE_STATES) - 1).astype(np.int8)
+    advice["gate_held"] = (since_stop % 13).astype(advice["gate_held"].dtype)
+    return replace(rows, advice=advice, grids=_grids(rows.market, middle_ms))
 
 
 def objects(values: list[Any]) -> Any:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from regime_pipeline.dashboard import words
 from regime_pipeline.dashboard.events import grid_events, grid_spans
 from regime_pipeline.dashboard.newest import Advice, Newest, newest_of, worst_first
-from regime_pipeline.dashboard.payload import price_step_ticks
 from regime_pipeline.dashboard.rows import MarketRows
-from regime_pipeline.dashboard.strips import strip_of
+from regime_pipeline.dashboard.strips import strip, strip_of
 from regime_pipeline.domain.errors import MissingDataError
-from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.market import HOUR_MS
 from regime_pipeline.domain.regime_state import COLORS
 from regime_pipeline_tests.conftest import REPOSITORY
 from regime_pipeline_tests.dashboard.site_kit import ABSENT, START, make_rows, site_rows
@@ -41,8 +44,8 @@ def test_worst_first_whatever_the_order_before() -> None:
         newest("RANGE_OK", 0.8),
     ]
 
-    for given in itertools.islice(itertools.permutations(ordered), 0, 362_880, 40_321):
-        assert worst_first(given) == ordered
+    for shuffled in itertools.islice(itertools.permutations(ordered), 0, 362_880, 40_321):
+        assert worst_first(shuffled) == ordered
 
 
 def test_data_lags_by_more_than_two_hours_behind_the_newest() -> None:
@@ -95,15 +98,29 @@ def test_the_small_picture_breaks_where_there_is_no_price() -> None:
     strip = strip_of(rows)
 
     assert strip.price_path.count("M") == 3  # the missing hours, and those without bars
-    assert sum(bar.width for bar in strip.bars) == 168 - len(ABSENT)
+    widths = [int(width) for path in strip.verdict_paths.values() for width in re.findall(r"h(\d+)v", path)]
+    assert sum(widths) == 168 - len(ABSENT)
     assert strip.text.startswith("Verdicts of the last 168 hours: ")
 
 
-def test_prices_are_exact_up_to_ten_thousand_bars_and_fine_beyond() -> None:
-    few, many = make_rows(2_400).bars, make_rows(2_400, Market("ALFA-USDT", "1m")).bars
+@given(st.lists(st.one_of(st.just(float("nan")), st.floats(1.0, 1e6)), min_size=1, max_size=3_000))
+def test_a_small_picture_of_a_long_span_keeps_ends_extremes_and_holes(closes: list[float]) -> None:
+    close = np.array(closes)
 
-    assert price_step_ticks(few) == 1
-    assert 1 <= price_step_ticks(many) <= float(np.median(np.abs(np.diff(many.close)))) / 4
+    path = strip(close, np.full(len(close), np.nan), "").price_path
+
+    places = [int(float(x)) for x in re.findall(r"[ML]([\d.]+)", path)]
+    known = np.flatnonzero(~np.isnan(close))
+    assert len(places) <= 720
+    assert places == sorted(set(places))
+    assert set(places) <= set(known.tolist())
+    if len(known):
+        assert {known[0], known[-1]} <= set(places)
+        assert (close[places].min(), close[places].max()) == (np.nanmin(close), np.nanmax(close))
+        begins = [int(float(x)) for x in re.findall(r"M([\d.]+)", path)]
+        holes = np.isnan(close)
+        is_cut = [bool(holes[one:other].any()) for one, other in pairwise(places)]
+        assert begins == [places[0], *(place for place, cut in zip(places[1:], is_cut, strict=True) if cut)]
 
 
 @pytest.mark.parametrize(
@@ -112,6 +129,15 @@ def test_prices_are_exact_up_to_ten_thousand_bars_and_fine_beyond() -> None:
 )
 def test_a_share_is_never_rounded_to_none_or_all(share: float | None, said: str) -> None:
     assert words.percent(share) == said
+
+
+def test_a_share_with_decimals_is_never_rounded_to_none_or_all_either() -> None:
+    assert [words.percent(share, 1) for share in (0.0, 0.0004, 0.416, 0.9996)] == [
+        "0.0 %",
+        "< 0.1 %",
+        "41.6 %",
+        "> 99.9 %",
+    ]
 
 
 def test_durations_and_prices_are_exact() -> None:

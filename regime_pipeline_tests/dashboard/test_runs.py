@@ -6,10 +6,12 @@ from collections import Counter
 from itertools import groupby, pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regime_pipeline.dashboard.runs import dwell_table, find_runs, transition_counts, transition_table
+from regime_pipeline.dashboard.runs import dwells, find_runs, named_transitions, transition_counts
+from regime_pipeline.dashboard.tables import dwell_table, moves_table
 
 NAMES = ("A", "B", "C")
 CODES = st.lists(st.sampled_from([0.0, 1.0, 2.0, np.nan]), max_size=40)
@@ -39,17 +41,17 @@ def test_transitions_are_the_pairs_of_known_hours(codes: list[float]) -> None:
 @given(CODES)
 def test_tables_agree_with_each_other(codes: list[float]) -> None:
     values = np.array(codes)
-    moves, dwell = transition_table(values, NAMES), dwell_table(values, NAMES)
+    counts, states = named_transitions(values, NAMES), dwells(values, NAMES)
 
     seen = [name for code, name in enumerate(NAMES) if code in codes]
-    assert [row["name"] for row in dwell] == moves["names"] == seen
-    assert sum(row["hours"] for row in dwell) == int((~np.isnan(values)).sum())
-    for row in moves["rows"]:
-        shares = [share for _, share in row["cells"]]
-        assert shares == [None] * len(seen) or abs(sum(shares) - 1) < 1e-12
-    for row in dwell:
-        assert row["median_hours"] <= row["longest_hours"] <= row["hours"]
-        assert (
-            row["mean_hours"] * row["runs"] == row["hours"]
-            or abs(row["mean_hours"] - row["hours"] / row["runs"]) < 1e-9
-        )
+    assert [state.name for state in states] == list(counts) == seen
+    assert sum(state.share or 0 for state in states) == pytest.approx(1.0 if seen else 0.0)
+    moves, dwell = moves_table("moves", counts, "at", "note"), dwell_table("dwell", states)
+    for row in moves.rows:
+        shares = [cell.share for cell in row[1:]]
+        assert shares == [None] * len(seen) or sum(share or 0 for share in shares) == pytest.approx(1)
+        assert [cell.path for cell in row[1:]] == [f"at/{seen[moves.rows.index(row)]}/{to}" for to in seen]
+    for state, row in zip(states, dwell.rows, strict=True):
+        assert (state.median_hours or 0) <= (state.longest_hours or 0)
+        assert row[3].value == state.median_hours
+        assert {cell.path for cell in row} == {""}

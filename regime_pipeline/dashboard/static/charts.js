@@ -1,5 +1,5 @@
 "use strict";
-/* The four charts on one time axis. They draw a model in a view (seconds); who changes the view stands in market.js. */
+/* Charts on one time axis, those that the page has a place for. They draw a model in a view (seconds); panel.js changes it. */
 const SHAPES = {  // top and bottom of each state's block in its row, so that colour is never the only sign
   RANGE_OK: [0.55, 1], RANGE_WEAK: [0.4, 1], TREND: [0.2, 1], TRANSITION: [0, 1], INSUFFICIENT_DATA: [0.75, 1],
   RANGE: [0.3, 0.75], TREND_UP: [0, 0.5], TREND_DOWN: [0.5, 1], CHOPPY: [0, 1], NEUTRAL: [0.42, 0.62], UNDEFINED: [0.48, 0.56],
@@ -7,15 +7,17 @@ const SHAPES = {  // top and bottom of each state's block in its row, so that co
 };
 const SCORES = [["trend_score", "Trend", "bad"], ["vol_change_score", "Vol change", "bad"], ["mean_rev_score", "Mean rev", "good"],
   ["range_quality_score", "Range quality", "good"], ["grid_capacity_score", "Capacity", "good"]];
+const RIBBONS = [["verdict", "Verdict"], ["candle_regime", "3D regime"], ["gate_state", "Gates"], ["truth", "True label"], ["hindsight", "Hindsight"]];
 const AXIS = 84;
 
-function makeCharts(model, state, on) {
+function makeCharts(model, state, root, on) {
   const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   let inks = {};
   const color = (name) => (inks[name] ??= ink(name));
   const ratio = () => uPlot.pxRatio;
   const x = (u, seconds) => u.valToPos(seconds, "x", true);
   const y = (u, value) => u.valToPos(value, "y", true);
+  const nothing = model.hourStarts.map(() => null), known = (name) => model.columns[name]?.values ?? nothing;
   const hours = () => [Math.max(Math.floor((state.view[0] - model.start) / HOUR), 0),
     Math.min(Math.ceil((state.view[1] - model.start) / HOUR), model.hours)];
 
@@ -60,14 +62,14 @@ function makeCharts(model, state, on) {
 
   function underPrice(u) {
     clipped(u, (ctx, box) => {
-      const whole = model.columns.hour_status.labels.indexOf("complete");
-      runs(model.columns.hour_status.values, (code, from, to) => { if (code !== whole) hatch(ctx, x(u, from), box.top, x(u, to) - x(u, from), box.height); });
+      const whole = model.columns.hour_status?.labels.indexOf("complete");
+      runs(known(whole >= 0 ? "hour_status" : "verdict"), (code, from, to) => { if (whole >= 0 ? code !== whole : code === null) hatch(ctx, x(u, from), box.top, x(u, to) - x(u, from), box.height); });
       drawRange(u, ctx);
       for (const grid of model.grids) drawGrid(u, ctx, grid);
     });
   }
   function drawRange(u, ctx) {
-    const low = model.columns.range_low.values, high = model.columns.range_high.values, [from, to] = hours();
+    const low = known("range_low"), high = known("range_high"), [from, to] = hours();
     ctx.lineWidth = 1.25 * ratio();
     for (let i = from, j; i < to; i = j) {
       j = i + 1;
@@ -134,26 +136,25 @@ function makeCharts(model, state, on) {
     const room = Math.max(most - least, 1 / model.price_scale), [from, to] = hours();
     let low = least, high = most;
     const take = (value) => { if (value !== null && value > least - room && value < most + room) { low = Math.min(low, value); high = Math.max(high, value); } };
-    for (let i = from; i < to; i++) { take(model.columns.range_low.values[i]); take(model.columns.range_high.values[i]); }
+    for (let i = from; i < to; i++) { take(known("range_low")[i]); take(known("range_high")[i]); }
     for (const grid of model.grids) if (grid.to_ms / 1e3 > state.view[0] && grid.from_ms / 1e3 < state.view[1]) { take(grid.lines[0]); take(grid.lines.at(-1)); }
     return [low - 0.06 * (high - low), high + 0.1 * (high - low)];
   }
 
-  const ribbons = [["verdict", "Verdict"], ["candle_regime", "3D regime"]];
-  if (model.columns.gate_state?.values.some(Boolean)) ribbons.push(["gate_state", "Gates"]);
+  const ribbons = RIBBONS.filter(([name]) => known(name) !== nothing && (name !== "gate_state" || known(name).some(Boolean)));
   function drawRibbons(u) {
     clipped(u, (ctx, box) => {
       const height = box.height / ribbons.length;
       ctx.font = `${11 * ratio()}px system-ui`;
       ctx.textBaseline = "alphabetic";
       ctx.textAlign = "left";
-      ribbons.forEach(([name], row) => runs(model.columns[name].values, (code, from, to) => {
+      ribbons.forEach(([name], row) => runs(known(name), (code, from, to) => {
         const left = x(u, from), width = Math.max(x(u, to) - left, ratio()), top = box.top + row * height;
         if (code === null) return hatch(ctx, left, top + 2, width, height - 4);
-        const text = model.columns[name].labels[code], [first, last] = SHAPES[text];
+        const { labels, inks } = model.columns[name], text = labels[code], kind = inks?.[code] ?? text, [first, last] = SHAPES[kind];
         if (state.hidden.has(`${name}.${text}`)) return undefined;
         const inner = height - 6 * ratio(), y0 = top + 3 * ratio() + first * inner, y1 = top + 3 * ratio() + last * inner;
-        ctx.fillStyle = color(text);
+        ctx.fillStyle = color(kind);
         ctx.fillRect(left, y0, width, y1 - y0);
         const said = words(text), room = ctx.measureText(said).width + 8 * ratio();
         if (y1 - y0 < 12 * ratio() || width < room) return undefined;
@@ -166,7 +167,7 @@ function makeCharts(model, state, on) {
   function drawScores(u) {
     clipped(u, (ctx, box) => {
       const height = box.height / SCORES.length;
-      SCORES.forEach(([name, , kind], row) => runs(model.columns[name].values, (score, from, to) => {
+      SCORES.forEach(([name, , kind], row) => runs(known(name), (score, from, to) => {
         const left = x(u, from), width = x(u, to) - left + 0.5, top = box.top + row * height + 1;
         if (score === null) return hatch(ctx, left, top, width, height - 2);
         ctx.globalAlpha = 0.06 + 0.94 * (score / 100) ** 1.5;
@@ -182,8 +183,9 @@ function makeCharts(model, state, on) {
   function stamp(u, splits, _axis, _space, step) {
     return splits.map((at) => { const text = isoMinute(at); return step >= 86400 || text.endsWith("00:00") ? text.slice(5, 10) : text.slice(11); });
   }
-  function make(id, height, { data, series, scale, rows, drawUnder, drawOver, hasTime, values }) {
-    const box = document.getElementById(id);
+  function make(name, height, { data, series, scale, rows, drawUnder, drawOver, hasTime, values }) {
+    const box = root.querySelector(`[data-chart="${name}"]`);
+    if (!box) return null;
     const axis = { stroke: () => color("muted"), grid: { stroke: () => color("line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
     const side = rows
       ? { ...axis, size: AXIS, grid: { show: false }, splits: () => rows.map((_, i) => rows.length - i - 0.5), values: () => rows }
@@ -206,20 +208,20 @@ function makeCharts(model, state, on) {
   }
 
   /* Each hour's confidence as a level from its start to its end; none where there was too little data. */
-  const level = model.columns.confidence.values.flatMap((value, i) => { const known = label(model, "verdict", i) === "INSUFFICIENT_DATA" ? null : value; return [known, known]; });
+  const level = known("confidence").flatMap((value, i) => { const known = label(model, "verdict", i) === "INSUFFICIENT_DATA" ? null : value; return [known, known]; });
   const ends = model.hourStarts.flatMap((start) => [start, start + HOUR]);
-  const blank = [model.hourStarts, model.hourStarts.map(() => null)];
+  const blank = [model.hourStarts, nothing];
   const isNarrow = document.documentElement.clientWidth < 640;
   const charts = [
     make("price", isNarrow ? 260 : 340, { data: [model.times, model.close], scale: priceScale, drawUnder: underPrice, drawOver: overPrice, hasTime: true, values: (_, at) => at.map((value) => price(model, value)) }),
     make("ribbons", 34 * ribbons.length + 12, { data: blank, rows: ribbons.map(([, text]) => text), drawOver: drawRibbons }),
     make("scores", 22 * SCORES.length + 12, { data: blank, rows: SCORES.map(([, text]) => text), drawOver: drawScores }),
     make("confidence", 130, { data: [ends, level], scale: () => [0, 1.02], series: { fill: () => color("area") }, drawOver: overlay, hasTime: true, values: (_, at) => at.map((value) => value.toFixed(1)) }),
-  ];
+  ].filter(Boolean);
   new ResizeObserver(() => charts.forEach((chart) => {
     const width = chart.root.parentElement.clientWidth;
     if (width !== chart.width) chart.setSize({ width, height: chart.height });
-  })).observe(document.getElementById("price"));
+  })).observe(charts[0].root.parentElement);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { inks = {}; charts.forEach((chart) => chart.redraw()); });
   return {
     charts, color,

@@ -2,51 +2,64 @@
 /* A payload back into columns of numbers; packing.py writes what is read here. */
 const HOUR = 3600;
 
-function unpack(text, scale = 1) {
+/* Numbers that are not negative, each in one to a few characters; null where one is missing. */
+function counts(text) {
   const digits = new Int8Array(128);
   let count = 0;
   for (let code = 0x23; code < 0x7f; code++) if (code !== 0x3c && code !== 0x5c) digits[code] = count++;
   const values = new Array(text.length), more = count - 60;
-  let n = 0, folded = 0, unit = 1, value = 0;
+  let n = 0, value = 0, unit = 1;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i), digit = digits[code];
     if (code === 0x21) values[n++] = null;
-    else if (digit >= 60) { folded += (digit - 60) * unit; unit *= more; }
-    else {
-      folded += digit * unit;
-      value += folded % 2 ? -(folded + 1) / 2 : folded / 2;
-      values[n++] = value / scale;
-      folded = 0;
-      unit = 1;
-    }
+    else if (digit >= 60) { value += (digit - 60) * unit; unit *= more; }
+    else { values[n++] = value + digit * unit; value = 0; unit = 1; }
   }
   values.length = n;
   return values;
 }
 
+function unpack(text, scale = 1) {
+  const [low, high] = text.split(" ").map(counts);
+  let value = 0, at = 0;
+  return low.map((rest) => {
+    if (rest === null) return null;
+    const folded = high ? rest + 60 * high[at++] : rest;
+    value += folded % 2 ? -(folded + 1) / 2 : folded / 2;
+    return value / scale;
+  });
+}
+
 /* Everything the charts read, times in seconds. */
 function readPayload(raw) {
-  const columns = {};
-  for (const [name, column] of Object.entries(raw.columns)) {
-    columns[name] = { values: unpack(column.data, column.scale), labels: column.labels, scale: column.scale };
+  const columns = {}, times = [], close = [], start = raw.start_ms / 1e3;
+  const hourStarts = Array.from({ length: raw.hours }, (_, i) => start + i * HOUR);
+  for (const { start_ms, step_ms, price_step_ticks, data } of raw.bars) {
+    unpack(data, raw.price_scale / price_step_ticks).forEach((value, i) => { times.push((start_ms + (i + 1) * step_ms) / 1e3); close.push(value); });
   }
-  const step = raw.bars.step_ms / 1e3, start = raw.start_ms / 1e3;
-  const close = unpack(raw.bars.close, raw.price_scale / raw.bars.price_step_ticks);
+  for (const [name, column] of Object.entries(raw.columns)) {
+    columns[name] = { ...column, values: column.of ? derived(column) : unpack(column.data, column.scale) };
+  }
+  /* What another column, or the bars, say already is not sent twice. */
+  function derived({ of, codes, data, scale }) {
+    if (codes) return columns[of].values.map((code) => (code === null ? null : codes[code]));
+    const at = new Map(times.map((time, i) => [time, close[i]])), lacking = unpack(data ?? "");
+    return hourStarts.map((time, i) => { const drawn = at.get(time + HOUR) ?? null; return drawn === null ? null : (Math.round(drawn * scale) + (lacking[i] ?? 0)) / scale; });
+  }
   const factors = raw.factors.map((rule) => readRule(rule, raw, columns));
   return {
     ...raw, columns, factors, start,
     end: start + raw.hours * HOUR,
     decimals: Math.max(Math.ceil(Math.log10(raw.price_scale)), 0),
-    times: close.map((_, i) => raw.bars.start_ms / 1e3 + (i + 1) * step),
-    close,
-    hourStarts: Array.from({ length: raw.hours }, (_, i) => start + i * HOUR),
+    times, close, hourStarts,
   };
 }
 
 /* One rule's outcome and sentence at any hour: numbers that stand in no column follow the order of hours. */
 function readRule(rule, raw, columns) {
-  const outcome = unpack(rule.outcome), template = unpack(rule.template);
-  const kept = rule.numbers.map((texts) => texts.map((text) => text.split(" ")));
+  const template = unpack(rule.template);
+  const kept = rule.numbers.map((all) => all.map(({ text, data, decimals }) =>
+    (text ? text.split(" ") : unpack(data, 10 ** decimals).map((value) => value.toFixed(decimals)))));
   const used = rule.templates.map(() => 0);
   const place = template.map((at) => (at === null ? null : used[at]++));
   return (hour) => {
@@ -55,7 +68,7 @@ function readRule(rule, raw, columns) {
     let hole = 0;
     const sentence = rule.templates[at].replace(/\{(\w*)\}/g, (_, name) =>
       name ? columns[name].values[hour].toFixed(1) : kept[at][hole++][place[hour]]);
-    return { outcome: raw.outcomes[outcome[hour]], sentence };
+    return { outcome: raw.outcomes[rule.outcomes[at]], sentence };
   };
 }
 

@@ -1,33 +1,15 @@
 "use strict";
-/* The state of a market's page: period, hour, playback, filters, address. Everything is a function of it. */
+/* The state of a market's page: hour, playback, address. Everything is a function of it. */
 (() => {
   const model = readPayload(window.REGIME), box = (id) => document.getElementById(id);
-  const last = model.hours - 1, DAY = 24 * HOUR;
-  const state = { view: [Math.max(model.start, model.end - 7 * DAY), model.end], at: last, isVeiled: false, hidden: new Set() };
-  let timer = null, hovered = null, address = null, isUsed = false;
-
-  const hourAt = (seconds) => Math.min(Math.max(Math.floor((seconds - model.start) / HOUR), 0), last);
-  const drawn = makeCharts(model, state, {
-    hover: (seconds) => show(seconds === null ? null : hourAt(seconds)),
-    view: (from, to) => setView(from, to),
-    pin: (seconds) => setHour(hourAt(seconds)),
-  });
+  let panel = null, timer = null, hovered = null, address = null, isUsed = false;
+  panel = makePanel(document, model, { hover: show, pin: setHour, changed: remember });
+  const { state, drawn, last, hourAt, setView } = panel;
 
   function show(hour) {
-    if (hour === hovered && hour !== null) return;
+    if (!panel || (hour === hovered && hour !== null)) return;
     hovered = hour;
-    showHour(model, hour === null || (state.isVeiled && hour > state.at) ? state.at : hour);
-  }
-  function setView(from, to) {
-    const width = Math.min(Math.max(to - from, 6 * HOUR), model.end - model.start);
-    const start = Math.min(Math.max(from, model.start), model.end - width);
-    state.view = [start, start + width];
-    drawn.show();
-    for (const button of document.querySelectorAll("[data-days]")) {
-      const days = Number(button.dataset.days);
-      button.setAttribute("aria-pressed", String(Math.abs(width - Math.min(days ? days * DAY : Infinity, model.end - model.start)) < 1));
-    }
-    remember();
+    showHour(document, model, hour === null || (state.isVeiled && hour > state.at) ? state.at : hour);
   }
   function setHour(hour) {
     state.at = hour;
@@ -39,7 +21,7 @@
     if (close > to) setView(close - 0.75 * (to - from), close + 0.25 * (to - from));
     else if (close <= from) setView(close - 0.25 * (to - from), close + 0.75 * (to - from));
     else drawn.redraw();
-    showHour(model, hour);
+    showHour(document, model, hour);
     remember();
   }
   function play(isOn) {
@@ -70,27 +52,12 @@
   function recall() {
     const given = new URLSearchParams(location.hash.slice(1));
     const [from, to, at] = ["from", "to", "at"].map((name) => Date.parse(`${given.get(name)}Z`) / 1e3);
-    state.hidden = new Set((given.get("hide") ?? "").split(","));
-    state.hidden.delete("");
-    for (const check of document.querySelectorAll("[data-label]")) check.checked = !state.hidden.has(`${check.dataset.column}.${check.dataset.label}`);
+    panel.setHidden((given.get("hide") ?? "").split(",").filter(Boolean));
     setHour(at >= 0 ? hourAt(at) : state.at);
     setView(...(to > from ? [from, to] : state.view));
     keepLinks();
   }
 
-  for (const button of document.querySelectorAll("[data-days]")) {
-    button.addEventListener("click", () => { const to = state.view[1]; setView(to - (Number(button.dataset.days) * DAY || Infinity), to); });
-  }
-  for (const button of document.querySelectorAll("[data-pan]")) {
-    button.addEventListener("click", () => { const by = (Number(button.dataset.pan) * (state.view[1] - state.view[0])) / 2; setView(state.view[0] + by, state.view[1] + by); });
-  }
-  for (const check of document.querySelectorAll("[data-label]")) {
-    check.addEventListener("change", () => {
-      state.hidden[check.checked ? "delete" : "add"](`${check.dataset.column}.${check.dataset.label}`);
-      drawn.redraw();
-      remember();
-    });
-  }
   box("hour").addEventListener("input", (event) => setHour(Number(event.target.value)));
   box("veil").addEventListener("change", (event) => { state.isVeiled = event.target.checked; drawn.redraw(); });
   box("play").addEventListener("click", () => play(timer === null));

@@ -1,5 +1,5 @@
 "use strict";
-/* What one hour says, in words: the panel beside the charts. */
+/* What one hour says, in words: the panel beside the charts. It tells what the model knows and the page has a place for. */
 const SIGNS = { RANGE_OK: "●", RANGE_WEAK: "◐", TREND: "▲", TRANSITION: "◆", INSUFFICIENT_DATA: "○" };
 
 function element(tag, className, ...inside) {
@@ -11,45 +11,43 @@ function element(tag, className, ...inside) {
 
 /* Label and text of everything known of an hour but its factors. */
 function factsOf(model, hour) {
-  const value = (name) => model.columns[name].values[hour];
-  const low = value("range_low"), full = label(model, "candle_regime_full", hour);
-  const facts = [
+  const has = (name) => name in model.columns, value = (name) => model.columns[name].values[hour];
+  const said = (name, none = "") => { const text = label(model, name, hour); return text === "NONE" && none ? none : text && words(text); };
+  return [
     ["Close", price(model, value("close"))],
-    ["Range", low === null ? "none agreed on" : `${price(model, low)} – ${price(model, value("range_high"))}`],
+    ["Range", has("range_low") && (value("range_low") === null ? "none agreed on" : `${price(model, value("range_low"))} – ${price(model, value("range_high"))}`)],
     ["Confidence", value("confidence").toFixed(2)],
     ["Direction", label(model, "direction", hour)],
-    ["Risk", words(label(model, "dominant_risk", hour))],
-    ["3D regime", full.replaceAll("_", " ").toLowerCase()],
-    ["Candles", words(label(model, "hour_status", hour))],
-    ...SCORES.map(([name, text]) => [text, value(name) === null ? "–" : value(name).toFixed(1)]),
-  ];
-  const gate = label(model, "gate_state", hour), action = label(model, "action", hour);
-  return [...facts, ...(action ? [["Advice", action === "NONE" ? "Nothing to do" : words(action)]] : []), ...(gate ? [["Gate", gate === "NONE" ? "No stop" : words(gate)]] : [])];
+    ["Risk", said("dominant_risk")],
+    ["3D regime", said("candle_regime_full")?.toLowerCase()],
+    ["Candles", said("hour_status")],
+    ...SCORES.map(([name, text]) => [text, has(name) && (value(name)?.toFixed(1) ?? "–")]),
+    ["Advice", said("action", "Nothing to do")],
+    ["Gate", said("gate_state", "No stop")],
+    ["True label", said("truth")],
+    ["Hindsight", said("hindsight")],
+  ].filter(([, text]) => text);
 }
 
 function factorsOf(model, hour) {
   return model.factors.map((read) => read(hour)).filter((factor) => factor !== null);
 }
 
-function showHour(model, hour) {
-  const box = (id) => document.getElementById(id), verdict = label(model, "verdict", hour);
-  box("r-time").textContent = isoMinute(model.start + (hour + 1) * HOUR).replace("T", " ");
-  if (verdict === null) {
-    box("r-verdict").replaceChildren(element("span", "hole", "No row: this hour is not materialized."));
-    for (const id of ["r-facts", "r-competing", "r-factors"]) box(id).replaceChildren();
-    return;
-  }
-  box("r-verdict").replaceChildren(element("span", `chip ${verdict}`, `${SIGNS[verdict]} ${words(verdict)}`));
-  box("r-facts").replaceChildren(...factsOf(model, hour).map(([name, text]) =>
+function showHour(root, model, hour) {
+  const box = (name) => root.querySelector(`[data-r="${name}"]`), verdict = label(model, "verdict", hour);
+  box("time").textContent = isoMinute(model.start + (hour + 1) * HOUR).replace("T", " ");
+  box("verdict").replaceChildren(verdict === null ? element("span", "hole", box("verdict").dataset.none)
+    : element("span", `chip ${verdict}`, `${SIGNS[verdict]} ${words(verdict)}`));
+  box("facts").replaceChildren(...(verdict === null ? [] : factsOf(model, hour)).map(([name, text]) =>
     element("div", "", element("dt", "", name), element("dd", "", text))));
   const rivals = ["RANGE_OK", "RANGE_WEAK", "TREND", "TRANSITION"]
-    .map((name) => [name, model.columns[`weight_${name.toLowerCase()}`].values[hour]])
+    .map((name) => [name, model.columns[`weight_${name.toLowerCase()}`]?.values[hour] ?? null])
     .filter(([, weight]) => weight !== null).sort((one, other) => other[1] - one[1]);
-  box("r-competing").replaceChildren(...rivals.map(([name, weight]) => {
+  box("competing")?.replaceChildren(...rivals.map(([name, weight]) => {
     const bar = element("i", "");
     bar.style.width = `${weight * 100}%`;
     return element("li", "", element("span", "", words(name)), " ", element("span", "meter", bar), ` ${Math.round(weight * 100)} %`);
   }));
-  box("r-factors").replaceChildren(...factorsOf(model, hour).map(({ outcome, sentence }) =>
+  box("factors")?.replaceChildren(...factorsOf(model, hour).map(({ outcome, sentence }) =>
     element("li", outcome.replace(" ", "-"), element("b", "", outcome), ` ${sentence}`)));
 }

@@ -1,6 +1,6 @@
 """Charts of figures, each a pure function from numbers to SVG: shares, confidences, returns.
 
-The chart over time stands in `timeline`.
+What is drawn over time stands in `over_time`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from regime_pipeline.dashboard.tables import count
+from regime_pipeline.dashboard.words import name as word
+from regime_pipeline.dashboard.words import percent, signed
 from regime_pipeline.domain.layout import VERDICTS
 from regime_pipeline.services.backtest import svg
-from regime_pipeline.services.backtest.cells import count, share, signed
 from regime_pipeline.services.backtest.figures import ReturnFigures
 from regime_pipeline.services.backtest.svg import Svg
 
@@ -20,6 +22,11 @@ ORDER: Final = (*VERDICTS[1:], VERDICTS[0])
 _LETTER_WIDTH: Final = 34.0
 _ROW: Final = 30.0
 _CHARACTER: Final = 7.6
+
+
+def share(value: float) -> str:
+    """Print 0..1 as `41.7 %`."""
+    return percent(value, 1)
 
 
 def share_bars(rows: Mapping[str, Mapping[str, float]]) -> Svg:
@@ -33,16 +40,18 @@ def share_bars(rows: Mapping[str, Mapping[str, float]]) -> Svg:
         for verdict in ORDER:
             part = shares[verdict] * width
             if part > 0:
-                parts.append(svg.rectangle(x, y + 3, part, _ROW - 9, f"v {verdict}", _said(name, verdict, shares)))
+                parts.append(svg.rectangle(x, y + 3, part, _ROW - 9, verdict, _said(name, verdict, shares)))
             if part >= _LETTER_WIDTH:
                 parts.append(svg.label(x + part / 2, y + 18, share(shares[verdict]), "on", "middle"))
             x += part
-    told = "; ".join(f"{name}: " + ", ".join(f"{v} {share(s[v])}" for v in ORDER if s[v]) for name, s in rows.items())
+    told = "; ".join(
+        f"{name}: " + ", ".join(f"{word(v)} {share(s[v])}" for v in ORDER if s[v]) for name, s in rows.items()
+    )
     return svg.drawing(_ROW * len(rows), f"Share of the hours by verdict. {told}.", parts)
 
 
 def _said(name: str, verdict: str, shares: Mapping[str, float]) -> str:
-    return f"{name}: {verdict} {share(shares[verdict])}"
+    return f"{name}: {word(verdict)} {share(shares[verdict])}"
 
 
 def histogram(stacks: Mapping[str, Sequence[int]], width: float = 460.0, height: float = 200.0) -> Svg:
@@ -59,8 +68,8 @@ def histogram(stacks: Mapping[str, Sequence[int]], width: float = 460.0, height:
             size = stack[at] / highest * (bottom - top)
             if size:
                 y -= size
-                said = f"{verdict}, {at / bins:.1f} to {(at + 1) / bins:.1f}: {count(stack[at])} hours"
-                parts.append(svg.rectangle(left + at * step + 1, y, step - 2, size, f"v {verdict}", said))
+                said = f"{word(verdict)}, {at / bins:.1f} to {(at + 1) / bins:.1f}: {count(stack[at])} hours"
+                parts.append(svg.rectangle(left + at * step + 1, y, step - 2, size, verdict, said))
     parts += [
         svg.label(left + at * step, height - 6, f"{at / bins:.1f}", "tick", "middle") for at in range(0, bins + 1, 2)
     ]
@@ -98,14 +107,14 @@ def return_bars(returns: Mapping[str, ReturnFigures], width: float = 460.0) -> S
     for at, (name, found) in enumerate(rows):
         y, mean, error = at * 26.0 + 4, found.mean_bps or 0.0, _error(found)
         x = middle + min(mean, 0.0) * scale
-        said = f"{name}: {signed(mean)} bps over {count(found.bars)} bars, standard error {error:.1f}"
+        said = f"{word(name)}: {signed(mean)} bps over {count(found.bars)} bars, standard error {error:.1f}"
         parts += [
-            svg.label(0, y + 14, name.replace("INSUFFICIENT_DATA", "too little data")),
-            svg.rectangle(x, y, abs(mean) * scale, 18, f"v {name.partition(' ')[0]}", said),
+            svg.label(0, y + 14, word(name)),
+            svg.rectangle(x, y, abs(mean) * scale, 18, name.partition(" ")[0], said),
             svg.line(middle + (mean - error) * scale, y + 9, middle + (mean + error) * scale, y + 9, "whisker"),
             svg.label(width, y + 14, signed(mean), "tick", "end"),
         ]
-    told = ", ".join(f"{name} {signed(found.mean_bps or 0.0)}" for name, found in rows)
+    told = ", ".join(f"{word(name)} {signed(found.mean_bps or 0.0)}" for name, found in rows)
     return svg.drawing(height, f"Mean return of the bar after, basis points: {told or 'none'}.", parts, width)
 
 

@@ -30,6 +30,8 @@ class MarketHours:
         Symbol and timeframe.
     asked : int
         Hours that the span has; n of them have a verdict row.
+    price_scale : int
+        Ticks per unit of price.
     policies : tuple of str
         Hashes of the policies behind the verdicts.
     hour_start : ndarray of int64, shape (n,)
@@ -49,6 +51,7 @@ class MarketHours:
 
     market: Market
     asked: int
+    price_scale: int
     policies: tuple[str, ...]
     hour_start: Int64
     verdict: NDArray[np.int8]
@@ -104,6 +107,7 @@ def market_hours(
     return MarketHours(
         market=market,
         asked=len(calendar),
+        price_scale=found.candles.price_scale,
         policies=found.policies,
         hour_start=found.hour_start[keep],
         verdict=found.verdict[keep],
@@ -120,7 +124,7 @@ def no_hours(market: Market, window: Window) -> MarketHours:
     """Return the rows of a market that has none in the span."""
     ints, codes, floats = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int8), np.empty(0)
     asked = len(observed_hours(market, window))
-    return MarketHours(market, asked, (), ints, codes, codes, floats, floats, floats, codes, codes)
+    return MarketHours(market, asked, 1, (), ints, codes, codes, floats, floats, floats, codes, codes)
 
 
 def _closes(candles: Candles, calendar: Int64) -> Float64:

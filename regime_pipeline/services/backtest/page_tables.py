@@ -8,143 +8,130 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from regime_pipeline.services.backtest import cells
-from regime_pipeline.services.backtest.cells import Cell, Table, figure, words
-from regime_pipeline.services.backtest.charts import ORDER
+from regime_pipeline.dashboard.runs import Dwell
+from regime_pipeline.dashboard.strips import Strip
+from regime_pipeline.dashboard.tables import Cell, Table, count, dwell_table, figure, moves_table, said
+from regime_pipeline.dashboard.words import NOTHING, duration, name, number, signed
+from regime_pipeline.services.backtest.charts import ORDER, share
 from regime_pipeline.services.backtest.figures import CONFIDENCE_BINS, DelayFigures, Distribution, Figures, LabelFigures
+from regime_pipeline.services.backtest.over_time import INKS
 from regime_pipeline.services.judgement.tracks import CLASSES
 
-_SHADES: Final = 9
-TOO_LITTLE: Final = "too little data"
+_DWELLS: Final = {"share": "share", "runs": "dwell/spells"} | {
+    f"{kind}_hours": f"dwell/{kind}_hours" for kind in ("median", "mean", "longest")
+}
+"""Where report.json holds each field of a `Dwell`, below its verdict."""
 _LABEL_NOTE: Final = (
-    "RANGE_OK and RANGE_WEAK count as RANGE, TRANSITION as VOLATILE. Found: share of the label's hours that got its "
+    "Range ok and Range weak count as Range, Transition as Volatile. Found: share of the label's hours that got its "
     "class. Right: share of the hours of that class which have the label."
 )
 
 
-def verdict_name(verdict: str) -> str:
-    """Return a verdict as tables print it."""
-    return TOO_LITTLE if verdict == "INSUFFICIENT_DATA" else verdict
-
-
-def summary_table(found: Mapping[str, tuple[str, Figures]], has_truth: bool) -> Table:
-    """Return one row per place: key of report.json to title and figures."""
+def summary_table(found: Mapping[str, tuple[str, Figures]], strips: Mapping[str, Strip], has_truth: bool) -> Table:
+    """Return one row per place: key of report.json to title and figures; `strips` by title."""
     header = [
-        *("market", "hours", "missing", *(verdict_name(v) for v in ORDER), "changes a day", "median confidence"),
+        *("market", "hours", "missing", *map(name, ORDER), "changes a day", "median confidence"),
         "agrees with hindsight",
         *(["balanced accuracy"] if has_truth else []),
+        "the span",
     ]
-    rows = [[words(title), *_summary(path, each, has_truth)] for path, (title, each) in found.items()]
-    return Table("Every market in a line", header, rows)
+    rows = [
+        [said(title), *_summary(path, each, has_truth), Cell(NOTHING, strip=strips.get(title))]
+        for path, (title, each) in found.items()
+    ]
+    return Table("Every market in a line", header, rows, is_wide=True)
 
 
 def _summary(path: str, found: Figures, has_truth: bool) -> list[Cell]:
     shares = [
-        figure(f"{path}/verdicts/{v}/share", found.verdicts[v].share if found.hours else None, cells.share)
-        for v in ORDER
+        figure(f"{path}/verdicts/{v}/share", found.verdicts[v].share if found.hours else None, share) for v in ORDER
     ]
     row = [
-        figure(f"{path}/hours", found.hours, cells.count),
-        figure(f"{path}/missing", found.missing, cells.count),
+        figure(f"{path}/hours", found.hours, count),
+        figure(f"{path}/missing", found.missing, count),
         *shares,
-        figure(f"{path}/changes_per_day", found.changes_per_day, cells.unit),
-        figure(f"{path}/confidence/median", found.confidence.median, cells.unit),
-        figure(f"{path}/hindsight/same", found.hindsight.same, cells.share),
+        figure(f"{path}/changes_per_day", found.changes_per_day, number),
+        figure(f"{path}/confidence/median", found.confidence.median, number),
+        figure(f"{path}/hindsight/same", found.hindsight.same, share),
     ]
     if has_truth:
         truth = found.truth
-        row.append(figure(f"{path}/truth/balanced", truth.balanced, cells.share) if truth else words(cells.NONE))
+        row.append(figure(f"{path}/truth/balanced", truth.balanced, share) if truth else said(NOTHING))
     return row
 
 
-def verdict_table(path: str, found: Figures) -> Table:
-    """Return hours, spells and confidences by verdict."""
-    header = [
-        *("verdict", "hours", "share", "spells", "mean spell", "median spell", "longest spell"),
-        *("mean confidence", "25 %", "median", "75 %"),
-    ]
-    rows = []
+def run_table(path: str, found: Figures) -> Table:
+    """Return how much and how long each verdict was there, as the dashboard tells it."""
+    states = []
     for verdict in ORDER:
-        each, at = found.verdicts[verdict], f"{path}/verdicts/{verdict}"
-        dwell = each.dwell
-        rows.append([
-            words(verdict_name(verdict), verdict),
-            figure(f"{at}/hours", each.hours, cells.count),
-            figure(f"{at}/share", each.share, cells.share),
-            figure(f"{at}/dwell/spells", dwell.spells, cells.count),
-            figure(f"{at}/dwell/mean_hours", dwell.mean_hours, cells.hours),
-            figure(f"{at}/dwell/median_hours", dwell.median_hours, cells.hours),
-            figure(f"{at}/dwell/longest_hours", dwell.longest_hours, cells.hours),
-            *_confidences(f"{at}/confidence", each.confidence),
-        ])  # fmt: skip
-    total, at = found.confidence, f"{path}/confidence"
-    nothing = [words("")] * 5
-    rows.append(
-        [words("any of the four"), figure(f"{at}/hours", total.hours, cells.count), *nothing, *_confidences(at, total)]
+        each = found.verdicts[verdict]
+        spells = each.dwell
+        states.append(
+            Dwell(verdict, each.share, spells.spells, spells.median_hours, spells.mean_hours, spells.longest_hours)
+        )
+    return dwell_table(
+        "How long verdicts last", states, lambda verdict, field: f"{path}/verdicts/{verdict}/{_DWELLS[field]}"
     )
-    return Table("Hours, spells and confidence by verdict", header, rows, "A spell cut by the span counts as seen.")
-
-
-def _confidences(path: str, found: Distribution) -> list[Cell]:
-    names = ("mean", "low_quartile", "median", "high_quartile")
-    return [figure(f"{path}/{name}", getattr(found, name), cells.unit) for name in names]
 
 
 def transition_table(path: str, found: Figures) -> Table:
-    """Return how often one verdict followed another, tinted by its share of the row."""
-    rows = []
-    for origin in ORDER:
-        counts = found.transitions[origin]
-        total = max(sum(counts.values()), 1)
-        rows.append([
-            words(verdict_name(origin), origin),
-            *(
-                figure(f"{path}/transitions/{origin}/{to}", counts[to], cells.count, _shade(counts[to] / total))
-                for to in ORDER
-            ),
-        ])  # fmt: skip
-    header = ["from the verdict of an hour", *(f"to {verdict_name(v)}" for v in ORDER)]
-    return Table("Transitions, hours", header, rows, "The diagonal is staying. Across a missing hour nothing counts.")
+    """Return how often one verdict followed another, as the dashboard tells it."""
+    counts = {origin: {to: found.transitions[origin][to] for to in ORDER} for origin in ORDER}
+    note = "The diagonal is staying. Across a missing hour nothing counts."
+    return moves_table("Verdict that comes next, count and share of the row", counts, f"{path}/transitions", note)
 
 
-def _shade(part: float) -> int:
-    """Tint of a share, 0..1."""
-    return round(_SHADES * part)
+def verdict_confidence_table(path: str, found: Figures) -> Table:
+    """Return hours and confidences by verdict."""
+    places = {said(name(v), v): (f"{path}/verdicts/{v}", found.verdicts[v].confidence) for v in ORDER}
+    rows = [
+        [title, figure(f"{at}/hours", each.hours, count), *_confidences(f"{at}/confidence", each)]
+        for title, (at, each) in places.items()
+    ]
+    total, at = found.confidence, f"{path}/confidence"
+    rows.append([said("Any of the four"), figure(f"{at}/hours", total.hours, count), *_confidences(at, total)])
+    header = ["verdict", "hours", "mean", "25 %", "median", "75 %"]
+    return Table("Confidence by verdict", header, rows)
+
+
+def _confidences(path: str, found: Distribution) -> list[Cell]:
+    fields = ("mean", "low_quartile", "median", "high_quartile")
+    return [figure(f"{path}/{field}", getattr(found, field), number) for field in fields]
 
 
 def return_table(path: str, found: Figures) -> Table:
     """Return what the bar after did, by verdict."""
     rows = [
         [
-            words(verdict_name(name), name.partition(" ")[0] if name != "all" else ""),
-            figure(f"{path}/returns/{name}/bars", each.bars, cells.count),
-            figure(f"{path}/returns/{name}/mean_bps", each.mean_bps, cells.signed),
-            figure(f"{path}/returns/{name}/volatility_bps", each.volatility_bps, cells.ratio),
-            figure(f"{path}/returns/{name}/share_up", each.share_up, cells.share),
-            figure(f"{path}/returns/{name}/total_pct", each.total_pct, cells.percent),
+            said(name(group), group.partition(" ")[0] if group != "all" else ""),
+            figure(f"{path}/returns/{group}/bars", each.bars, count),
+            figure(f"{path}/returns/{group}/mean_bps", each.mean_bps, signed),
+            figure(f"{path}/returns/{group}/volatility_bps", each.volatility_bps, _ratio),
+            figure(f"{path}/returns/{group}/share_up", each.share_up, share),
+            figure(f"{path}/returns/{group}/total_pct", each.total_pct, lambda value: f"{signed(value)} %"),
         ]
-        for name, each in found.returns.items()
+        for group, each in found.returns.items()
     ]
     header = ["verdict", "bars", "mean, bps", "volatility, bps", "rises", "held through all"]
     return Table("Returns of the bar after", header, rows, "Before costs; a verdict is not advice to trade.")
 
 
+def _ratio(value: float) -> str:
+    return number(value, 1)
+
+
 def label_table(path: str, found: LabelFigures, labels: str) -> Table:
     """Return hours by label and verdict, with the shares found and right."""
     rows = []
-    for label in CLASSES:
+    for label, ink in zip(CLASSES, INKS, strict=True):
         counts = found.counts[label]
         total = max(sum(counts.values()), 1)
-        rows.append([
-            words(label, label),
-            *(
-                figure(f"{path}/counts/{label}/{v}", counts[v], cells.count, _shade(counts[v] / total))
-                for v in ORDER
-            ),
-            figure(f"{path}/recall/{label}", found.recall[label], cells.share),
-            figure(f"{path}/precision/{label}", found.precision[label], cells.share),
-        ])  # fmt: skip
-    header = [f"{labels} label", *(verdict_name(v) for v in ORDER), "found", "right"]
+        hours = [figure(f"{path}/counts/{label}/{v}", counts[v], count, counts[v] / total) for v in ORDER]
+        parts = [
+            figure(f"{path}/{kind}/{label}", getattr(found, kind)[label], share) for kind in ("recall", "precision")
+        ]
+        rows.append([said(name(label), ink), *hours, *parts])
+    header = [f"{labels} label", *map(name, ORDER), "found", "right"]
     return Table(f"Hours by {labels} label and verdict", header, rows, _LABEL_NOTE)
 
 
@@ -152,19 +139,19 @@ def key_table(path: str, found: LabelFigures, labels: str, delay: DelayFigures |
     """Return the figures that sum a comparison up; truth gives accuracy, hindsight agreement."""
     word = "accuracy" if labels == "true" else "agreement"
     rows = [
-        [words("hours with a label"), figure(f"{path}/hours", found.hours, cells.count)],
-        [words("of them with a verdict"), figure(f"{path}/judged", found.judged, cells.count)],
-        [words(word), figure(f"{path}/same", found.same, cells.share)],
-        [words(f"balanced {word}"), figure(f"{path}/balanced", found.balanced, cells.share)],
-        [words("Cohen's kappa"), figure(f"{path}/kappa", found.kappa, cells.unit)],
+        [said("hours with a label"), figure(f"{path}/hours", found.hours, count)],
+        [said("of them with a verdict"), figure(f"{path}/judged", found.judged, count)],
+        [said(word), figure(f"{path}/same", found.same, share)],
+        [said(f"balanced {word}"), figure(f"{path}/balanced", found.balanced, share)],
+        [said("Cohen's kappa"), figure(f"{path}/kappa", found.kappa, number)],
     ]
     if delay is not None:
         at = f"{path.rpartition('/')[0]}/delay"
         rows += [
-            [words("true changes"), figure(f"{at}/changes", delay.changes, cells.count)],
-            [words("never seen"), figure(f"{at}/missed", delay.missed, cells.count)],
-            [words("median delay"), figure(f"{at}/median_hours", delay.median_hours, cells.hours)],
-            [words("changes per true change"), figure(f"{at}/flip_ratio", delay.flip_ratio, cells.ratio)],
+            [said("true changes"), figure(f"{at}/changes", delay.changes, count)],
+            [said("never seen"), figure(f"{at}/missed", delay.missed, count)],
+            [said("median delay"), figure(f"{at}/median_hours", delay.median_hours, duration)],
+            [said("changes per true change"), figure(f"{at}/flip_ratio", delay.flip_ratio, _ratio)],
         ]
     note = (
         "The simulator knows which regime made each hour."
@@ -177,14 +164,15 @@ def key_table(path: str, found: LabelFigures, labels: str, delay: DelayFigures |
 def confidence_table(path: str, kinds: Sequence[tuple[str, LabelFigures]]) -> Table:
     """Return judged hours and the share of them with the label's class, by bin of confidence."""
     rows = []
-    for name, found in kinds:
-        share = "right" if name == "truth" else "agree with hindsight"
-        hours = "hours with a true label" if name == "truth" else "hours with a hindsight label"
-        bins = [figure(f"{path}/{name}/bins/{at}", value, cells.count) for at, value in enumerate(found.bins)]
+    for kind, found in kinds:
+        hours = "hours with a true label" if kind == "truth" else "hours with a hindsight label"
+        right = "right" if kind == "truth" else "agree with hindsight"
+        bins = [figure(f"{path}/{kind}/bins/{at}", value, count) for at, value in enumerate(found.bins)]
         same = [
-            figure(f"{path}/{name}/same_in_bins/{at}", value, cells.share, _shade(value or 0.0))
+            figure(f"{path}/{kind}/same_in_bins/{at}", value, share, value)
             for at, value in enumerate(found.same_in_bins)
         ]
-        rows += [[words(hours), *bins], [words(share), *same]]
+        rows += [[said(hours), *bins], [said(right), *same]]
     edges = [f"{at / CONFIDENCE_BINS:.1f} to {(at + 1) / CONFIDENCE_BINS:.1f}" for at in range(CONFIDENCE_BINS)]
-    return Table("Does confidence mean anything?", ["confidence", *edges], rows, "The shares should rise to the right.")
+    header, note = ["confidence", *edges], "The shares should rise to the right."
+    return Table("Does confidence mean anything?", header, rows, note, is_wide=True)

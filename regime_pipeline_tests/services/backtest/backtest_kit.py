@@ -25,7 +25,7 @@ from regime_pipeline.storage.snapshot_reader import SnapshotReader
 from regime_pipeline_tests.workbench import NOW, START, hours_from_start
 
 ALFA, BRAVO = Market("ALFA-USDT", "1h"), Market("BRAVO-USDT", "1h")
-SEED = 7
+SEED, SCALE = 7, 100
 STORED = hours_from_start(0, 520)
 JUDGED = hours_from_start(300, 520)
 """The first hours of it are still warming up."""
@@ -67,6 +67,7 @@ def hours_of(market: Market, rows: Sequence[tuple[int, int, float, int, float, f
     return MarketHours(
         market=market,
         asked=max(place, default=0) + 1,
+        price_scale=SCALE,
         policies=("p",),
         hour_start=START + np.array(place, dtype=np.int64) * HOUR_MS,
         verdict=np.array(verdict, dtype=np.int8),

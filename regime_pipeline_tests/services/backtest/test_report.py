@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
+import html
 import io
 import json
 import math
 import re
+import tomllib
 from collections import Counter
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from regime_pipeline.dashboard.words import NOTHING
 from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.layout import VERDICTS
-from regime_pipeline.domain.market import HOUR_MS
-from regime_pipeline.domain.window import to_ms
-from regime_pipeline.services.backtest import cells
+from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.window import Window, to_ms
 from regime_pipeline.services.backtest.documents import to_csv, to_json
 from regime_pipeline.services.backtest.figures import Figures
 from regime_pipeline.services.backtest.hours import MarketHours
@@ -28,6 +33,7 @@ from regime_pipeline.services.backtest.page import to_html
 from regime_pipeline.services.backtest.readers import StoredVerdicts
 from regime_pipeline.services.backtest.runner import Backtest, _notes, run_backtest
 from regime_pipeline.services.judgement.tracks import ABSTAIN, CLASSES
+from regime_pipeline_tests.conftest import REPOSITORY
 from regime_pipeline_tests.services.backtest.backtest_kit import (
     ALFA,
     BRAVO,
@@ -39,11 +45,13 @@ from regime_pipeline_tests.services.backtest.backtest_kit import (
     reader_of,
     store_snapshots,
 )
-from regime_pipeline_tests.workbench import run_stages, simulated_workspace
+from regime_pipeline_tests.workbench import START, run_stages, simulated_workspace
 
 UNSHOWN = {"asked", "without_bar", "changes"}
 """Figures of report.json that the page tells in notes and by the day; histograms are charts."""
-VOID = {"meta", "link"}
+VOID = {"meta", "link", "input"}
+MONTH, MARKETS = 30 * 24, 12
+BUDGET = tomllib.loads((REPOSITORY / "regime_pipeline_tests/dashboard/budget.toml").read_text("utf-8"))
 SPAN = ("2026-09-13T12:00:00Z", "2026-09-22T16:00:00Z")
 
 
@@ -179,7 +187,7 @@ def test_every_figure_of_the_page_is_that_of_the_json(found: Backtest) -> None:
     for path, shown in figures.items():
         for value, text in shown:
             assert value == ("" if numbers[path] is None else str(numbers[path])), path
-            assert (text == cells.NONE) == (numbers[path] is None), path
+            assert (text == NOTHING) == (numbers[path] is None), path
     unshown = {path for path in numbers if path.startswith(("overall/", "markets/"))} - figures.keys()
     assert {path.rpartition("/")[2] for path in unshown if "histogram" not in path} - UNSHOWN == {"hours"}
     assert all(path.endswith("/confidence/hours") for path in unshown if path.endswith("/hours"))
@@ -194,7 +202,7 @@ def test_printed_numbers_are_the_values_rounded(found: Backtest) -> None:
         ("markets/BRAVO-USDT/returns/all/volatility_bps", lambda v: f"{v:.1f}"),
         ("overall/truth/kappa", lambda v: f"{v:.2f}"),
     ):
-        value, text = figures[path][-1]
+        value, text = figures[path][0]
         assert text == form(float(value))
 
 
@@ -202,13 +210,52 @@ def test_the_page_needs_nothing_but_itself(found: Backtest) -> None:
     text = to_html(found).decode()
     page = Page(text)
 
+    markup = re.sub(r"<(script|style)\b.*?</\1>", "", text, flags=re.DOTALL)
     assert page.open == []
-    assert page.tags["script"] == page.tags["img"] == page.tags["iframe"] == 0
+    assert page.tags["link"] == 1  # the empty icon
+    assert page.tags["img"] == page.tags["iframe"] == 0
     assert all(reference.startswith(("#", "data:")) for reference in page.references)
     assert {reference[1:] for reference in page.references if reference.startswith("#")} <= page.anchors
-    assert not re.search(r"https?:|//[a-z]|url\(|@import|\son\w+=", text)
+    assert not re.search(r"https?:|//[a-z]|\son\w+=", markup)
+    assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|\beval\(|new Function", text)
     assert page.tags["svg"] == 1 + 3 * 2 + 2
     assert "prefers-color-scheme: dark" in text
+
+
+def test_only_the_pages_own_scripts_may_run_and_nothing_may_be_loaded(found: Backtest) -> None:
+    text = to_html(found).decode()
+
+    policy = html.unescape(re.findall(r'Content-Security-Policy" content="([^"]+)"', text)[0])
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    assert len(scripts) == 2
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert re.findall(r"'sha256-([^']+)'", policy) == hashes
+    assert "MIT License" in scripts[1]  # of the vendored charts
+
+
+def test_a_month_of_many_markets_stays_a_file_to_mail(found: Backtest) -> None:
+    rng = np.random.default_rng(5)
+    close = 60_000 + rng.normal(0, 300, MONTH).cumsum()
+    names = [f"{letter}-USDT" for letter in "ABCDEFGHIJKL"]
+    rows = [
+        (at, 1 + at // 5 % 4, rng.random(), at % 3, close[at], 1.0, at // 9 % 3, at // 7 % 3) for at in range(MONTH)
+    ]
+    hours = tuple(hours_of(Market(name, "1h"), rows) for name in names)
+    figures = measure(hours)
+    many = replace(
+        found,
+        window=Window(START, START + MONTH * HOUR_MS),
+        hours=hours,
+        overall=figures,
+        markets={name: measure([each]) for name, each in zip(names, hours, strict=True)},
+    )
+
+    size = len(to_html(many))
+
+    assert len(names) == MARKETS
+    assert size <= BUDGET["report_bytes"]
+    print(f"{size:,} bytes")
 
 
 def test_the_same_backtest_gives_the_same_bytes(folder: Path, found: Backtest) -> None:
@@ -224,7 +271,7 @@ def test_text_from_elsewhere_is_escaped(found: Backtest) -> None:
 
     text = to_html(replace(found, notes=(bad,), hours=hours, markets={bad: found.markets["ALFA-USDT"]})).decode()
 
-    assert Page(text).tags["script"] == 0
+    assert Page(text).tags["script"] == 2  # the page's own
     assert text.count("&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;") >= 5
 
 
@@ -267,7 +314,7 @@ def test_a_symbol_without_a_snapshot_stands_beside_the_others(folder: Path) -> N
 
     assert found.markets["NIX-USDT"].missing == len(JUDGED)
     assert found.notes == ("220 of 220 hours of NIX-USDT_1h have no snapshot.",)
-    assert cells.NONE in to_html(found).decode()
+    assert NOTHING in to_html(found).decode()
 
 
 def test_what_a_reader_must_know_is_noted(folder: Path, found: Backtest) -> None:
