@@ -19,6 +19,8 @@ from regime_pipeline.storage.copy_binary import Values, copy_order, encode_copy
 from regime_pipeline.storage.engine import Cursor
 from regime_pipeline.storage.queries import copy_into, delete_ranges, select_arrays
 
+ONE_MOMENT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+"""First statement of a transaction whose reads must agree."""
 LOCK_TIMEOUT: Final = "20s"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LOCK: Final = (
@@ -51,6 +53,17 @@ def read_arrays(
     )
     arrays = cursor.fetchone() or ()
     return {name: _in_memory(table.column(name), array) for name, array in zip(names, arrays, strict=True)}
+
+
+def read_in_pages(
+    cursor: Cursor, table: BulkTable, series_id: int, starts_ms: range, end_ms: int, names: tuple[str, ...]
+) -> dict[str, NDArray[Any]]:
+    """Read the same as of one moment by a statement for each start: no array grows beyond what PostgreSQL can send."""
+    cursor.execute(ONE_MOMENT)
+    ends = [*starts_ms[1:], end_ms]
+    spans = zip(starts_ms, ends, strict=True)
+    pages = [read_arrays(cursor, table, series_id, start, end, names) for start, end in spans]
+    return {name: np.concatenate([page[name] for page in pages]) for name in names}
 
 
 def _in_memory(column: StoredColumn, array: Any) -> NDArray[Any]:

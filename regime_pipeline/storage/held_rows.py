@@ -19,7 +19,6 @@ from regime_pipeline.storage.catalog import Series
 from regime_pipeline.storage.engine import Cursor
 from regime_pipeline.storage.ledger import Recorded, read_days, whole_days
 
-ONE_MOMENT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _RUNS_OF: Final = "SELECT run_id FROM runs WHERE config_hash = %s AND run_id = ANY(%s)"
 _DIRTY: Final = "SELECT from_time, to_time FROM dirty_range WHERE asset = %s AND series_id = %s ORDER BY 1"
 _BAR: Final = ("open", "high", "low", "close")

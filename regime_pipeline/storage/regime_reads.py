@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from regime_pipeline.domain.candles import Candles, Float64
 from regime_pipeline.domain.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.domain.window import Int64, hour_of_close
-from regime_pipeline.storage.bulk_io import moment
+from regime_pipeline.storage.bulk_io import ONE_MOMENT, moment
 from regime_pipeline.storage.catalog import Series
 from regime_pipeline.storage.engine import Cursor
-from regime_pipeline.storage.held_rows import ONE_MOMENT, candles_of
+from regime_pipeline.storage.held_rows import candles_of
 
 _STATE: Final = (
     "concat_ws(' ', (SELECT concat(count(*), ':', sum(xmin::text::int8)) FROM partition_ledger WHERE asset = 'candles' "

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from regime_pipeline.domain.candles import Candles
 from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.window import Int64, Window
-from regime_pipeline.storage.bulk_io import read_arrays
+from regime_pipeline.storage.bulk_io import ONE_MOMENT, read_arrays
 from regime_pipeline.storage.bulk_tables import bulk_table
 from regime_pipeline.storage.catalog import Series
 from regime_pipeline.storage.engine import Cursor
-from regime_pipeline.storage.held_rows import ONE_MOMENT, candles_of, hours_that_hold, recorded_hours
+from regime_pipeline.storage.held_rows import candles_of, hours_that_hold, recorded_hours
 
 TABLES = ("features", "scores", "regime_verdicts")
 Columns = dict[str, NDArray[Any]]

@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from regime_pipeline.domain.candles import Candles
@@ -31,12 +30,11 @@ from regime_pipeline.domain.window import Int64, Window
 from regime_pipeline.storage import catalog
 from regime_pipeline.storage.access_store import AccessStore
 from regime_pipeline.storage.batch import Batch, prepare_batch
-from regime_pipeline.storage.bulk_io import lock, read_arrays
+from regime_pipeline.storage.bulk_io import lock, read_arrays, read_in_pages
 from regime_pipeline.storage.bulk_tables import BULK_TABLES, CANDLES, BulkTable, Rows, bulk_table
 from regime_pipeline.storage.dirty import DirtyRange, Reach, clear, read_dirty
 from regime_pipeline.storage.engine import ConnectionPool, Cursor
 from regime_pipeline.storage.grid_store import GridStore
-from regime_pipeline.storage.held_rows import ONE_MOMENT
 from regime_pipeline.storage.ledger import Month, Recorded, newest_hour, read_days, read_months, stale_hours, whole_days
 from regime_pipeline.storage.regime_reads import (
     Mark,
@@ -313,15 +311,8 @@ class Warehouse:
         if end_ms - start_ms <= page_ms:
             return self._pool.query(lambda c: read_arrays(c, table, series.series_id, start_ms, end_ms, names))
 
-        def work(cursor: Cursor) -> dict[str, NDArray[Any]]:
-            cursor.execute(ONE_MOMENT)
-            pages = [
-                read_arrays(cursor, table, series.series_id, page, min(page + page_ms, end_ms), names)
-                for page in range(start_ms, end_ms, page_ms)
-            ]
-            return {name: np.concatenate([page[name] for page in pages]) for name in names}
-
-        return self._pool.transact(work)
+        starts = range(start_ms, end_ms, page_ms)
+        return self._pool.transact(lambda c: read_in_pages(c, table, series.series_id, starts, end_ms, names))
 
     # Questions
 
