@@ -122,11 +122,11 @@ def takeover(figures: Figures) -> str:
     limits = {name: speed * PATIENCE_S for name, speed in figures.scan.items()}
     rows = {name: f"{limit / 1e6:,.0f} M rows" for name, limit in limits.items()}
     years = {name: f"{limit / MINUTES_OF_YEAR:,.0f} symbol-years" for name, limit in limits.items()}
-    hour, wide = figures.hour_ms, figures.wide
+    times, hour, wide = limits["duckdb"] / limits["postgres"], figures.hour_ms, figures.wide
     return (
         f"**Where Parquet and DuckDB take over.** A scan of one table of bars ends within {PATIENCE_S} s up to "
-        f"{rows['postgres']} ({years['postgres']} of 1m) in PostgreSQL and up to {rows['duckdb']} ({years['duckdb']}) in "
-        f"DuckDB over the lake, **{limits['duckdb'] / limits['postgres']:.1f}x** further: from {years['postgres']} on, "
+        f"{rows['postgres']} ({years['postgres']} of 1m) in PostgreSQL and up to {rows['duckdb']} ({years['duckdb']}) "
+        f"in DuckDB over the lake, **{times:.1f}x** further: from {years['postgres']} on, "
         f"scans belong to the lake. Few rows belong to the database at any size: one market's hour takes "
         f"{hour['postgres']:.1f} ms there and {hour['duckdb']:.0f} ms in the lake. Among {wide['files']:,} files one "
         f"market's month takes {wide['named_ms']:.0f} ms where its folder is named and "
