@@ -57,12 +57,12 @@ SQL = {
         WHERE following <> simplified_regime GROUP BY 1, 2""",
     "returns": """SELECT r.full_regime, count(*), avg(c.close / c.open - 1), stddev_samp(c.close / c.open - 1)
         FROM market_candles c JOIN market_regimes r USING (symbol, timeframe, open_time) GROUP BY 1""",
-    "one market": """SELECT full_regime, count(*), min(confidence) FROM market_regimes
+    "one market": """SELECT full_regime, count(*), avg(confidence) FROM market_regimes
         WHERE symbol = 'B3-USDT' AND timeframe = '1m' GROUP BY 1""",
     "one month": """SELECT open_time::date, max(high), min(low), sum(volume) FROM market_candles
         WHERE symbol = 'B3-USDT' AND timeframe = '1m'
           AND open_time >= '2020-02-01T00:00:00Z' AND open_time < '2020-03-01T00:00:00Z' GROUP BY 1""",
-    "one hour": """SELECT open_time::time::text, close, volume FROM market_candles
+    "one hour": """SELECT open_time, close, volume FROM market_candles
         WHERE symbol = 'B3-USDT' AND timeframe = '1m'
           AND open_time >= '2020-02-01T10:00:00Z' AND open_time < '2020-02-01T11:00:00Z'""",
 }

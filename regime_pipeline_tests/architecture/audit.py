@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 PINS = Path(__file__).resolve().parents[2] / "constraints.txt"
-PATIENCE_S = 500
+PATIENCE_S = 240
 CLEAN, FOUND, UNKNOWN = 0, 1, 2
 Finding = tuple[int, str]
 """Whether something was found, and a sentence."""
