@@ -69,7 +69,7 @@ SQL = {
 QUESTIONS = """**Regimes**: number and mean confidence of every regime of every symbol. **Ranges**: mean relative range
 of a bar by symbol and month. **Changes**: which regime follows which. **Returns**: mean and deviation of a bar's return
 by regime, a join. **One market**: its regimes. **One month**: high, low and volume of each day. **One hour**: bars."""
-WIDE = """A lake of **{symbols:,} symbols x {months} months** ({files:,} files of regimes, hard links of the same ones):
+WIDE = """A lake of **{symbols:,} symbols x {months} months** ({files:,} files of regimes by symbolic links):
 *regimes* over {scanned} months of all, {rows:,} rows, takes DuckDB {scan_s:,.1f} s (**{rate:,.1f} M rows/s**). One
 market's month takes {listed_ms:,.0f} ms by the pattern over everything, which lists every folder, and
 {named_ms:,.1f} ms by the market's own folder."""
@@ -85,9 +85,9 @@ def open_lake(folder: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def parquet(folder: Path) -> str:
-    """Name all files of a folder in DuckDB's SQL."""
-    return f"read_parquet('{folder}/**/*.parquet', hive_partitioning = true)"
+def parquet(folder: Path, below: str = "**") -> str:
+    """Name all files of a folder in DuckDB's SQL; `**` follows no symbolic links."""
+    return f"read_parquet('{folder}/{below}/*.parquet', hive_partitioning = true)"
 
 
 def normalised(rows: Sequence[Sequence[Any]]) -> Answer:
@@ -167,14 +167,16 @@ def _milliseconds(value: float) -> str:
 
 
 def widen(folder: Path, place: Path, symbols: int, months: Sequence[str]) -> int:
-    """Make a lake of many symbols and months out of a small one by hard links; return its months that differ."""
-    found = [sorted(symbol.glob("timeframe=1m/month=*/data.parquet")) for symbol in sorted(folder.iterdir())]
-    for number in range(symbols):
-        files = found[number % len(found)]
+    """Show a small lake as one of many symbols and months by symbolic links; return its months that differ."""
+    found = [sorted(symbol.glob("timeframe=1m/month=*")) for symbol in sorted(folder.iterdir())]
+    templates = [place / "templates" / str(number) for number in range(len(found))]
+    for template, sources in zip(templates, found, strict=True):
+        (template / "timeframe=1m").mkdir(parents=True)
         for at, month in enumerate(months):
-            target = place / f"symbol=W{number}-USDT" / "timeframe=1m" / f"month={month}" / "data.parquet"
-            target.parent.mkdir(parents=True)
-            target.hardlink_to(files[at % len(files)])
+            (template / "timeframe=1m" / f"month={month}").symlink_to(sources[at % len(sources)])
+    (place / "lake").mkdir()
+    for number in range(symbols):
+        (place / "lake" / f"symbol=W{number}-USDT").symlink_to(templates[number % len(templates)])
     return len(found[0])
 
 
@@ -182,7 +184,7 @@ def measure_wide(folder: Path, symbols: int, months: int) -> dict[str, float]:
     """Ask a lake as wide as the target universe: a scan of some months of all symbols, and one market's month."""
     names = [f"{2020 + month // 12}-{month % 12 + 1:02}" for month in range(months)]
     scanned = widen(folder / "candle_regime", folder / "wide", symbols, names)
-    every, one = parquet(folder / "wide"), parquet(folder / "wide" / "symbol=W7-USDT" / "timeframe=1m")
+    every, one = (parquet(folder / "wide" / "lake" / symbol, "*/*") for symbol in ("*", "symbol=W7-USDT"))
     queries = {
         "scan": f"""SELECT symbol, full_regime, count(*), avg(confidence) FROM {every}
             WHERE month < '{names[scanned]}' GROUP BY 1, 2""",
