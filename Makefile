@@ -5,7 +5,7 @@ export PYTHONDONTWRITEBYTECODE :=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: setup demo test quick faults lint types format bench dev clean
+.PHONY: setup demo test quick faults lint types audit format bench dev clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -44,6 +44,15 @@ lint: .venv/dev.stamp ## format, lint, import rules
 
 types: .venv/dev.stamp ## mypy strict
 	@$(BIN)/mypy
+
+.venv/audit.stamp: .venv/dev.stamp
+	@$(PYTHON) -m venv .venv/audit
+	@.venv/audit/bin/python -m pip --disable-pip-version-check --quiet install --upgrade 'pip>=25' 'pip-audit>=2.10,<3'
+	@touch $@
+
+audit: .venv/audit.stamp ## withdrawn releases and known vulnerabilities among the pins; needs a network
+	@$(BIN)/python -m pip check
+	@.venv/audit/bin/python -m regime_pipeline_tests.architecture.audit $(AUDIT)
 
 format: .venv/dev.stamp ## mend what the formatter and linter can mend
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""The lake against its database: the same three analysts' questions to both, in one interleaved run.
+"""The lake against its database: the same SQL to PostgreSQL and to DuckDB over Parquet, in one interleaved run.
 
 Run `python -m benchmarks.lake [--quick]`; it starts an embedded server of its own and writes `docs/benchmarks.md`.
 """
@@ -13,14 +13,13 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import polars as pl
+import duckdb
 import psycopg
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from benchmarks.document import markdown_table, write_section
 from regime_pipeline.domain.classifier import classify
@@ -30,102 +29,74 @@ from regime_pipeline.domain.simulation import simulate
 from regime_pipeline.domain.window import Window
 from regime_pipeline.policy import default_policy
 from regime_pipeline.storage.embedded import EmbeddedServer
-from regime_pipeline.storage.lake import LakeReport, export_lake
+from regime_pipeline.storage.lake import export_lake
 from regime_pipeline.storage.migrate import upgrade
 from regime_pipeline.storage.warehouse import Warehouse
 
 FIGURES = Path(__file__).with_name("lake.json")
 CHUNK_HOURS = 24 * 7
 TABLES = ("candles", "candle_regime")
-ONE = "B3-USDT"
+VIEWS = {"market_candles": "candles", "market_regimes": "candle_regime"}
+"""The database's views, and the tables of the lake over which DuckDB has views of the same names."""
+WIDE_SYMBOLS, WIDE_MONTHS = 2_000, 60
 INTRODUCTION = """## Parquet lake and database
 
 `python -m benchmarks.lake`: {markets} simulated markets x {bars:,} 1m candles with their regimes, {rows:,} rows in each
-of two tables, written week by week in the order of time, vacuumed; the lake by `regime lake`. Three questions, their
-answers compared, medians of {repeats} interleaved rounds, warm cache: **regimes**, the number and mean confidence of
-every regime of every symbol; **ranges**, the mean relative range of a bar by symbol and month; **one month**, the high,
-low and volume of each day of one market's month. The database is asked through `candles`, `candle_regime` and
-`series`, the lake by `pyarrow.dataset` and by Polars; DuckDB is not among the tested dependencies. PostgreSQL 18
-embedded with its default settings, {cores} cores, {machine}, Python {python}."""
+of two tables, written week by week in the order of time, vacuumed; the lake by `regime lake`. Seven questions in the
+same SQL: to PostgreSQL's views `market_candles` and `market_regimes`, and to DuckDB's views of the same names over the
+lake. Equal answers, medians of {repeats} interleaved rounds, warm cache. PostgreSQL 18 embedded with its default
+settings but without JIT, DuckDB {duckdb}, {cores} cores, {machine}, Python {python}."""
 SQL = {
-    "regimes": """SELECT s.symbol, x.full_regime, count(*), avg(r.confidence::float8)
-        FROM candle_regime r JOIN series s USING (series_id) JOIN regime_state x USING (state) GROUP BY 1, 2""",
-    "ranges": """SELECT s.symbol, to_char(date_trunc('month', c.open_time), 'YYYY-MM'), avg((c.high - c.low) / c.open)
-        FROM candles c JOIN series s USING (series_id) GROUP BY 1, 2""",
-    "one month": f"""SELECT date_trunc('day', c.open_time)::date::text, max(c.high), min(c.low), sum(c.volume)
-        FROM candles c JOIN series s USING (series_id) WHERE s.symbol = '{ONE}' AND s.timeframe = '1m'
-        AND c.open_time >= '2020-02-01Z' AND c.open_time < '2020-03-01Z' GROUP BY 1""",
+    "regimes": """SELECT symbol, full_regime, count(*), avg(confidence)
+        FROM market_regimes GROUP BY symbol, full_regime""",
+    "ranges": """SELECT symbol, date_trunc('month', open_time)::date, avg((high - low) / open)
+        FROM market_candles GROUP BY 1, 2""",
+    "changes": """SELECT simplified_regime, following, count(*) FROM (
+            SELECT simplified_regime, lead(simplified_regime) OVER (PARTITION BY symbol, timeframe ORDER BY open_time)
+              AS following FROM market_regimes) AS pairs
+        WHERE following <> simplified_regime GROUP BY 1, 2""",
+    "returns": """SELECT r.full_regime, count(*), avg(c.close / c.open - 1), stddev_samp(c.close / c.open - 1)
+        FROM market_candles c JOIN market_regimes r USING (symbol, timeframe, open_time) GROUP BY 1""",
+    "one market": """SELECT full_regime, count(*), avg(confidence) FROM market_regimes
+        WHERE symbol = 'B3-USDT' AND timeframe = '1m' GROUP BY 1""",
+    "one month": """SELECT open_time::date, max(high), min(low), sum(volume) FROM market_candles
+        WHERE symbol = 'B3-USDT' AND timeframe = '1m'
+          AND open_time >= '2020-02-01T00:00:00Z' AND open_time < '2020-03-01T00:00:00Z' GROUP BY 1""",
+    "one hour": """SELECT open_time, close, volume FROM market_candles
+        WHERE symbol = 'B3-USDT' AND timeframe = '1m'
+          AND open_time >= '2020-02-01T10:00:00Z' AND open_time < '2020-02-01T11:00:00Z'""",
 }
-Answer = dict[tuple[str, ...], tuple[float, ...]]
+QUESTIONS = """**Regimes**: number and mean confidence of every regime of every symbol. **Ranges**: mean relative range
+of a bar by symbol and month. **Changes**: which regime follows which. **Returns**: mean and deviation of a bar's return
+by regime, a join. **One market**: its regimes. **One month**: high, low and volume of each day. **One hour**: bars."""
+WIDE = """A lake of **{symbols:,} symbols x {months} months** ({files:,} files of regimes by symbolic links):
+*regimes* over {scanned} months of all, {rows:,} rows, takes DuckDB {scan_s:,.1f} s (**{rate:,.1f} M rows/s**). One
+market's month takes {listed_ms:,.0f} ms by the pattern over everything, which lists every folder, and
+{named_ms:,.1f} ms by the market's own folder."""
+Answer = list[tuple[str | float, ...]]
 
 
-class Lake(NamedTuple):
-    """The lake as pyarrow and Polars open it."""
-
-    folder: Path
-
-    def arrow(self, table: str) -> ds.Dataset:
-        """Open a table with pyarrow."""
-        return ds.dataset(self.folder / table, partitioning="hive")
-
-    def polars(self, table: str) -> pl.LazyFrame:
-        """Open a table with Polars."""
-        return pl.scan_parquet(self.folder / table / "**" / "*.parquet", hive_partitioning=True)
+def open_lake(folder: Path) -> duckdb.DuckDBPyConnection:
+    """Open a lake with DuckDB, with the database's views as far as the questions need them."""
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    for view, table in VIEWS.items():
+        connection.execute(f"CREATE VIEW {view} AS FROM {parquet(folder / table)}")
+    return connection
 
 
-def arrow_regimes(lake: Lake) -> Any:
-    found = lake.arrow("candle_regime").to_table(columns=["symbol", "full_regime", "confidence"])
-    wanted = [([], "count_all"), ("confidence", "mean")]
-    return found.group_by(["symbol", "full_regime"]).aggregate(wanted).to_pylist()
+def parquet(folder: Path, below: str = "**") -> str:
+    """Name all files of a folder in DuckDB's SQL; `**` follows no symbolic links."""
+    return f"read_parquet('{folder}/{below}/*.parquet', hive_partitioning = true)"
 
 
-def arrow_ranges(lake: Lake) -> Any:
-    width = pc.divide(pc.subtract(ds.field("high"), ds.field("low")), ds.field("open"))
-    columns = {"symbol": ds.field("symbol"), "month": ds.field("month"), "width": width}
-    return (
-        lake.arrow("candles").to_table(columns=columns).group_by(["symbol", "month"]).aggregate([("width", "mean")])
-    ).to_pylist()
+def normalised(rows: Sequence[Sequence[Any]]) -> Answer:
+    """Rows in one order, numbers rounded to what adding in another order may change."""
+    return sorted(tuple(_rounded(value) for value in row) for row in rows)
 
 
-def arrow_one_month(lake: Lake) -> Any:
-    is_wanted = (ds.field("symbol") == ONE) & (ds.field("month") == "2020-02")
-    columns = {name: ds.field(name) for name in ("high", "low", "volume")}
-    columns["day"] = ds.field("open_time").cast("date32").cast("string")
-    wanted = [("high", "max"), ("low", "min"), ("volume", "sum")]
-    return (
-        lake.arrow("candles").to_table(columns=columns, filter=is_wanted).group_by(["day"]).aggregate(wanted)
-    ).to_pylist()
-
-
-def polars_regimes(lake: Lake) -> Any:
-    confidence = pl.col("confidence").cast(pl.Float64).mean()
-    grouped = lake.polars("candle_regime").group_by("symbol", pl.col("full_regime").cast(pl.String))
-    return grouped.agg(pl.len(), confidence).collect().to_dicts()
-
-
-def polars_ranges(lake: Lake) -> Any:
-    width = ((pl.col("high") - pl.col("low")) / pl.col("open")).mean()
-    return lake.polars("candles").group_by("symbol", "month").agg(width).collect().to_dicts()
-
-
-def polars_one_month(lake: Lake) -> Any:
-    rows = lake.polars("candles").filter((pl.col("symbol") == ONE) & (pl.col("month") == "2020-02"))
-    day = pl.col("open_time").dt.strftime("%Y-%m-%d").alias("day")
-    return rows.group_by(day).agg(pl.max("high"), pl.min("low"), pl.sum("volume")).collect().to_dicts()
-
-
-ARROW = {"regimes": arrow_regimes, "ranges": arrow_ranges, "one month": arrow_one_month}
-POLARS = {"regimes": polars_regimes, "ranges": polars_ranges, "one month": polars_one_month}
-
-
-def normalised(rows: list[Any]) -> Answer:
-    """Texts as keys, numbers as values rounded to what adding in another order may change."""
-    answer: Answer = {}
-    for row in rows:
-        values = list(row.values()) if isinstance(row, dict) else list(row)
-        key = tuple(value for value in values if isinstance(value, str))
-        answer[key] = tuple(float(f"{value:.7g}") for value in values if not isinstance(value, str))
-    return answer
+def _rounded(value: object) -> str | float:
+    return str(value) if isinstance(value, str | date) else float(f"{value:.7g}")
 
 
 def fill(warehouse: Warehouse, markets: int, bars: int) -> float:
@@ -152,43 +123,92 @@ def fill(warehouse: Warehouse, markets: int, bars: int) -> float:
     return 2 * markets * bars / (time.perf_counter() - began)
 
 
-def timed(ask: Callable[[], Any]) -> tuple[float, Answer]:
+Asked = psycopg.Connection[Any] | duckdb.DuckDBPyConnection
+
+
+def timed(engine: Asked, query: str) -> tuple[float, Answer]:
+    """Ask, and return milliseconds and the answer."""
     start = time.perf_counter()
-    found = ask()
+    found = engine.execute(query).fetchall()
     return (time.perf_counter() - start) * 1e3, normalised(found)
 
 
-def ask_all(connection: psycopg.Connection[Any], lake: Lake, repeats: int) -> list[list[str]]:
-    """Time every question on every engine in turn, and refuse answers that differ."""
-    taken: dict[tuple[str, str], list[float]] = {}
+def ask_all(database: Asked, lake: Asked, repeats: int) -> dict[str, dict[str, float]]:
+    """Time every question on both engines in turn, refuse answers that differ; return median milliseconds."""
+    taken: dict[str, dict[str, list[float]]] = {name: {"postgres": [], "duckdb": []} for name in SQL}
     for _ in range(repeats + 1):
         for name, query in SQL.items():
-            engines: dict[str, Callable[[], Any]] = {
-                "postgres": lambda query=query: connection.execute(query).fetchall(),
-                "arrow": lambda name=name: ARROW[name](lake),
-                "polars": lambda name=name: POLARS[name](lake),
-            }
-            answers = {}
-            for engine, ask in engines.items():
-                milliseconds, answers[engine] = timed(ask)
-                taken.setdefault((name, engine), []).append(milliseconds)
-            if not answers["postgres"] or not answers["postgres"] == answers["arrow"] == answers["polars"]:
+            answers = []
+            for engine, connection in (("postgres", database), ("duckdb", lake)):
+                milliseconds, answer = timed(connection, query)
+                taken[name][engine].append(milliseconds)
+                answers.append(answer)
+            if not answers[0] or answers[0] != answers[1]:
                 raise SystemExit(f"the answers to '{name}' differ or are empty")
-    median = {key: statistics.median(values[1:]) for key, values in taken.items()}
+    return {
+        name: {engine: statistics.median(values[1:]) for engine, values in engines.items()}
+        for name, engines in taken.items()
+    }
+
+
+def question_rows(questions: dict[str, dict[str, float]]) -> list[list[str]]:
     return [
         [
             name,
-            f"{median[name, 'postgres']:,.0f} ms",
-            *(
-                f"{median[name, engine]:,.0f} ms (**{median[name, engine] / median[name, 'postgres']:.2f}x**)"
-                for engine in ("arrow", "polars")
-            ),
+            _milliseconds(took["postgres"]),
+            f"{_milliseconds(took['duckdb'])} (**{took['duckdb'] / took['postgres']:.2f}x**)",
         ]
-        for name in SQL
+        for name, took in questions.items()
     ]
 
 
-def growth(warehouse: Warehouse, lake: Lake) -> tuple[dict[str, Any], list[list[str]]]:
+def _milliseconds(value: float) -> str:
+    return f"{value:,.0f} ms" if value >= 10 else f"{value:.1f} ms"
+
+
+def widen(folder: Path, place: Path, symbols: int, months: Sequence[str]) -> int:
+    """Show a small lake as one of many symbols and months by symbolic links; return its months that differ."""
+    found = [sorted(symbol.glob("timeframe=1m/month=*")) for symbol in sorted(folder.iterdir())]
+    templates = [place / "templates" / str(number) for number in range(len(found))]
+    for template, sources in zip(templates, found, strict=True):
+        (template / "timeframe=1m").mkdir(parents=True)
+        for at, month in enumerate(months):
+            (template / "timeframe=1m" / f"month={month}").symlink_to(sources[at % len(sources)])
+    (place / "lake").mkdir()
+    for number in range(symbols):
+        (place / "lake" / f"symbol=W{number}-USDT").symlink_to(templates[number % len(templates)])
+    return len(found[0])
+
+
+def measure_wide(folder: Path, symbols: int, months: int) -> dict[str, float]:
+    """Ask a lake as wide as the target universe: a scan of some months of all symbols, and one market's month."""
+    names = [f"{2020 + month // 12}-{month % 12 + 1:02}" for month in range(months)]
+    scanned = widen(folder / "candle_regime", folder / "wide", symbols, names)
+    every, one = (parquet(folder / "wide" / "lake" / symbol, "*/*") for symbol in ("*", "symbol=W7-USDT"))
+    queries = {
+        "scan": f"""SELECT symbol, full_regime, count(*), avg(confidence) FROM {every}
+            WHERE month < '{names[scanned]}' GROUP BY 1, 2""",
+        "listed": f"SELECT count(*), min(confidence) FROM {every} WHERE symbol = 'W7-USDT' AND month = '{names[1]}'",
+        "named": f"SELECT count(*), min(confidence) FROM {one} WHERE month = '{names[1]}'",
+    }
+    taken: dict[str, list[float]] = {name: [] for name in queries}
+    answers: dict[str, Answer] = {}
+    with duckdb.connect() as lake:
+        for _ in range(3):
+            for name, query in queries.items():
+                milliseconds, answers[name] = timed(lake, query)
+                taken[name].append(milliseconds)
+    if answers["listed"] != answers["named"]:
+        raise SystemExit("the answers by pattern and by folder differ")
+    median = {name: statistics.median(values) for name, values in taken.items()}
+    rows = sum(float(row[2]) for row in answers["scan"])
+    return {
+        "symbols": symbols, "months": months, "files": symbols * months, "scanned": scanned, "rows": round(rows),
+        "scan_s": median["scan"] / 1e3, "listed_ms": median["listed"], "named_ms": median["named"],
+    }  # fmt: skip
+
+
+def growth(warehouse: Warehouse, folder: Path) -> tuple[dict[str, Any], list[list[str]]]:
     """Write the lake, then again; return what was measured, and its rows of the table."""
     found: dict[str, Any] = {}
     with psycopg.connect(warehouse.url) as connection:
@@ -197,10 +217,10 @@ def growth(warehouse: Warehouse, lake: Lake) -> tuple[dict[str, Any], list[list[
                 f"SELECT pg_total_relation_size('{table}'), count(*) FROM {table}"
             ).fetchone() or (0, 0)
             start = time.perf_counter()
-            report: LakeReport = export_lake(warehouse, lake.folder, [table], warehouse.markets())
+            report = export_lake(warehouse, folder, [table], warehouse.markets())
             seconds = time.perf_counter() - start
             start = time.perf_counter()
-            again = export_lake(warehouse, lake.folder, [table], warehouse.markets())
+            again = export_lake(warehouse, folder, [table], warehouse.markets())
             found[table] = {
                 "rows": rows, "database": size / rows, "lake": report.bytes / rows, "rows_per_s": rows / seconds,
                 "again": time.perf_counter() - start, "written_again": again.written,
@@ -228,28 +248,32 @@ def main() -> None:
     try:
         url = server.attach()
         upgrade(url)
-        with Warehouse(url) as warehouse, psycopg.connect(url, autocommit=True) as connection:
+        with Warehouse(url) as warehouse, psycopg.connect(url, autocommit=True) as database:
             filled = fill(warehouse, markets, bars)
-            connection.execute("SET jit = off")
-            connection.execute("VACUUM ANALYZE")
-            lake = Lake(home / "lake")
-            figures, sizes = growth(warehouse, lake)
-            answers = ask_all(connection, lake, repeats)
+            database.execute("SET jit = off")
+            database.execute("SET timezone = 'UTC'")
+            database.execute("VACUUM ANALYZE")
+            figures, sizes = growth(warehouse, home / "lake")
+            with open_lake(home / "lake") as lake:
+                questions = ask_all(database, lake, repeats)
+        wide = measure_wide(home / "lake", *((40, 12) if is_quick else (WIDE_SYMBOLS, WIDE_MONTHS)))
     finally:
         server.stop(force=True)
         shutil.rmtree((home / "postgres").resolve(), ignore_errors=True)
         shutil.rmtree(home, ignore_errors=True)
-    questions = markdown_table(["question", "PostgreSQL", "lake, pyarrow", "lake, Polars"], answers)
+    asked = markdown_table(["question", "PostgreSQL", "lake, DuckDB"], question_rows(questions))
     growths = markdown_table(["table", "PostgreSQL", "lake", "written", "again, unchanged"], sizes)
-    table = f"{questions}\n\n{growths}"
-    print(table)
+    described = WIDE.format(rate=wide["rows"] / wide["scan_s"] / 1e6, **wide)
+    text = f"{asked}\n\n{QUESTIONS}\n\n{growths}\n\n{described}"
+    print(text)
     if not is_quick:
         introduction = INTRODUCTION.format(
             markets=markets, bars=bars, rows=markets * bars, repeats=repeats, cores=os.cpu_count(),
-            machine=platform.machine(), python=platform.python_version(),
+            machine=platform.machine(), python=platform.python_version(), duckdb=duckdb.__version__,
         )  # fmt: skip
-        write_section("lake", f"{introduction}\n\n{table}")
-        FIGURES.write_text(json.dumps({"load_rows_per_s": filled, "tables": figures}, indent=2) + "\n", "utf-8")
+        write_section("lake", f"{introduction}\n\n{text}")
+        written = {"load_rows_per_s": filled, "tables": figures, "questions": questions, "wide": wide}
+        FIGURES.write_text(json.dumps(written, indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

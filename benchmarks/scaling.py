@@ -43,7 +43,11 @@ class Figures:
     chain : float
         Market-hours a second of the whole chain, one process.
     scan : dict
-        Rows a second of a scan of one table with a group by, by engine.
+        Rows a second of a scan of one table with a group by, by engine (`postgres`, `duckdb`).
+    hour_ms : dict
+        Milliseconds of one market's hour, by engine.
+    wide : dict
+        What `benchmarks.lake` measured on a lake of as many files as the target has.
     """
 
     minutes: dict[str, float]
@@ -54,6 +58,8 @@ class Figures:
     load: float
     chain: float
     scan: dict[str, float]
+    hour_ms: dict[str, float]
+    wide: dict[str, float]
 
 
 def read_figures() -> Figures:
@@ -61,7 +67,7 @@ def read_figures() -> Figures:
     of_bars = json.loads(lake.FIGURES.read_text("utf-8"))
     of_hours = json.loads(hourly.FIGURES.read_text("utf-8"))
     page = BENCHMARKS.read_text("utf-8")
-    rows = next(iter(of_bars["tables"].values()))["rows"]
+    rows, asked, wide = of_bars["tables"]["candle_regime"]["rows"], of_bars["questions"], of_bars["wide"]
     return Figures(
         minutes={place: _sum(of_bars, place) for place in ("database", "lake")},
         hours={place: _sum(of_hours, place) for place in ("database", "lake")},
@@ -70,10 +76,9 @@ def read_figures() -> Figures:
         snapshot=_cell(page, "bytes per file", 2),
         load=of_bars["load_rows_per_s"],
         chain=of_hours["market_hours_per_s"],
-        scan={
-            engine: rows / _cell(page, "regimes", at) * 1e3
-            for at, engine in enumerate(("database", "arrow", "polars"), 1)
-        },
+        scan={"postgres": rows / asked["regimes"]["postgres"] * 1e3, "duckdb": wide["rows"] / wide["scan_s"]},
+        hour_ms=asked["one hour"],
+        wide=wide,
     )
 
 
@@ -106,8 +111,8 @@ def universe_row(figures: Figures, symbols: int, years: float) -> list[str]:
         _bytes(bars["lake"] + hourly_rows["lake"]),
         _time(2 * candles / figures.load),
         _time(hours / figures.chain),
-        _time(candles / figures.scan["database"]),
-        _time(candles / figures.scan["polars"]),
+        _time(candles / figures.scan["postgres"]),
+        _time(candles / figures.scan["duckdb"]),
         f"{symbols / 60:,.1f}",
     ]
 
@@ -115,12 +120,17 @@ def universe_row(figures: Figures, symbols: int, years: float) -> list[str]:
 def takeover(figures: Figures) -> str:
     """Say from where on the lake answers what the database does not within an analyst's patience."""
     limits = {name: speed * PATIENCE_S for name, speed in figures.scan.items()}
-    years = {name: rows / MINUTES_OF_YEAR for name, rows in limits.items()}
+    rows = {name: f"{limit / 1e6:,.0f} M rows" for name, limit in limits.items()}
+    years = {name: f"{limit / MINUTES_OF_YEAR:,.0f} symbol-years" for name, limit in limits.items()}
+    times, hour, wide = limits["duckdb"] / limits["postgres"], figures.hour_ms, figures.wide
     return (
-        f"A scan of one table of bars ends within {PATIENCE_S} s up to {limits['database'] / 1e6:,.0f} M rows "
-        f"({years['database']:,.0f} symbol-years of 1m) in the database and up to {limits['polars'] / 1e6:,.0f} M rows "
-        f"({years['polars']:,.0f} symbol-years) in the lake: there the lake takes over the scans, and it goes "
-        f"**{limits['polars'] / limits['database']:.1f}x** further. Point reads stay with the database."
+        f"**Where Parquet and DuckDB take over.** A scan of one table of bars ends within {PATIENCE_S} s up to "
+        f"{rows['postgres']} ({years['postgres']} of 1m) in PostgreSQL and up to {rows['duckdb']} ({years['duckdb']}) "
+        f"in DuckDB over the lake, **{times:.1f}x** further: from {years['postgres']} on, "
+        f"scans belong to the lake. Few rows belong to the database at any size: one market's hour takes "
+        f"{hour['postgres']:.1f} ms there and {hour['duckdb']:.0f} ms in the lake. Among {wide['files']:,} files one "
+        f"market's month takes {wide['named_ms']:.0f} ms where its folder is named and "
+        f"{wide['listed_ms'] / 1e3:.1f} s where all folders are listed."
     )
 
 
@@ -138,7 +148,7 @@ def _time(seconds: float) -> str:
 def render() -> str:
     """Return the section: what was measured, the table, and where the lake takes over."""
     figures = read_figures()
-    scanned = ", ".join(f"{name} {speed / 1e6:.1f} M" for name, speed in figures.scan.items())
+    scanned = f"PostgreSQL {figures.scan['postgres'] / 1e6:.1f} M, DuckDB {figures.scan['duckdb'] / 1e6:.1f} M"
     measured = markdown_table(
         ["measured", "figure", "by"],
         [
@@ -155,7 +165,14 @@ def render() -> str:
         ],
     )
     header = ["1m symbols x years", "candles", "bars, database", "hourly tables", "periods, ledger", "snapshots"]
-    header += ["lake, all tables", "load of bars", "chain, one process", "scan, database", "scan, lake", "live rows/s"]
+    header += [
+        "lake, all tables",
+        "load of bars",
+        "chain, one process",
+        "scan, PostgreSQL",
+        "scan, DuckDB",
+        "live rows/s",
+    ]
     table = markdown_table(header, [universe_row(figures, *universe) for universe in UNIVERSES])
     return f"{measured}\n\n{table}\n\n{takeover(figures)}"
 

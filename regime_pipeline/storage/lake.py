@@ -17,12 +17,13 @@ from regime_pipeline.domain.market import Market
 from regime_pipeline.domain.window import Window
 from regime_pipeline.storage.bulk_tables import BulkTable, bulk_table
 from regime_pipeline.storage.ledger import Month
+from regime_pipeline.storage.temporary_files import remove_leftovers, temporary_file
 from regime_pipeline.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT: Final = "1"
+FORMAT: Final = "2"
 ROW_GROUP: Final = 131_072
 _FILE: Final = "data.parquet"
 _DIGEST: Final = b"regime_digest"
@@ -148,16 +149,13 @@ def _write(path: Path, table: pa.Table) -> int:
     from pyarrow import parquet
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
-    try:
-        with part.open("wb") as file:
-            order = [parquet.SortingColumn(0)]
-            parquet.write_table(table, file, row_group_size=ROW_GROUP, compression="zstd", sorting_columns=order)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    remove_leftovers(path.parent)
+    with temporary_file(path) as file:
+        order = [parquet.SortingColumn(0)]
+        parquet.write_table(table, file, row_group_size=ROW_GROUP, compression="zstd", sorting_columns=order)
+        file.flush()
+        os.fsync(file.fileno())
+        Path(file.name).replace(path)
     return path.stat().st_size
 
 
@@ -167,5 +165,6 @@ def _files(home: Path) -> Iterator[Path]:
 
 def _remove(path: Path) -> int:
     path.unlink()
+    remove_leftovers(path.parent)
     path.parent.rmdir()
     return 1

@@ -41,14 +41,17 @@ def arrow_table(table: BulkTable, rows: Rows, about: dict[str, str]) -> pa.Table
     rows : mapping of ndarray
         As `Warehouse.read_range` returns them.
     about : dict of str
-        Goes into the schema's metadata.
+        Goes into the schema's metadata, as do the `units` of all columns together, as JSON: readers other than Arrow's
+        see no metadata of single columns.
     """
     fields, columns = [], []
     for name, values in rows.items():
         for field, column in _columns(table, name, values):
             fields.append(field)
             columns.append(column)
-    return pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata=about))
+    units = {field.name: field.metadata[b"unit"].decode() for field in fields if field.metadata}
+    metadata = {**about, "units": orjson.dumps(units).decode()}
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata=metadata))
 
 
 def _columns(table: BulkTable, name: str, values: NDArray[Any]) -> list[tuple[pa.Field, pa.Array]]:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
-import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 import fsspec  # type: ignore[import-untyped]
 
-LEFTOVER_AGE_S: Final = 3600
-"""Age from which a temporary file is taken for the leftover of a killed writer."""
+from regime_pipeline.storage.temporary_files import remove_leftovers, temporary_file
+
+_TRIES: Final = 10
+"""How often a file is written whose temporary file is taken away by a machine that does not see its lock."""
 _READ_BYTES: Final = 1 << 16
 
 
@@ -70,22 +70,16 @@ class LocalFiles:
         return [_read(f"{self._root}/{name}") for name in names]
 
     def create(self, files: Sequence[tuple[str, bytes]]) -> list[bool]:
-        """Write temporary files, sync them, link each to its name, and sync the folders once."""
+        """Write each file under a temporary name, sync it and link it to its name; sync the folders once."""
         paths = [Path(self._root, name) for name, _ in files]
         folders = {path.parent for path in paths}
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
-            _remove_leftovers(folder)
-        temporary = [path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp") for path in paths]
+            remove_leftovers(folder)
         try:
-            for path, (_, data) in zip(temporary, files, strict=True):
-                _write_synced(path, data)
-            created = [_link(source, path) for source, path in zip(temporary, paths, strict=True)]
+            return [_create(path, data) for path, (_, data) in zip(paths, files, strict=True)]
         finally:
-            for path in temporary:
-                path.unlink(missing_ok=True)
-        _sync_folders(folders)
-        return created
+            _sync_folders(folders)
 
 
 def _newest(path: str) -> Newest | None:
@@ -110,19 +104,24 @@ def _read(path: str) -> bytes | None:
     return data
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
+def _create(path: Path, data: bytes) -> bool:
+    """Create a file whole and durably; False where the name is taken."""
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(FileNotFoundError):
+            return _write_and_link(path, data)
+    return _write_and_link(path, data)
+
+
+def _write_and_link(path: Path, data: bytes) -> bool:
+    """Give a synced file its name unless it is taken: the one atomic step, so no revision is lost or half there."""
+    with temporary_file(path) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _link(source: Path, path: Path) -> bool:
-    """Give the file its name unless it is taken: the one atomic step, so that no revision is lost or half there."""
-    try:
-        path.hardlink_to(source)
-    except FileExistsError:
-        return False
+        try:
+            path.hardlink_to(file.name)
+        except FileExistsError:
+            return False
     return True
 
 
@@ -133,15 +132,6 @@ def _sync_folders(folders: Iterable[Path]) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove temporary files of killed writers; a living writer needs its own for moments only."""
-    oldest = time.time() - LEFTOVER_AGE_S
-    for path in folder.glob(".*.tmp"):
-        with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_mtime < oldest:
-                path.unlink()
 
 
 class UrlFiles:

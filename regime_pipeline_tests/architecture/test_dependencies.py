@@ -1,6 +1,6 @@
 """Dependencies are declared, bounded and pinned; checked offline from `pyproject.toml`, `constraints.txt` and metadata.
 
-Known vulnerabilities need the network: `docs/security.md` names the command.
+What needs the network, withdrawn releases and known vulnerabilities, is `make audit`.
 """
 
 from __future__ import annotations
@@ -71,6 +71,30 @@ def test_what_a_pinned_distribution_needs_is_pinned_too() -> None:
         ]
         assert wrong == [], f"{name} does not accept the pins"
     assert absent == set()
+
+
+LICENCES = re.compile(r"MIT|BSD|Apache|ISC|PSF|Python Software|MPL|Mozilla|NCSA|LLVM|Zlib|CC0")
+FORBIDDEN = re.compile(r"\bA?GPL|Affero|SSPL|Business Source|Commons Clause|Proprietary|Commercial", re.IGNORECASE)
+LESSER = {"psycopg", "psycopg-binary", "psycopg2-binary"}
+"""LGPL: imported, neither changed nor copied."""
+UNSTATED = {"axe-playwright-python": "MIT", "ta-lib": "BSD-2-Clause"}
+"""The metadata name no licence, the distribution's licence file does."""
+
+
+def stated_licence(name: str) -> str:
+    about = metadata.metadata(name)
+    classified = [line for line in about.get_all("Classifier", []) if line.startswith("License ::")]
+    return about.get("License-Expression") or " ".join(classified) or (about.get("License") or "").partition("\n")[0]
+
+
+@pytest.mark.parametrize("name", sorted(PINS))
+def test_a_licence_lets_everybody_use_the_project_under_its_own(name: str) -> None:
+    try:
+        licence = stated_licence(name) or UNSTATED.get(name, "")
+    except metadata.PackageNotFoundError:
+        pytest.skip("not installed here")
+    assert not FORBIDDEN.search(licence)
+    assert LICENCES.search(licence) or (name in LESSER and ("LGPL" in licence)), licence
 
 
 def imported_modules(folder: Path) -> set[str]:

@@ -98,6 +98,7 @@ def test_files_are_sorted_and_say_what_they_hold(warehouse: Warehouse, tmp_path:
     schema = parquet.read_schema(path)
     assert schema.metadata[b"policy_hashes"] == b"cfg"
     assert schema.metadata[b"time_zone"] == b"UTC"
+    assert orjson.loads(schema.metadata[b"units"])["volume"] == "base currency"
     assert str(schema.field("open_time").type) == "timestamp[ms, tz=UTC]"
     assert schema.field("volume").metadata == {b"unit": b"base currency"}
     assert parquet.ParquetFile(path).metadata.row_group(0).sorting_columns[0].column_index == 0
@@ -147,6 +148,28 @@ def test_months_without_rows_leave_and_damaged_files_are_mended(warehouse: Wareh
     assert (report.written, report.removed) == (1, 1)
     gone = "features/symbol=ETH-USDT/timeframe=1h/month=2024-03/data.parquet"
     assert bytes_by_file(tmp_path) == {k: v for k, v in before.items() if k != gone} | {"features/notes.txt": b"mine"}
+
+
+def test_the_rests_of_a_killed_export_are_no_hindrance(warehouse: Warehouse, tmp_path: Path) -> None:
+    fill(warehouse)
+    export(warehouse, tmp_path)
+    before = bytes_by_file(tmp_path)
+    march, april = (
+        next((tmp_path / "features").glob(f"symbol=ETH-USDT/*/month=2024-{month}")) for month in ("03", "04")
+    )
+    for folder in (march, april):
+        (folder / ".data.parquet.aa.tmp").write_bytes(b"PAR1")
+    (april / "data.parquet").unlink()
+    span = Window(WINDOW.start_ms, START_MS + 31 * 24 * HOUR_MS)
+    none = {name: values[:0] for name, values in random_rows(BULK_TABLES["features"], ETH, span).items()}
+    warehouse.replace_range("features", ETH, span, none, begin(warehouse))
+
+    report = export(warehouse, tmp_path)
+
+    assert (report.written, report.removed) == (1, 1)
+    assert not march.exists()
+    gone = (march / "data.parquet").relative_to(tmp_path).as_posix()
+    assert bytes_by_file(tmp_path) == {name: data for name, data in before.items() if name != gone}
 
 
 def test_a_failed_write_leaves_the_old_file(

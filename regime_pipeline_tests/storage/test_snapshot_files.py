@@ -316,18 +316,15 @@ def test_a_killed_writer_leaves_whole_files_and_temporary_ones_only(tmp_path: Pa
     assert {(tmp_path / name).read_bytes() for name in names} <= valid
 
 
-def test_leftovers_are_ignored_and_old_ones_removed(local: SnapshotStore, tmp_path: Path) -> None:
-    folder = tmp_path / "2020/03/12/00"
-    folder.mkdir(parents=True)
-    old, young = folder / ".ETH-USDT_1h.json.aa.tmp", folder / ".ETH-USDT_1h.json.bb.tmp"
-    old.write_bytes(b'{"half')
-    young.write_bytes(b'{"half')
-    os.utime(old, (time.time() - 7200, time.time() - 7200))
+def test_leftovers_are_ignored_and_removed(local: SnapshotStore, tmp_path: Path) -> None:
+    leftover = tmp_path / "2020/03/12/00/.ETH-USDT_1h.json.aa.tmp"
+    leftover.parent.mkdir(parents=True)
+    leftover.write_bytes(b'{"half')
 
     assert local.load(HOURLY, START) is None
     local.write([hour_of(HOURLY)])
 
-    assert files_under(tmp_path) == ["2020/03/12/00/.ETH-USDT_1h.json.bb.tmp", "2020/03/12/00/ETH-USDT_1h.json"]
+    assert files_under(tmp_path) == ["2020/03/12/00/ETH-USDT_1h.json"]
 
 
 def test_a_failed_write_leaves_nothing(local: SnapshotStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
