@@ -17,6 +17,8 @@ from regime_pipeline.storage.temporary_files import remove_leftovers, temporary_
 
 _TRIES: Final = 10
 """How often a file is written whose temporary file is taken away by a machine that does not see its lock."""
+_TOGETHER: Final = 64
+"""Files written before the first of them is synced; each holds a descriptor meanwhile."""
 _READ_BYTES: Final = 1 << 16
 
 
@@ -70,14 +72,15 @@ class LocalFiles:
         return [_read(f"{self._root}/{name}") for name in names]
 
     def create(self, files: Sequence[tuple[str, bytes]]) -> list[bool]:
-        """Write each file under a temporary name, sync it and link it to its name; sync the folders once."""
-        paths = [Path(self._root, name) for name, _ in files]
-        folders = {path.parent for path in paths}
+        """Write files under temporary names, sync them and link each to its name; sync the folders once."""
+        placed = [(Path(self._root, name), data) for name, data in files]
+        folders = {path.parent for path, _ in placed}
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
             remove_leftovers(folder)
         try:
-            return [_create(path, data) for path, (_, data) in zip(paths, files, strict=True)]
+            starts = range(0, len(placed), _TOGETHER)
+            return [made for start in starts for made in _create_together(placed[start : start + _TOGETHER])]
         finally:
             _sync_folders(folders)
 
@@ -104,25 +107,40 @@ def _read(path: str) -> bytes | None:
     return data
 
 
-def _create(path: Path, data: bytes) -> bool:
-    """Create a file whole and durably; False where the name is taken."""
-    for _ in range(_TRIES - 1):
-        with contextlib.suppress(FileNotFoundError):
-            return _write_and_link(path, data)
-    return _write_and_link(path, data)
+def _create_together(files: Sequence[tuple[Path, bytes]]) -> list[bool]:
+    """Create files whole and durably; False where a name is taken.
+
+    All are written before the first is synced: the file system then writes its journal once, not once for each.
+    """
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(temporary_file(path)) for path, _ in files]
+        for file, (_, data) in zip(opened, files, strict=True):
+            file.write(data)
+            file.flush()
+        for file in opened:
+            os.fsync(file.fileno())
+        return [_link(file.name, path, data) for file, (path, data) in zip(opened, files, strict=True)]
 
 
-def _write_and_link(path: Path, data: bytes) -> bool:
-    """Give a synced file its name unless it is taken: the one atomic step, so no revision is lost or half there."""
+def _link(source: str, path: Path, data: bytes, tries_left: int = _TRIES - 1) -> bool:
+    """Give a synced file its name unless it is taken: the one atomic step, so no revision is lost or half there.
+
+    A file that was taken away meanwhile is written again.
+    """
+    try:
+        path.hardlink_to(source)
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        if not tries_left:
+            raise
+    else:
+        return True
     with temporary_file(path) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-        try:
-            path.hardlink_to(file.name)
-        except FileExistsError:
-            return False
-    return True
+        return _link(file.name, path, data, tries_left - 1)
 
 
 def _sync_folders(folders: Iterable[Path]) -> None:
