@@ -48,9 +48,9 @@ INTRODUCTION = """## Backfills through the UI, partitions of {grain}s
 runs started by the daemon two at a time (`dagster.yaml`), embedded PostgreSQL, simulated candles on 1m, 15m and 1h, all
 eight assets, {cores} cores, {machine}, Python {python}. Wall time depends on what else the machine did, see its load
 average. Processor time is that of every process of `regime up` and of PostgreSQL; half of it is the least that two idle
-cores need. Goal, hour by hour: a year of twelve markets in at most 15 minutes. The
-chain alone takes 17 s for a year of minutes (section Hourly tables), so two thirds of the processor time are Dagster's, mostly
-for its records of 70,080 materializations a market and year."""
+cores need. Goal, hour by hour: a year of twelve markets in at most 15 minutes. The chain alone
+takes 17 s for a year of minutes (section Hourly tables), so two thirds of the processor time are Dagster's, mostly for
+its records of 70,080 materializations a market and year."""
 YEAR_MARKETS = {"hour": 12, "day": 150}
 """Markets of the year that is told by extrapolation."""
 
