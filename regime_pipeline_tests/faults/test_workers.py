@@ -32,7 +32,7 @@ timeframes = ["1m", "15m", "1h"]
 source = "simulated"
 """
 
-AT_WORK = "SELECT dagster_run_id FROM runs GROUP BY dagster_run_id HAVING count(*) = 4"
+AT_WORK = "SELECT dagster_run_id FROM runs GROUP BY dagster_run_id HAVING count(*) = 2"
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def roles_of(up: Up, word: str) -> list[psutil.Process]:
 
 
 def busy_worker(up: Up) -> int | None:
-    """Leader of a worker whose run has begun its fourth stage."""
+    """Leader of a worker whose run has begun its second stage."""
     with psycopg.connect(up.settings.database_url or "") as connection:
         found = connection.execute(AT_WORK).fetchone()
     if found is None:
