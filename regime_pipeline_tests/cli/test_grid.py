@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,16 +13,42 @@ import pytest
 from regime_pipeline.composition import open_workspace
 from regime_pipeline.services.grid_operations import proposed_fields, stop_grid, update_grid
 from regime_pipeline.settings import Settings
+from regime_pipeline.storage.embedded import EmbeddedServer
 from regime_pipeline_tests.cli.cli_kit import regime
 from regime_pipeline_tests.cli.test_doctor import MARKETS
 
 
-@pytest.fixture
-def project(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def open_project(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (home / "markets.toml").write_text(MARKETS, "utf-8")
     monkeypatch.setenv("REGIME_HOME", str(home))
     monkeypatch.setenv("COLUMNS", "200")
     return home
+
+
+@contextmanager
+def kept_running(home: Path) -> Iterator[Path]:
+    """A home whose server runs on between commands, which would start and stop it each time."""
+    server = EmbeddedServer(home)
+    server.attach()
+    yield home
+    server.release()
+
+
+@pytest.fixture
+def project(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with kept_running(home):
+        yield open_project(home, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def empty_home(module_home: Path) -> Iterator[Path]:
+    with kept_running(module_home):
+        yield module_home
+
+
+@pytest.fixture
+def empty_project(empty_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return open_project(empty_home, monkeypatch)
 
 
 def test_a_grid_from_its_first_version_to_its_advice(
@@ -114,7 +142,7 @@ def test_the_gates_of_a_stop_are_shown_with_every_condition(
     ],
 )
 def test_refusals_are_sentences(
-    project: Path,
+    empty_project: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     words: list[str],

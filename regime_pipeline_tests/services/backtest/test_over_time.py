@@ -60,7 +60,7 @@ def test_labels_have_the_colours_of_the_verdicts_that_say_the_same() -> None:
     assert "hindsight" not in columns
 
 
-@given(st.integers(0, 7), st.integers(1, 40))
+@given(st.integers(0, 5), st.integers(1, 40))
 def test_a_row_above_the_hour_stands_for_every_hour_of_its_bar(first: int, rows: int) -> None:
     places = [4 * at + 3 for at in range(rows)]  # the hours in which a bar of four closes
     found = replace(
