@@ -22,6 +22,8 @@ from regime_pipeline.services.regimes import RegimeSeries, source_of
 from regime_pipeline.storage.regime_reads import Mark
 
 CACHE_BYTES: Final = 64 << 20
+MOST_SPANS: Final = 8
+"""Of one market: each is looked through at every request, and those that writes have made stale go with the others."""
 _FRAGMENTS: Final = tuple(
     (
         f',"regime":"{s.simplified_regime}","full_regime":"{s.full_regime}","trend_state":"{s.trend_state}",'
@@ -124,7 +126,7 @@ def _texts(numbers: NDArray[Any]) -> list[str]:
 
 
 class RowsCache:
-    """Rendered rows by market; the least recently used go first.
+    """Rendered rows of a few spans of each market; the least recently used go first.
 
     Parameters
     ----------
@@ -151,9 +153,14 @@ class RowsCache:
         """Keep rows in place of those of the same span."""
         key = (market, rows.known_from_ms, rows.end_ms)
         with self._lock:
-            old = self._held.pop(key, None)
-            self._bytes += len(rows.text) - (len(old.text) if old else 0)
+            if key in self._held:
+                self._drop(key)
             self._held[key] = rows
+            self._bytes += len(rows.text)
+            for old in [held for held in self._held if held[0] == market][:-MOST_SPANS]:
+                self._drop(old)
             while self._bytes > self._max_bytes:
-                _, dropped = self._held.popitem(last=False)
-                self._bytes -= len(dropped.text)
+                self._drop(next(iter(self._held)))
+
+    def _drop(self, key: tuple[Market, int, int]) -> None:
+        self._bytes -= len(self._held.pop(key).text)

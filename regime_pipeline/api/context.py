@@ -6,6 +6,7 @@ It is made once when the API starts.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Final
 
 from fastapi import Depends, Request, Security
@@ -52,12 +53,11 @@ class Context:
     ws: Workspace
     options: ApiOptions
     rows: RowsCache = field(default_factory=RowsCache)
-    looks: SharedLooks[tuple[Market, Mark]] = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Make what depends on the other parts."""
-        warehouse = self.ws.warehouse
-        object.__setattr__(self, "looks", SharedLooks(lambda asked: warehouse.are_regimes_as_marked(*asked)))
+    @cached_property
+    def looks(self) -> SharedLooks[tuple[Market, Mark]]:
+        """Tells whether regimes that were read with a mark still hold."""
+        return SharedLooks(lambda asked: self.ws.warehouse.are_regimes_as_marked(*asked))
 
 
 async def context_of(request: Request) -> Context:

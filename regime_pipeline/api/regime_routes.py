@@ -16,7 +16,6 @@ from regime_pipeline.api.bodies import Question, RegimeRows, render
 from regime_pipeline.api.context import Context, ContextParameter, Reader
 from regime_pipeline.api.pages import Page, page_of
 from regime_pipeline.api.parameters import BarsLimit, CursorQuery, MarketParameter, RowsLimit, SpanParameter
-from regime_pipeline.domain.market import Market
 from regime_pipeline.domain.periods import Periods
 from regime_pipeline.domain.regime_state import SIMPLIFIED
 from regime_pipeline.domain.window import to_iso
@@ -59,8 +58,9 @@ async def regimes(
     if held is None or not await context.looks.ask((market, held.mark)):
         held = await run_in_threadpool(_read, context, question)
     answer = held.answer(question)
-    headers = {"ETag": f'"{answer.version}"', "X-Regime-Source": answer.source, "Cache-Control": "no-cache"}
-    if if_none_match is not None and answer.version in if_none_match:
+    tag = f'"{answer.version}"'
+    headers = {"ETag": tag, "X-Regime-Source": answer.source, "Cache-Control": "no-cache"}
+    if if_none_match is not None and tag in if_none_match:
         return Response(status_code=304, headers=headers)
     return Response(answer.body, 200, headers, "application/json")
 
@@ -74,10 +74,6 @@ def _read(context: Context, question: Question) -> RegimeRows:
     return rows
 
 
-def _series(context: Context, market: Market, span: tuple[int, int], limit: int) -> service.RegimeSeries:
-    return service.regime_series(context.ws, market, *span, limit)
-
-
 _AllBars = Annotated[int, Query(ge=1, le=2_000_000, description="Most bars, the newest ones.", examples=[10_000])]
 
 
@@ -86,7 +82,7 @@ def stats(
     context: ContextParameter, _: Reader, market: MarketParameter, span: SpanParameter, limit: _AllBars = 100_000
 ) -> dict[str, Any]:
     """Return counts, shares, mean confidence and dwell times by simplified regime."""
-    return service.regime_stats(_series(context, market, span, limit))
+    return service.regime_stats(service.regime_series(context.ws, market, *span, limit))
 
 
 @router.get("/periods", summary="Periods of one regime")
@@ -101,7 +97,7 @@ def periods(
     cursor: CursorQuery = "",
 ) -> Page:
     """Return the maximal runs of one simplified regime, oldest first."""
-    found = service.regime_periods(_series(context, market, span, service.EVERY_BAR), regime or "")
+    found = service.regime_periods(service.regime_series(context.ws, market, *span), regime or "")
     return page_of(request, _period_items(found), limit, cursor)
 
 
@@ -132,7 +128,7 @@ def transitions(
     cursor: CursorQuery = "",
 ) -> dict[str, Any]:
     """Return every change without a gap, oldest first in pages, and the counts of all of them."""
-    found = _series(context, market, span, service.EVERY_BAR)
+    found = service.regime_series(context.ws, market, *span)
     events = service.transition_events(found, from_ or "", to or "")
     return {**page_of(request, events, limit, cursor).model_dump(), "counts": service.transition_counts(found)}
 
@@ -142,7 +138,7 @@ def confidence(
     context: ContextParameter, _: Reader, market: MarketParameter, span: SpanParameter, limit: _AllBars = 100_000
 ) -> dict[str, Any]:
     """Return mean, quartiles and a histogram of ten bins, of all and by simplified regime."""
-    return service.confidence_stats(_series(context, market, span, limit))
+    return service.confidence_stats(service.regime_series(context.ws, market, *span, limit))
 
 
 @router.get("/performance", summary="Returns after each regime")
@@ -150,4 +146,4 @@ def performance(
     context: ContextParameter, _: Reader, market: MarketParameter, span: SpanParameter, limit: _AllBars = 100_000
 ) -> Response:
     """Return what the bar after did: mean, volatility, share of rises, compounded; null where bars are too few."""
-    return json_answer(service.regime_performance(context.ws, _series(context, market, span, limit)))
+    return json_answer(service.regime_performance(context.ws, service.regime_series(context.ws, market, *span, limit)))

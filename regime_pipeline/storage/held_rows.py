@@ -5,14 +5,15 @@ To be used inside one transaction that sees one moment; what is read besides bel
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from regime_pipeline.domain.candles import Candles
 from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.window import Window
+from regime_pipeline.domain.window import Int64, Window
 from regime_pipeline.storage.bulk_io import epoch_ms, read_arrays
 from regime_pipeline.storage.bulk_tables import CANDLES
 from regime_pipeline.storage.catalog import Series
@@ -35,10 +36,30 @@ def hours_that_hold(
     """Return which hours of an asset are of this configuration and not marked stale, bool, shape (hours,)."""
     runs = [int(run) for run in np.unique(recorded.runs)]
     current = [row[0] for row in cursor.execute(_RUNS_OF, (config_hash, runs)).fetchall()]
-    holds: NDArray[np.bool_] = np.isin(recorded.runs, current) & recorded.is_recorded
-    hours = recorded.window.hours
-    for first, until in cursor.execute(_DIRTY, (asset, series.series_id)).fetchall():
-        holds &= ~((hours >= epoch_ms(first)) & (hours < epoch_ms(until)))
+    dirty = cursor.execute(_DIRTY, (asset, series.series_id)).fetchall()
+    stale = [(epoch_ms(first), epoch_ms(until)) for first, until in dirty]
+    return that_hold(recorded.window.hours, recorded.runs, current, stale)
+
+
+def that_hold(
+    hours: Int64, writers: NDArray[np.int32], current_runs: ArrayLike, stale: Iterable[tuple[int, int]]
+) -> NDArray[np.bool_]:
+    """Return which hours hold: one of the current runs wrote them, and they lie in no stale span; shape (hours,).
+
+    Parameters
+    ----------
+    hours : ndarray of int64
+        Starts, epoch milliseconds UTC.
+    writers : ndarray of int32
+        Run that wrote each hour last; 0 where nothing is recorded, which no run has.
+    current_runs : array_like of int
+        Runs of the wanted configuration.
+    stale : iterable of tuple of int
+        Half-open spans of hours that corrections have made stale, epoch milliseconds UTC.
+    """
+    holds: NDArray[np.bool_] = np.isin(writers, current_runs)
+    for first, until in stale:
+        holds &= ~((hours >= first) & (hours < until))
     return holds
 
 

@@ -1,7 +1,7 @@
 """Candle regimes as of one moment: what is stored, which of it still holds, and the candles to make the rest from.
 
 One statement reads everything, so an answer never mixes two states of a series that is being rewritten; where candles
-are needed too, the same statement and theirs share one snapshot. Classifying candles does not belong here.
+are needed too, they are of the same moment. Classifying candles does not belong here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from regime_pipeline.domain.window import Int64, hour_of_close
 from regime_pipeline.storage.bulk_io import ONE_MOMENT, moment
 from regime_pipeline.storage.catalog import Series
 from regime_pipeline.storage.engine import Cursor
-from regime_pipeline.storage.held_rows import candles_of
+from regime_pipeline.storage.held_rows import candles_of, that_hold
 
 _STATE: Final = (
     "concat_ws(' ', (SELECT concat(count(*), ':', sum(xmin::text::int8)) FROM partition_ledger WHERE asset = 'candles' "
@@ -163,10 +163,14 @@ def read_stored(cursor: Cursor, series: Series, wanted: Wanted) -> StoredRegimes
     return StoredRegimes(opened, state, confidence, is_current, None, mark)
 
 
-def read_with_candles(cursor: Cursor, series: Series, wanted: Wanted) -> StoredRegimes:
-    """Read the same in the transaction of the cursor, and the candles where anything is not current."""
+def with_candles(cursor: Cursor, series: Series, wanted: Wanted, found: StoredRegimes) -> StoredRegimes:
+    """Add the candles where anything is not current, as of one moment, in the transaction of the cursor.
+
+    What was found is read again only if something was written since.
+    """
     cursor.execute(ONE_MOMENT)
-    found = read_stored(cursor, series, wanted)
+    if not is_as_marked(cursor, series, found.mark):
+        found = read_stored(cursor, series, wanted)
     if found.is_current.all():
         return found
     start_ms = int(found.open_time_ms[0]) - wanted.lookback_bars * wanted.market.step_ms
@@ -198,7 +202,6 @@ def _hours_hold(answer: _Answer, hours: Int64) -> NDArray[np.bool_]:
     day = np.clip(np.searchsorted(days, hours, side="right") - 1, 0, None)
     offset = (hours - days[day]) // HOUR_MS
     is_recorded = (offset >= 0) & (offset < DAY_MS // HOUR_MS)
-    holds: NDArray[np.bool_] = is_recorded & np.isin(runs[day, np.where(is_recorded, offset, 0)], answer.current_runs)
-    for first, until in zip(answer.dirty_from.tolist(), answer.dirty_to.tolist(), strict=True):
-        holds &= ~((hours >= first) & (hours < until))
-    return holds
+    writers = np.where(is_recorded, runs[day, np.where(is_recorded, offset, 0)], 0)
+    stale = zip(answer.dirty_from.tolist(), answer.dirty_to.tolist(), strict=True)
+    return that_hold(hours, writers, answer.current_runs, stale)

@@ -42,7 +42,7 @@ from regime_pipeline.storage.regime_reads import (
     Wanted,
     is_as_marked,
     read_stored,
-    read_with_candles,
+    with_candles,
 )
 from regime_pipeline.storage.replace import WriteReport
 from regime_pipeline.storage.revisions import revised_bars
@@ -286,7 +286,7 @@ class Warehouse:
         found = self._pool.query(lambda cursor: read_stored(cursor, series, wanted))
         if found.is_current.all():
             return found
-        return self._pool.transact(lambda cursor: read_with_candles(cursor, series, wanted))
+        return self._pool.transact(lambda cursor: with_candles(cursor, series, wanted, found))
 
     def are_regimes_as_marked(self, market: Market, mark: Mark) -> bool:
         """Tell whether `regimes` would still return what it returned with this mark; errors as `regimes`."""

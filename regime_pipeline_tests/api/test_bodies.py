@@ -7,7 +7,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regime_pipeline.api.bodies import Question, RegimeRows, RowsCache, render
+from regime_pipeline.api.bodies import MOST_SPANS, Question, RegimeRows, RowsCache, render
 from regime_pipeline.domain.classifier import CandleRegimes
 from regime_pipeline.domain.market import HOUR_MS, Market
 from regime_pipeline.domain.regime_state import REGIME_STATES
@@ -87,3 +87,15 @@ def test_rows_of_the_same_span_are_replaced() -> None:
     assert cache.find(question) is new
     cache.put(BTC, held(BTC, 0, 20)[1])
     assert cache.find(question) is new
+
+
+def test_a_market_keeps_its_newest_spans_and_the_others_theirs() -> None:
+    cache = RowsCache()
+    other, rows = held(BTC, 0, 10)
+    cache.put(BTC, rows)
+    asked_for = [held(ETH, start, start + 3) for start in range(MOST_SPANS + 2)]
+    for _, rows in asked_for:
+        cache.put(ETH, rows)
+
+    assert [cache.find(question) is not None for question, _ in asked_for] == [False] * 2 + [True] * MOST_SPANS
+    assert cache.find(other) is not None

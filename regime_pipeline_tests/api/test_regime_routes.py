@@ -74,6 +74,8 @@ def test_an_answer_has_a_version_and_is_not_sent_twice(ws: Workspace, client: Te
     assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
     assert other.status_code == 200
     assert len(other.json()) == 51
+    for sent, status in ((f'W/"x", {tag}', 304), (tag.replace('"', ""), 200), (f'{tag[:-1]}0"', 200)):
+        assert client.get(BASE, params={"limit": 50}, headers={"If-None-Match": sent}).status_code == status
     ws.warehouse.start_run("", "")
     assert client.get(BASE, params={"limit": 50}).content == first.content
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ from regime_pipeline.services.regimes import (
     transition_events,
 )
 from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.storage import warehouse as warehouse_module
 from regime_pipeline_tests.served_kit import BTC, ETH, HOURS, hour, with_other_policy
 from regime_pipeline_tests.workbench import NOW, hours_from_start, run_stages, simulated_workspace
 
@@ -141,6 +143,31 @@ def test_bars_without_a_row_or_with_a_stale_one_are_computed(database_url: str, 
     marked = (fresh.open_time_ms >= hour(230)) & (fresh.open_time_ms < hour(260))
     np.testing.assert_array_equal(after.regimes.state[marked], fresh.state[marked])
     assert (after.regimes.confidence != whole.regimes.confidence)[marked].any()
+
+
+def test_what_is_written_between_two_looks_is_read_again(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first statement finds rows of another policy; before the candles are read, the wanted ones are written."""
+    with simulated_workspace(database_url, tmp_path, [ETH]) as ws:
+        window = hours_from_start(0, 300)
+        run_stages(ws, ETH, [window])
+        later, reads = with_other_policy(ws), []
+        real = warehouse_module.read_stored
+
+        def read_then_write(*given: Any) -> Any:
+            found = real(*given)
+            reads.append(found.is_current.any())
+            run_stages(later, ETH, [window])
+            return found
+
+        monkeypatch.setattr(warehouse_module, "read_stored", read_then_write)
+        found = series(later)
+        candles = ws.warehouse.read_candles(ETH, 0, NOW)
+
+    assert reads == [False]
+    assert found.source == "stored"
+    np.testing.assert_array_equal(found.regimes.state, classify(candles, later.policy.candle_regime).state)
 
 
 def test_an_unknown_market_is_an_error_and_one_without_candles_is_empty(database_url: str, tmp_path: Path) -> None:
