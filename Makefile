@@ -31,10 +31,10 @@ dev: .venv/run.stamp ## embedded database, Dagster UI and dashboard; Ctrl-C leav
 	@$(BIN)/regime up
 
 test: .venv/dev.stamp lint types ## every test, with coverage
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 quick: .venv/dev.stamp ## the tests without the slow ones
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow and not faults'
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not slow and not faults'
 
 faults: .venv/dev.stamp ## kill processes and servers, cut connections, fill disks: nothing half done, nothing lost
 	@REGIME_TEST_SOAK=10 $(BIN)/python -m pytest -m 'faults or soak'

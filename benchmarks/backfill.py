@@ -48,9 +48,14 @@ INTRODUCTION = """## Backfills through the UI, partitions of {grain}s
 runs started by the daemon two at a time (`dagster.yaml`), embedded PostgreSQL, simulated candles on 1m, 15m and 1h, all
 eight assets, {cores} cores, {machine}, Python {python}. Wall time depends on what else the machine did, see its load
 average. Processor time is that of every process of `regime up` and of PostgreSQL; half of it is the least that two idle
-cores need. Goal, hour by hour: a year of twelve markets in at most 15 minutes. The chain alone
-takes 17 s for a year of minutes (section Hourly tables), so two thirds of the processor time are Dagster's, mostly for
-its records of 70,080 materializations a market and year."""
+cores need. {remark}"""
+REMARKS = {
+    "hour": """Goal: a year of twelve markets in at most 15 minutes. The chain alone takes 17 s for a year of minutes
+(section Hourly tables), so two thirds of the processor time are Dagster's, mostly for its records of 70,080
+materializations a market and year.""",
+    "day": """A day's bookkeeping is a 24th of that of hours, so a larger universe is backfilled so. A span of more
+days than markets is one run per market, a shorter one is a run per day over all of them.""",
+}
 YEAR_MARKETS = {"hour": 12, "day": 150}
 """Markets of the year that is told by extrapolation."""
 
@@ -192,7 +197,7 @@ def main() -> None:
         options = "".join(f" {n} {v}" for n, v in given.items() if v != parser.get_default(n.strip("-")))
         introduction = INTRODUCTION.format(
             grain=scene.grain, options=options, cores=os.cpu_count(), machine=platform.machine(),
-            python=platform.python_version(),
+            python=platform.python_version(), remark=REMARKS[scene.grain],
         )  # fmt: skip
         write_section(f"backfill_{scene.grain}", f"{introduction}\n\n{table}")
 

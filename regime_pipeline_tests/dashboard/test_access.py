@@ -21,8 +21,6 @@ from regime_pipeline_tests.dashboard.browser_kit import Open, opened
 from regime_pipeline_tests.dashboard.real_kit import simulated_rows
 from regime_pipeline_tests.dashboard.site_kit import ALFA, BRAVO, CHARLIE, QUARTERS, site_rows, write
 
-pytestmark = pytest.mark.xdist_group("chromium")
-
 PAGES = ("index.html", f"{ALFA.key}.html")
 
 

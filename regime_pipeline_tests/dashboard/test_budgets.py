@@ -21,8 +21,6 @@ from regime_pipeline_tests.dashboard.browser_kit import PATIENCE_MS, opened
 from regime_pipeline_tests.dashboard.real_kit import simulated_rows
 from regime_pipeline_tests.dashboard.site_kit import ALFA, make_rows, with_grid, write
 
-pytestmark = pytest.mark.xdist_group("chromium")
-
 BUDGET: Final[dict[str, Any]] = tomllib.loads((Path(__file__).with_name("budget.toml")).read_text("utf-8"))
 TIMEFRAMES = ("1m", "15m", "1h")
 MINUTES = Market("ALFA-USDT", "1m")

@@ -17,8 +17,6 @@ from regime_pipeline.domain.window import to_iso
 from regime_pipeline_tests.dashboard.browser_kit import Open, ink, is_close, link, minute, opened, pixels
 from regime_pipeline_tests.dashboard.site_kit import ABSENT, ALFA, QUARTERS, site_rows
 
-pytestmark = pytest.mark.xdist_group("chromium")
-
 INSIDE_PX = 30
 LAST = 239
 AT_REST_MS = 400

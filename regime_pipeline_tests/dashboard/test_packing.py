@@ -134,7 +134,6 @@ def test_numbers_that_are_printed_unevenly_stay_as_they_are() -> None:
     assert [found[0][2] for found in restored(packed, {}, 4)] == [factor[0]["sentence"] for factor in factors]
 
 
-@pytest.mark.xdist_group("chromium")
 @pytest.mark.parametrize("timeframe", ["1m", "1h"])
 def test_the_page_reads_every_sentence_and_number_as_stored(chromium: Browser, http: str, timeframe: str) -> None:
     rows = simulated_rows(ALFA.on(timeframe), days=20)

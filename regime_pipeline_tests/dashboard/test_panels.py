@@ -15,8 +15,6 @@ from regime_pipeline.domain.regime_state import SIMPLIFIED
 from regime_pipeline_tests.dashboard.browser_kit import Open, blend, height, ink, is_close, lines, link, pixels
 from regime_pipeline_tests.dashboard.site_kit import ABSENT, BARLESS, site_rows
 
-pytestmark = pytest.mark.xdist_group("chromium")
-
 FIRST, END = 138, 210
 HOURS = list(range(FIRST, END - 1))
 """Three days with both holes; the last hour is the chosen one, and tinted."""

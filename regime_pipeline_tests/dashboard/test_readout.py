@@ -16,8 +16,6 @@ from regime_pipeline.domain.regime_state import REGIME_STATES
 from regime_pipeline_tests.dashboard.browser_kit import Open, link, minute
 from regime_pipeline_tests.dashboard.site_kit import ABSENT, BARLESS, site_rows
 
-pytestmark = pytest.mark.xdist_group("chromium")
-
 FIRST, END = 100, 220
 
 

@@ -21,8 +21,6 @@ from regime_pipeline_tests.dashboard.browser_kit import Open, height, ink, is_cl
 from regime_pipeline_tests.services.backtest.backtest_kit import ALFA, BRAVO, GAP, JUDGED, judged, store_snapshots
 from regime_pipeline_tests.workbench import hours_from_start
 
-pytestmark = pytest.mark.xdist_group("chromium")
-
 ROW_PX, INSIDE_PX = 34, 30
 """Height of a ribbon's row, and where in it every state's block is drawn, below its name."""
 FOUR_HOURS = hours_from_start(300, 520)

@@ -18,7 +18,7 @@ from regime_pipeline.pipeline.partitions import partition_key
 from regime_pipeline.storage.embedded import embedded_server
 from regime_pipeline_tests.e2e.up_kit import Up, processes_of_session, running_up, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dagster")]
+pytestmark = pytest.mark.slow
 
 HOURS, DOWNTIME_HOURS = 6, 5
 MARKETS = """

@@ -21,7 +21,7 @@ from regime_pipeline.services.workspace import Workspace
 from regime_pipeline.settings import Settings
 from regime_pipeline.sources.files.layouts import ReadOptions
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("real")]
+pytestmark = pytest.mark.slow
 MINUTES = Market("BTC-USDT", "1m")
 TIMEFRAMES = ("1m", "15m", "1h")
 

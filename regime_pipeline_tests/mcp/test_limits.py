@@ -13,7 +13,7 @@ from regime_pipeline.mcp.answers import MAX_BYTES, encode, page, single
 from regime_pipeline.services.workspace import Workspace
 from regime_pipeline_tests.mcp.mcp_kit import BTC, QUARTERS, Agent, Desk, RefusalError
 
-pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("mcp")]
+pytestmark = pytest.mark.postgres
 MARKET = {"symbol": QUARTERS.symbol, "timeframe": QUARTERS.timeframe}
 
 

@@ -20,7 +20,7 @@ from regime_pipeline.domain.market import Market
 from regime_pipeline.services.workspace import Workspace
 from regime_pipeline_tests.mcp.mcp_kit import BTC, QUARTERS, Agent
 
-pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("mcp")]
+pytestmark = pytest.mark.postgres
 HOUR_S = 3600
 _BARS = """
 SELECT extract(epoch FROM r.open_time)::bigint, r.simplified_regime, r.confidence::float8, c.close

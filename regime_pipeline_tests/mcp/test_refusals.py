@@ -15,7 +15,7 @@ from regime_pipeline.services.workspace import Workspace
 from regime_pipeline_tests.mcp.mcp_kit import Agent, Desk, RefusalError
 from regime_pipeline_tests.workbench import simulated_workspace
 
-pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("mcp")]
+pytestmark = pytest.mark.postgres
 BTC = {"symbol": "BTC-USDT"}
 HOUR = "2025-01-09T12:00:00Z"
 REFUSALS: list[tuple[str, dict[str, Any], str, str]] = [

@@ -31,7 +31,7 @@ from regime_pipeline_tests.cli.cli_kit import regime
 from regime_pipeline_tests.conftest import REPOSITORY
 from regime_pipeline_tests.mcp.mcp_kit import COMMAND, Agent, Desk
 
-pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("mcp")]
+pytestmark = pytest.mark.postgres
 EIGHT = [
     *("list_markets", "current_regime", "find_periods", "transition_stats", "confidence_stats", "regime_performance"),
     *("explain_verdict", "compare_grid"),

@@ -15,7 +15,7 @@ from regime_pipeline.services.regimes import RegimeSeries
 from regime_pipeline.services.workspace import Workspace
 from regime_pipeline_tests.mcp.mcp_kit import BTC, ETH, Desk
 
-pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("mcp")]
+pytestmark = pytest.mark.postgres
 SPANS = [
     {},
     {"start": "2024-06-01T00:30:00Z"},

@@ -18,7 +18,7 @@ from regime_pipeline.services.workspace import Workspace
 from regime_pipeline_tests.mcp.mcp_kit import BTC, CHAIN, MOMENTS, YEAR, Agent, Desk
 from regime_pipeline_tests.workbench import START, hours_from_start, simulated_workspace
 
-pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("mcp")]
+pytestmark = pytest.mark.postgres
 NEWEST = YEAR.end_ms - HOUR_MS
 
 
