@@ -17,17 +17,25 @@ from regime_pipeline.cli.db import db_app
 from regime_pipeline.domain.errors import MissingDataError, RegimeError, StorageError
 from regime_pipeline.policy import PolicyError
 
-app = typer.Typer(
-    name="regime",
-    help="Which regime is a market in, why, and what should a grid do about it.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.add_typer(db_app, name="db")
+
+def make_app(command: str) -> typer.Typer:
+    """Return a new command line: with `regime db` and the named command where that is a quick one, else with all.
+
+    It is made anew each time, since commands that were mounted on one cannot be taken away again.
+    """
+    app = typer.Typer(
+        name="regime",
+        help="Which regime is a market in, why, and what should a grid do about it.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.add_typer(db_app, name="db")
+    _MOUNTS.get(command, _mount)(app)
+    return app
 
 
-def _mount() -> None:
+def _mount(app: typer.Typer) -> None:
     """Mount the commands that need Dagster or the engine; imported here so that `regime db` stays quick."""
     from regime_pipeline.cli.analyze import analyze_command, analyze_range_command, explain_command
     from regime_pipeline.cli.backfill import backfill_command
@@ -65,25 +73,24 @@ def _mount() -> None:
     app.command("lake")(lake_command)
     app.command("doctor")(doctor_command)
     app.command("verify-causality")(verify_command)
-    _mount_mcp()
+    _mount_mcp(app)
 
 
-def _mount_mcp() -> None:
+def _mount_mcp(app: typer.Typer) -> None:
     """Mount `regime mcp` alone: it needs no Dagster, and the hosts that start it wait for it."""
     from regime_pipeline.cli.mcp import mcp_command
 
     app.command("mcp")(mcp_command)
 
 
-_MOUNTS: Final[dict[str, Callable[[], None]]] = {"db": lambda: None, "mcp": _mount_mcp}
+_MOUNTS: Final[dict[str, Callable[[typer.Typer], None]]] = {"db": lambda _: None, "mcp": _mount_mcp}
 """Commands that must start quickly, and what they need; every other one needs everything."""
 
 
 def main() -> None:
     """Run the command line; a `RegimeError` becomes one sentence and an exit code, never a traceback."""
     try:
-        _MOUNTS.get("".join(sys.argv[1:2]), _mount)()
-        app()
+        make_app("".join(sys.argv[1:2]))()
     except (RegimeError, PolicyError) as error:
         err.print(f"[red]Error:[/] {escape(printable(str(error)))}", highlight=False, soft_wrap=True)
         raise SystemExit(DATA_MISSING if isinstance(error, MissingDataError | StorageError) else USAGE) from None

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+from regime_pipeline.cli.app import make_app
 from regime_pipeline.cli.up import child_environment
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.databases import DatabaseUrls
@@ -26,6 +28,18 @@ def test_help_names_every_command(tmp_path: Path) -> None:
 
     assert done.returncode == 0
     assert all(name in done.stdout for name in COMMANDS)
+
+
+def test_a_process_that_asks_for_many_command_lines_gets_each_command_once() -> None:
+    first, second = (names(make_app("")) for _ in range(2))
+
+    assert first == second == sorted(set(first))
+    assert set(COMMANDS) < set(first)
+    assert names(make_app("mcp")) == ["db", "mcp"]
+
+
+def names(made: typer.Typer) -> list[str]:
+    return sorted(str(info.name) for info in (*made.registered_commands, *made.registered_groups))
 
 
 def test_without_a_markets_file_a_command_says_what_to_do(tmp_path: Path) -> None:

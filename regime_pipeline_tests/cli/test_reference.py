@@ -13,13 +13,13 @@ END = "=== end of one help ==="
 SCRIPT = """
 import contextlib, sys, typer
 from regime_pipeline.cli import app
-app._mount()
-app._mount = lambda: None
+whole = app.make_app("")
+app.make_app = lambda _: whole
 def walk(command, name):
     yield name
     for child, found in sorted(getattr(command, "commands", {}).items()):
         yield from walk(found, f"{name} {child}".strip())
-for name in walk(typer.main.get_command(app.app), ""):
+for name in walk(typer.main.get_command(whole), ""):
     print("name:" + name)
     sys.argv[:] = ["regime", *name.split(), "--help"]
     with contextlib.suppress(SystemExit):
