@@ -29,16 +29,23 @@ STOP_S = 40
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """A Redis of one's own on loopback, without persistence; skips where there is no binary."""
+    """A Redis of one's own on a free port of the loopback."""
+    port = free_port()
+    with redis_on(port):
+        yield f"redis://127.0.0.1:{port}"
+
+
+@contextmanager
+def redis_on(port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A Redis that knows nothing and keeps nothing; skips where there is no binary."""
     binary = shutil.which("redis-server")
     if binary is None:
         pytest.skip("there is no redis-server to test with")
-    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]
         process = subprocess.Popen([binary, *options], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
         try:
-            yield f"redis://127.0.0.1:{port}"
+            yield process
         finally:
             process.kill()
             process.wait()

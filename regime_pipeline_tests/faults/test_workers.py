@@ -1,4 +1,4 @@
-"""Two daemons at once and a Celery worker that is killed in the middle of a run: every market's run succeeds."""
+"""Celery workers killed or told to stop, two daemons at once, a Redis that forgets: every run succeeds."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 from regime_pipeline.composition import open_workspace, read_universe
 from regime_pipeline.domain.window import Window, to_ms
 from regime_pipeline.pipeline.partitions import partition_key
-from regime_pipeline_tests.e2e.cluster_kit import redis_server, running_cluster, two_databases
-from regime_pipeline_tests.e2e.up_kit import Up, until
+from regime_pipeline_tests.e2e.cluster_kit import redis_on, redis_server, running_cluster, two_databases
+from regime_pipeline_tests.e2e.up_kit import Up, free_port, until
 from regime_pipeline_tests.workbench import assert_same_bytes, dump, run_stages, simulated_workspace
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -94,6 +94,10 @@ def launch(up: Up) -> set[str]:
 def await_the_end(up: Up, markets: set[str]) -> list[str]:
     """Wait until every market's run has succeeded and none goes on; return how the runs ended."""
     until(400, lambda: True if is_over(up.runs(), markets) else None, "the success of every market's run")
+    return statuses(up)
+
+
+def statuses(up: Up) -> list[str]:
     return [str(run["status"]) for run in up.runs()]
 
 
@@ -108,6 +112,22 @@ def test_a_worker_that_is_told_to_stop_finishes_its_run_first(cluster: Up) -> No
     until(120, lambda: True if not process.is_running() else None, "the worker's end")
     assert cluster.end_of(run) == "SUCCESS"
     assert await_the_end(cluster, markets) == ["SUCCESS"] * len(markets)
+
+
+def test_a_redis_that_forgets_everything_costs_no_run(home: Path, tcp_postgres_url: str) -> None:
+    port = free_port()
+    with (
+        redis_on(port) as redis,
+        two_databases(tcp_postgres_url) as database,
+        running_cluster(home, MARKETS, database, f"redis://127.0.0.1:{port}", workers=2) as up,
+    ):
+        markets = launch(up)
+        until(180, lambda: statuses(up).count("STARTED") == 2 or None, "two runs at work", 0.05)
+
+        redis.kill()
+        redis.wait()
+        with redis_on(port):
+            assert await_the_end(up, markets) == ["SUCCESS"] * len(markets)
 
 
 def test_a_killed_worker_and_a_second_daemon(cluster: Up, database_url: str, tmp_path: Path) -> None:
