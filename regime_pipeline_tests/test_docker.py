@@ -22,9 +22,10 @@ DOCKER = REPOSITORY / "docker"
 ROLES = ("schema", "code", "webserver", "daemon", "worker", "api")
 KNOWN = {f"REGIME_{name.upper()}" for name in Settings.model_fields}
 NOT_IN_CONTAINERS = {"REGIME_HOME", "REGIME_MARKETS", "REGIME_POSTGRES_ACCOUNT"}
-"""Settings that compose leaves alone: the image's home, which holds the markets file, and the embedded server's account."""
-NOT_FOR_THE_API = {"REGIME_ALERT_URL", "REGIME_HOOK_URL", "REGIME_HOOK_SECRET"}
-"""Settings of sensors alone."""
+"""The image's home, which holds the markets file too, and the embedded server's account."""
+DATABASES = {"REGIME_DATABASE_URL", "REGIME_DAGSTER_DATABASE_URL"}
+FOR_THE_API = {*DATABASES, "REGIME_POLICY", "REGIME_PARTITION_START", "REGIME_PARTITION_END"}
+"""All that `regime serve` reads: it asks no source, reads no snapshot and runs no sensor."""
 BROKER, BACKEND = "redis://127.0.0.1:6379/14", "redis://127.0.0.1:6379/15"
 
 
@@ -98,8 +99,8 @@ def test_every_setting_reaches_the_role_or_is_left_out_on_purpose(name: str) -> 
     environment = read(DOCKER / "compose.yaml")["services"][name]["environment"]
     settings = {key for key in environment if key.startswith("REGIME_") and "CELERY" not in key}
 
-    assert settings == KNOWN - NOT_IN_CONTAINERS - (NOT_FOR_THE_API if name == "api" else set())
-    passed_on = settings - {"REGIME_DATABASE_URL", "REGIME_DAGSTER_DATABASE_URL"}
+    assert settings == (FOR_THE_API if name == "api" else KNOWN - NOT_IN_CONTAINERS)
+    passed_on = settings - DATABASES
     assert {key: environment[key] for key in passed_on} == {key: f"${{{key}:-}}" for key in passed_on}
 
 
@@ -116,7 +117,7 @@ def test_settings_that_nobody_set_keep_their_defaults(monkeypatch: pytest.Monkey
 def test_the_published_api_gets_a_login_of_its_own_and_no_broker() -> None:
     environment = read(DOCKER / "compose.yaml")["services"]["api"]["environment"]
 
-    assert set(environment) <= KNOWN, "neither Redis nor Dagster's storage"
+    assert set(environment) == FOR_THE_API, "neither Redis nor Dagster's storage"
     login = "${REGIME_API_LOGIN:-regime:${POSTGRES_PASSWORD}}"
     for name, database in (("REGIME_DATABASE_URL", "regime"), ("REGIME_DAGSTER_DATABASE_URL", "dagster")):
         assert environment[name] == f"postgresql://{login}@postgres:5432/{database}"
