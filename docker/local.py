@@ -1,9 +1,9 @@
 """Starts the roles of compose.yaml as plain processes, for machines without a Docker engine: same commands, same files.
 
 Only addresses and folders are replaced; PostgreSQL and Redis must run already. As in compose, a role that ends is
-started again. Ctrl-C stops every role.
+started again. Ctrl-C stops every role, workers once their runs have ended; a second one ends those as well.
 
-    python docker/local.py --home ~/regime --workers 2 \
+    python docker/local.py --home ~/regime \
         --database postgresql://regime@db.example:5432/regime --redis redis://127.0.0.1:6379
 
 On a further machine: the same with `--roles worker`.
@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from types import FrameType
 from typing import Any, Final
 
@@ -40,6 +41,8 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _IMAGE_HOME: Final = "/opt/dagster"
 _START_S: Final = 300
 _STOP_S: Final = 30
+_RUN_S: Final = 3_600
+"""How long a worker that is told to stop may take: as long as its run, as in compose and Kubernetes."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ def running(place: Place, roles: Sequence[str], workers: int) -> Iterator[dict[s
     environment = place.environment()
     started: dict[str, subprocess.Popen[bytes]] = {}
     with ExitStack() as stack:
-        stack.callback(lambda: stop(list(started.values())))
+        stack.callback(lambda: stop(started))
         if "code" in roles:
             subprocess.run(place.command("schema"), env=environment, check=True)  # noqa: S603
         for role in [role for role in ROLES if role in roles]:
@@ -168,18 +171,19 @@ def _answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+def stop(processes: Mapping[str, subprocess.Popen[bytes]]) -> None:
     """Ask each to end, newest first, and end by force what has not after a while, children included."""
-    for process in reversed(processes):
+    hurry = Event()
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: hurry.set())
+    for process in reversed(list(processes.values())):
         process.terminate()
-    deadline = time.monotonic() + _STOP_S
-    for process in processes:
-        try:
-            process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
+    began = time.monotonic()
+    for name, process in processes.items():
+        deadline = began + (_RUN_S if name.startswith("worker") else _STOP_S)
+        while process.poll() is None and time.monotonic() < deadline and not hurry.wait(0.1):
             pass
-        finally:
-            _kill_group(process.pid)
+        _kill_group(process.pid)
 
 
 def _kill_group(leader: int) -> None:
@@ -195,7 +199,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--database", required=True, help="PostgreSQL over TCP; Dagster's is beside it, NAME_dagster")
     parser.add_argument("--redis", required=True, help="redis://host:port; databases 0 and 1 are used")
     parser.add_argument("--roles", nargs="+", choices=ROLES, default=list(ROLES), help="what runs on this machine")
-    parser.add_argument("--workers", type=int, default=2, help="workers; each does one run at a time")
+    parser.add_argument("--workers", type=int, default=4, help="workers; each does one run at a time")
     parser.add_argument("--port", type=int, default=3000, help="of the UI")
     parser.add_argument("--code-port", type=int, default=4000, help="of the code server")
     parser.add_argument("--api-port", type=int, default=8000, help="of the HTTP API")
@@ -221,7 +225,7 @@ def main() -> int:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Stop in order, once: a second signal must not leave roles behind."""
+    """Stop in order, once: a second signal before `stop` is ready for it must not leave roles behind."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -19,27 +19,38 @@ ATTEMPTS: Final = 3
 
 
 class WatchedCeleryRunLauncher(CeleryRunLauncher):
-    """The Celery launcher with a health check that asks the worker itself.
+    """The Celery launcher with a health check that asks the workers themselves.
 
-    Celery's own state of a task stays STARTED for ever where the whole worker was killed.
+    Celery's own state of a task stays STARTED for ever where the whole worker was killed, is forgotten where Redis
+    lost it, and is that of a task which found nothing left to do where two daemons handed the run out twice.
     """
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Ask Celery, and where that says running, the worker: gone if it does not answer or does not have the run."""
+        """Ask Celery for the task's worker and that for the run, then every worker; a run that nobody has is lost."""
         found = super().check_run_worker_health(run)
-        if found.status is not WorkerStatus.RUNNING:
+        if found.status is WorkerStatus.FAILED or self._named_worker_has(run, found.status) or self._is_over(run):
             return found
-        task_id = run.tags[DAGSTER_CELERY_TASK_ID_TAG]
-        started = self.celery.AsyncResult(task_id).info
-        worker = started.get("hostname") if isinstance(started, dict) else None
-        if worker is None or self._has(worker, task_id):
-            return found
-        return CheckRunHealthResult(WorkerStatus.FAILED, f"The worker {worker} is gone or has lost the run.")
+        if self._any_has(None, run.run_id):
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.FAILED, "Its worker is gone or has lost the run.")
 
-    def _has(self, worker: str, task_id: str) -> bool:
-        """Whether a living worker of that name is at the task."""
+    def _named_worker_has(self, run: dg.DagsterRun, status: WorkerStatus) -> bool:
+        """Whether the worker that Celery names is at the run; as long as it names none yet, that counts as well."""
+        if status is not WorkerStatus.RUNNING:
+            return False
+        started = self.celery.AsyncResult(run.tags[DAGSTER_CELERY_TASK_ID_TAG]).info
+        worker = started.get("hostname") if isinstance(started, dict) else None
+        return worker is None or self._any_has([worker], run.run_id)
+
+    def _is_over(self, run: dg.DagsterRun) -> bool:
+        """Whether the run has ended since monitoring looked."""
+        now = self._instance.get_run_by_id(run.run_id)
+        return now is None or now.is_finished
+
+    def _any_has(self, workers: list[str] | None, run_id: str) -> bool:
+        """Whether one of these living workers, or of all, is at a task of the run."""
         for _ in range(ATTEMPTS):
-            answer = self.celery.control.inspect([worker], timeout=PATIENCE_S).active() or {}
-            if worker in answer:
-                return any(task["id"] == task_id for task in answer[worker])
+            answers = self.celery.control.inspect(workers, timeout=PATIENCE_S).active() or {}
+            if answers:
+                return any(run_id in str(task["kwargs"]) for tasks in answers.values() for task in tasks)
         return False

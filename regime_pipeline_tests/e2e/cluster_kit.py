@@ -79,12 +79,18 @@ def running_cluster(home: Path, markets: str, database: str, redis: str, workers
         until(300, lambda: is_listening(up), "the webserver's start")
         yield up
     finally:
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Stop the roles; runs that go on after a while end with the second signal."""
+    for _ in range(2):
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(STOP_S)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            return
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def order(redis: str, command: str, workers: int = 2) -> int:

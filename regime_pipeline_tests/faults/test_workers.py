@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -28,7 +29,17 @@ end = 2026-01-31T00:00:00Z
 
 [[markets]]
 symbol = "ALFA-USDT"
-timeframes = ["1m", "15m", "1h"]
+timeframes = ["1m"]
+source = "simulated"
+
+[[markets]]
+symbol = "BRAVO-USDT"
+timeframes = ["1m"]
+source = "simulated"
+
+[[markets]]
+symbol = "CHARLIE-USDT"
+timeframes = ["1m"]
 source = "simulated"
 """
 
@@ -51,14 +62,52 @@ def roles_of(up: Up, word: str) -> list[psutil.Process]:
     return [process for process in found if any(word in part for part in process.cmdline())]
 
 
-def busy_worker(up: Up) -> int | None:
-    """Leader of a worker whose run has begun its second stage."""
+def busy_worker(up: Up) -> tuple[int, str] | None:
+    """A worker whose run has begun its second stage, and that run."""
     with psycopg.connect(up.settings.database_url or "") as connection:
         found = connection.execute(AT_WORK).fetchone()
     if found is None:
         return None
     family = psutil.Process(up.process_of(found[0])).parents()
-    return next(int(process.pid) for process in family if process.ppid() == up.process.pid)
+    return next(process.pid for process in family if process.ppid() == up.process.pid), str(found[0])
+
+
+def is_over(runs: list[dict[str, Any]], markets: set[str]) -> bool:
+    """Whether no run goes on and every market has one that succeeded; two daemons may ask for a market twice."""
+    succeeded = {
+        tag["value"].partition("|")[2]
+        for run in runs
+        if run["status"] == "SUCCESS"
+        for tag in run["tags"]
+        if tag["key"] == "dagster/asset_partition_range_start"
+    }
+    return succeeded == markets and {run["status"] for run in runs} <= {"SUCCESS", "FAILURE"}
+
+
+def launch(up: Up) -> set[str]:
+    """Launch the whole backfill; return its markets."""
+    markets = read_universe(up.settings).markets
+    up.launch_backfill([partition_key(market, hour) for market in markets for hour in WINDOW.hours.tolist()])
+    return {str(market) for market in markets}
+
+
+def await_the_end(up: Up, markets: set[str]) -> list[str]:
+    """Wait until every market's run has succeeded and none goes on; return how the runs ended."""
+    until(400, lambda: True if is_over(up.runs(), markets) else None, "the success of every market's run")
+    return [str(run["status"]) for run in up.runs()]
+
+
+def test_a_worker_that_is_told_to_stop_finishes_its_run_first(cluster: Up) -> None:
+    markets = launch(cluster)
+    worker, run = until(180, lambda: busy_worker(cluster), "a run at work", 0.05)
+    process = psutil.Process(worker)
+
+    process.terminate()
+
+    assert cluster.end_of(run) is None
+    until(120, lambda: True if not process.is_running() else None, "the worker's end")
+    assert cluster.end_of(run) == "SUCCESS"
+    assert await_the_end(cluster, markets) == ["SUCCESS"] * len(markets)
 
 
 def test_a_killed_worker_and_a_second_daemon(cluster: Up, database_url: str, tmp_path: Path) -> None:
@@ -66,23 +115,11 @@ def test_a_killed_worker_and_a_second_daemon(cluster: Up, database_url: str, tmp
     (daemon,) = roles_of(cluster, "dagster-daemon")
     second = psutil.Popen(daemon.cmdline(), env=daemon.environ(), start_new_session=True)
     try:
-        cluster.launch_backfill([partition_key(market, hour) for market in markets for hour in WINDOW.hours.tolist()])
-        worker = until(180, lambda: busy_worker(cluster), "a run at work", 0.05)
+        names = launch(cluster)
+        worker, run = until(180, lambda: busy_worker(cluster), "a run at work", 0.05)
         os.killpg(worker, signal.SIGKILL)
-
-        def every_market() -> bool | None:
-            done = {
-                tag["value"].partition("|")[2]
-                for run in cluster.runs()
-                if run["status"] == "SUCCESS"
-                for tag in run["tags"]
-                if tag["key"] == "dagster/asset_partition_range_start"
-            }
-            return True if done == {str(market) for market in markets} else None
-
-        until(400, every_market, "the success of every market's run")
-        statuses = [str(run["status"]) for run in cluster.runs()]
-        assert statuses.count("FAILURE") == 1, statuses
+        assert cluster.end_of(run) is None
+        await_the_end(cluster, names)  # the second daemon may have handed the run to the other worker as well
     finally:
         os.killpg(second.pid, signal.SIGKILL)
         second.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +23,7 @@ from regime_pipeline.pipeline.celery_launcher import WatchedCeleryRunLauncher
 from regime_pipeline.pipeline.launchers import WatchedRunLauncher
 from regime_pipeline_tests.conftest import REPOSITORY
 
-WORKER, TASK = "dagster-1@here", "task-1"
+WORKER, TASK, RUN = "dagster-1@here", "task-1", "3f1c2b9e-0000-4000-8000-000000000001"
 
 
 def run_at(socket: Path) -> dg.DagsterRun:
@@ -64,45 +65,102 @@ def test_the_shipped_instance_has_the_launcher(tmp_path: Path) -> None:
 
 
 class Workers:
-    """What Celery would tell: the state of the task, and the answers of workers."""
+    """What Celery would tell: the state of the task, and what each worker that is asked is at."""
 
-    def __init__(self, state: str, answers: list[dict[str, Any] | None]) -> None:
+    def __init__(self, state: str, answers: list[dict[str, list[str]] | None]) -> None:
         self.state, self.answers = state, answers
+        self.asked: list[list[str] | None] = []
         self.control = SimpleNamespace(inspect=self.inspect)
 
     def AsyncResult(self, task_id: str) -> SimpleNamespace:  # noqa: N802 - Celery's name
         assert task_id == TASK
         return SimpleNamespace(state=self.state, info={"pid": 1, "hostname": WORKER})
 
-    def inspect(self, workers: list[str], timeout: float) -> SimpleNamespace:
-        assert workers == [WORKER]
-        return SimpleNamespace(active=lambda: self.answers.pop(0))
+    def inspect(self, workers: list[str] | None, timeout: float) -> SimpleNamespace:
+        assert timeout == celery_launcher.PATIENCE_S
+        self.asked.append(workers)
+        return SimpleNamespace(active=self.active)
+
+    def active(self) -> dict[str, list[dict[str, Any]]] | None:
+        answer = self.answers.pop(0)
+        return answer and {worker: [task_of(run) for run in runs] for worker, runs in answer.items()}
+
+
+def task_of(run_id: str) -> dict[str, Any]:
+    """A task as Celery's workers tell of it."""
+    return {"id": "any", "kwargs": {"execute_job_args_packed": {"__class__": "ExecuteRunArgs", "run_id": run_id}}}
 
 
 @pytest.fixture
-def launcher(monkeypatch: pytest.MonkeyPatch) -> CeleryRunLauncher:
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+@pytest.fixture
+def launcher(monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance) -> CeleryRunLauncher:
     monkeypatch.setattr(celery_launcher, "PATIENCE_S", 0.0)
-    return WatchedCeleryRunLauncher("dagster", broker="memory://", backend="cache+memory://")
+    made = WatchedCeleryRunLauncher("dagster", broker="memory://", backend="cache+memory://")
+    made.register_instance(instance)
+    return made
+
+
+def check(
+    launcher: CeleryRunLauncher, instance: dg.DagsterInstance, workers: Workers, status: dg.DagsterRunStatus
+) -> WorkerStatus:
+    """What the launcher says of a run that monitoring took for started."""
+    launcher.celery = workers
+    instance.add_run(dg.DagsterRun("market_chain", run_id=RUN, status=status))
+    seen = dg.DagsterRun("market_chain", run_id=RUN, tags={DAGSTER_CELERY_TASK_ID_TAG: TASK})
+    return launcher.check_run_worker_health(seen).status
+
+
+ONE, ALL = [WORKER], None
+"""Whom the launcher asks."""
 
 
 @pytest.mark.parametrize(
-    ("state", "answers", "status"),
+    ("state", "answers", "status", "asked"),
     [
-        ("SUCCESS", [], WorkerStatus.SUCCESS),
-        ("FAILURE", [], WorkerStatus.FAILED),
-        ("PENDING", [], WorkerStatus.UNKNOWN),
-        ("STARTED", [{WORKER: [{"id": TASK}]}], WorkerStatus.RUNNING),
-        ("STARTED", [None, {WORKER: [{"id": TASK}]}], WorkerStatus.RUNNING),
-        ("STARTED", [{WORKER: [{"id": "another"}]}], WorkerStatus.FAILED),
-        ("STARTED", [None, None, None], WorkerStatus.FAILED),
+        ("FAILURE", [], WorkerStatus.FAILED, []),
+        ("STARTED", [{WORKER: [RUN]}], WorkerStatus.RUNNING, [ONE]),
+        ("STARTED", [None, {WORKER: [RUN]}], WorkerStatus.RUNNING, [ONE, ONE]),
+        ("STARTED", [{WORKER: ["another"]}, {WORKER: ["another"]}], WorkerStatus.FAILED, [ONE, ALL]),
+        ("STARTED", [None] * 6, WorkerStatus.FAILED, [ONE] * 3 + [ALL] * 3),
+        ("STARTED", [None] * 3 + [{"other": [RUN]}], WorkerStatus.RUNNING, [ONE] * 3 + [ALL]),
+        ("SUCCESS", [{WORKER: [], "other": [RUN]}], WorkerStatus.RUNNING, [ALL]),
+        ("SUCCESS", [{WORKER: []}], WorkerStatus.FAILED, [ALL]),
+        ("PENDING", [{WORKER: [RUN]}], WorkerStatus.RUNNING, [ALL]),
+        ("PENDING", [{}] * 3, WorkerStatus.FAILED, [ALL] * 3),
     ],
 )
-def test_a_worker_that_does_not_answer_or_has_lost_the_run_is_gone(
-    launcher: CeleryRunLauncher, state: str, answers: list[dict[str, Any] | None], status: WorkerStatus
+def test_a_run_that_no_worker_has_is_lost(
+    launcher: CeleryRunLauncher,
+    instance: dg.DagsterInstance,
+    state: str,
+    answers: list[dict[str, list[str]] | None],
+    status: WorkerStatus,
+    asked: list[list[str] | None],
 ) -> None:
-    workers = Workers(state, answers)
-    launcher.celery = workers
-    run = dg.DagsterRun("market_chain", tags={DAGSTER_CELERY_TASK_ID_TAG: TASK})
+    workers = Workers(state, list(answers))
 
-    assert launcher.check_run_worker_health(run).status is status
+    assert check(launcher, instance, workers, dg.DagsterRunStatus.STARTED) is status
+    assert workers.asked == asked
     assert workers.answers == []
+
+
+@pytest.mark.parametrize(
+    ("state", "asked", "status"),
+    [("SUCCESS", [], WorkerStatus.SUCCESS), ("STARTED", [ONE], WorkerStatus.RUNNING)],
+)
+def test_a_run_that_has_ended_meanwhile_is_not_lost(
+    launcher: CeleryRunLauncher,
+    instance: dg.DagsterInstance,
+    state: str,
+    asked: list[list[str] | None],
+    status: WorkerStatus,
+) -> None:
+    workers = Workers(state, [{WORKER: []}])
+
+    assert check(launcher, instance, workers, dg.DagsterRunStatus.SUCCESS) is status
+    assert workers.asked == asked
