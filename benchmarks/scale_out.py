@@ -47,7 +47,7 @@ INTRODUCTION = """## Workers
 `python -m benchmarks.scale_out`: a backfill of 6 markets x {days} days, 6 runs, over the roles of `docker/` as plain
 processes (`docker/local.py`), with one worker taking runs and with both, in turn, {rounds} rounds, medians, workers
 warm, each time on hours of its own. From the first run's start to the last run's end, so Dagster's queue (asked every
-five seconds) is in it. PostgreSQL {where}, Redis, daemon and UI share the same {cores} cores ({machine}, Python
+second) is in it. PostgreSQL {where}, Redis, daemon and UI share the same {cores} cores ({machine}, Python
 {python}), so two workers on two cores cannot double the rate; on machines of their own they would have their own."""
 
 

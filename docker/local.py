@@ -76,14 +76,14 @@ class Place:
             "REGIME_DAGSTER_DATABASE_URL": dagster,
             "REGIME_CELERY_BROKER": f"{self.redis}/0",
             "REGIME_CELERY_BACKEND": f"{self.redis}/1",
-            "REGIME_ALERT_URL": os.environ.get("REGIME_ALERT_URL", ""),
             "DAGSTER_HOME": str(self.dagster_home),
             "REGIME_HOME": str(self.home),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
         wanted = {**image_environment(), **compose()["services"]["code"]["environment"]}
         del wanted["NUMBA_CACHE_DIR"]  # outside the image compiled kernels rest beside the code, shared by every role
-        given = {name: here[name] if name in here or "$" in value else value for name, value in wanted.items()}
+        own = {name: value for name, value in wanted.items() if value != f"${{{name}:-}}"}  # the others are passed on
+        given = {name: here[name] if name in here or "$" in value else value for name, value in own.items()}
         return {**os.environ, **given}
 
     def prepare(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import tomllib
 from pathlib import Path
@@ -18,6 +19,13 @@ from regime_pipeline.storage.urls import dagster_url, libpq_url
 from regime_pipeline_tests.conftest import REPOSITORY
 
 DOCKER = REPOSITORY / "docker"
+ROLES = ("schema", "code", "webserver", "daemon", "worker", "api")
+KNOWN = {f"REGIME_{name.upper()}" for name in Settings.model_fields}
+NOT_IN_CONTAINERS = {"REGIME_HOME", "REGIME_MARKETS", "REGIME_POSTGRES_ACCOUNT"}
+"""The image's home, which holds the markets file too, and the embedded server's account."""
+DATABASES = {"REGIME_DATABASE_URL", "REGIME_DAGSTER_DATABASE_URL"}
+FOR_THE_API = {*DATABASES, "REGIME_POLICY", "REGIME_PARTITION_START", "REGIME_PARTITION_END"}
+"""All that `regime serve` reads: it asks no source, reads no snapshot and runs no sensor."""
 BROKER, BACKEND = "redis://127.0.0.1:6379/14", "redis://127.0.0.1:6379/15"
 
 
@@ -72,11 +80,8 @@ def test_every_role_of_compose_uses_known_settings_and_files() -> None:
     compose = read(DOCKER / "compose.yaml")
     services = compose["services"]
     assert set(services) == {"postgres", "redis", "schema", "code", "webserver", "daemon", "worker", "api"}
-    known = {f"REGIME_{name.upper()}" for name in Settings.model_fields}
-    for name in ("schema", "code", "webserver", "daemon", "worker", "api"):
+    for name in ROLES:
         role = services[name]
-        mine = {key for key in role["environment"] if key.startswith("REGIME_") and "CELERY" not in key}
-        assert mine <= known
         assert all(needed in services for needed in role["depends_on"])
         assert role["volumes"] == ["data:/data"]
     environment = services["code"]["environment"]
@@ -89,12 +94,59 @@ def test_every_role_of_compose_uses_known_settings_and_files() -> None:
         assert (DOCKER / file).is_file()
 
 
+@pytest.mark.parametrize("name", ROLES)
+def test_every_setting_reaches_the_role_or_is_left_out_on_purpose(name: str) -> None:
+    environment = read(DOCKER / "compose.yaml")["services"][name]["environment"]
+    settings = {key for key in environment if key.startswith("REGIME_") and "CELERY" not in key}
+
+    assert settings == (FOR_THE_API if name == "api" else KNOWN - NOT_IN_CONTAINERS)
+    passed_on = settings - DATABASES
+    assert {key: environment[key] for key in passed_on} == {key: f"${{{key}:-}}" for key in passed_on}
+
+
+def test_settings_that_nobody_set_keep_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in KNOWN:
+        monkeypatch.delenv(name, raising=False)
+    unset = Settings()
+    for name in KNOWN - NOT_IN_CONTAINERS:
+        monkeypatch.setenv(name, "")
+
+    assert Settings() == unset
+
+
+def test_the_published_api_gets_a_login_of_its_own_and_no_broker() -> None:
+    environment = read(DOCKER / "compose.yaml")["services"]["api"]["environment"]
+
+    assert set(environment) == FOR_THE_API, "neither Redis nor Dagster's storage"
+    login = "${REGIME_API_LOGIN:-regime:${POSTGRES_PASSWORD}}"
+    for name, database in (("REGIME_DATABASE_URL", "regime"), ("REGIME_DAGSTER_DATABASE_URL", "dagster")):
+        assert environment[name] == f"postgresql://{login}@postgres:5432/{database}"
+
+
+def test_plain_processes_keep_the_settings_of_their_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(str(DOCKER))
+    monkeypatch.setenv("REGIME_HOOK_URL", "http://127.0.0.1:9/hook")
+    monkeypatch.delenv("REGIME_POLICY", raising=False)
+    local = importlib.import_module("local")
+    place = local.Place(tmp_path, "postgresql://regime@db.example/regime", "redis://redis.example", 3000, 4000, 8000)
+
+    environment = place.environment()
+
+    assert environment["REGIME_HOOK_URL"] == "http://127.0.0.1:9/hook"
+    assert "REGIME_POLICY" not in environment
+    assert not [value for name, value in environment.items() if name.startswith("REGIME_") and "${" in value]
+
+
 def test_the_image_installs_extras_that_exist_and_runs_as_a_user() -> None:
     image = (DOCKER / "Dockerfile").read_text("utf-8")
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
 
-    (extras,) = re.findall(r"'\.\[([a-z,]+)\]'", image)
+    (extras, drivers) = re.findall(r"'\.\[([a-z,]+)\]' \$(\w+)$", image, re.MULTILINE)[0]
     assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    assert f"ARG {drivers}=\n" in image
+    assert f"--build-arg {drivers}=" in (REPOSITORY / "docs" / "deployment.md").read_text("utf-8")
     assert image.index("USER regime") < image.index("CMD [")
     copied = {word for line in re.findall(r"^COPY (?!--)(.+)$", image, re.MULTILINE) for word in line.split()[:-1]}
     assert all((REPOSITORY / name).exists() for name in copied)

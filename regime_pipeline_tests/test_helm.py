@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
 from fastapi.routing import APIRoute
 
 from regime_pipeline.api import health_routes
+from regime_pipeline_tests.conftest import REPOSITORY
 from regime_pipeline_tests.test_docker import DOCKER, read
 
-VALUES, WORKERS = DOCKER / "helm" / "values.yaml", DOCKER / "helm" / "workers.yaml"
+VALUES, WORKERS, API = (DOCKER / "helm" / name for name in ("values.yaml", "workers.yaml", "api.yaml"))
 ROLE = {"enabled", "image", "env", "envSecrets", "volumes", "volumeMounts"}
 CHART: dict[str, set[str]] = {
     "": {
@@ -20,7 +22,7 @@ CHART: dict[str, set[str]] = {
     },
     "global": {"postgresqlSecretName"},
     "dagster-user-deployments": {"enabled", "deployments"},
-    "dagsterWebserver": ROLE,
+    "dagsterWebserver": ROLE | {"service", "readinessProbe"},
     "dagsterDaemon": ROLE | {"runCoordinator", "runMonitoring", "runRetries"},
     "runLauncher": {"type", "config"},
     "concurrency": {"enabled", "pools", "runs"},
@@ -34,7 +36,9 @@ CHART: dict[str, set[str]] = {
     "telemetry": {"enabled"},
 }  # fmt: skip
 """Keys of the chart, by section, of those that we use; most sections of the chart refuse unknown ones."""
-DEPLOYMENT = {"name", "image", "codeServerArgs", "port", "env", "envSecrets", "volumes", "volumeMounts"}
+DEPLOYMENT = {
+    "name", "image", "codeServerArgs", "port", "env", "envSecrets", "podSecurityContext", "volumes", "volumeMounts",
+}  # fmt: skip
 
 
 def environment(entries: list[dict[str, Any]]) -> dict[str, str]:
@@ -66,12 +70,42 @@ def test_the_instance_is_that_of_the_containers() -> None:
     daemon = values["dagsterDaemon"]
 
     assert values["runLauncher"]["config"]["customRunLauncher"] == instance["run_launcher"]
+    coordinator = daemon["runCoordinator"]
+    assert coordinator["enabled"] is True
+    assert coordinator["type"] == instance["run_coordinator"]["class"]
+    queue = coordinator["config"]["queuedRunCoordinator"]
+    assert {key: value for key, value in snake(queue).items() if value} == instance["run_coordinator"]["config"]
     assert snake(daemon["runMonitoring"]) == instance["run_monitoring"]
     assert snake(daemon["runRetries"]) == instance["run_retries"]
     assert snake(values["concurrency"]) == {"enabled": True, **instance["concurrency"]}
     assert snake(values["pythonLogs"]) == instance["python_logs"]
     assert snake(values["retention"]) == {"enabled": True, **instance["retention"]}
     assert values["postgresql"]["postgresqlScheme"] == "postgresql+psycopg2"  # a bare one means psycopg 3 by now
+
+
+def test_the_chart_is_that_of_the_pinned_dagster() -> None:
+    (pin,) = re.findall(r"^dagster==(.+)$", (REPOSITORY / "constraints.txt").read_text("utf-8"), re.MULTILINE)
+
+    assert f"helm upgrade --install regime dagster/dagster --version {pin} " in VALUES.read_text("utf-8")
+
+
+def test_the_webserver_listens_where_the_image_may_and_is_asked_there() -> None:
+    webserver, compose = read(VALUES)["dagsterWebserver"], read(DOCKER / "compose.yaml")["services"]["webserver"]
+    port, asked = webserver["service"]["port"], webserver["readinessProbe"]["httpGet"]
+
+    assert port >= 1024, "the image has no root"
+    assert str(port) == compose["command"][compose["command"].index("-p") + 1]
+    assert asked["port"] == port
+    assert f"127.0.0.1:{port}{asked['path']}'" in compose["healthcheck"]["test"][-1]
+
+
+def test_whoever_mounts_the_volume_may_write_to_it() -> None:
+    (user,) = re.findall(r"--uid (\d+)", (DOCKER / "Dockerfile").read_text("utf-8"))
+    (deployment,) = read(VALUES)["dagster-user-deployments"]["deployments"]
+    pods = [next(yaml.safe_load_all(path.read_text("utf-8"))) for path in (WORKERS, API)]
+
+    contexts = [deployment["podSecurityContext"], *(pod["spec"]["template"]["spec"]["securityContext"] for pod in pods)]
+    assert contexts == [{"fsGroup": int(user)}] * 3
 
 
 def test_workers_are_those_of_compose_with_the_volumes_of_the_code_server() -> None:
@@ -93,14 +127,14 @@ def test_workers_are_those_of_compose_with_the_volumes_of_the_code_server() -> N
 
 
 def test_the_api_is_that_of_compose_behind_a_service() -> None:
-    values, (api, service) = read(VALUES), yaml.safe_load_all((DOCKER / "helm" / "api.yaml").read_text("utf-8"))
+    values, (api, service) = read(VALUES), yaml.safe_load_all(API.read_text("utf-8"))
     (deployment,) = values["dagster-user-deployments"]["deployments"]
     pod = api["spec"]["template"]
     (container,) = pod["spec"]["containers"]
 
     assert container["command"] == read(DOCKER / "compose.yaml")["services"]["api"]["command"]
     assert container["image"] == f"{deployment['image']['repository']}:{deployment['image']['tag']}"
-    assert [s["secretRef"]["name"] for s in container["envFrom"]] == [s["name"] for s in deployment["envSecrets"]]
+    assert container["envFrom"] == [{"secretRef": {"name": "regime-api"}}], "the chain's own knows Redis and the owner"
     assert container["volumeMounts"] == deployment["volumeMounts"]
     assert pod["spec"]["volumes"] == deployment["volumes"]
     assert api["spec"]["selector"]["matchLabels"] == pod["metadata"]["labels"] == service["spec"]["selector"]

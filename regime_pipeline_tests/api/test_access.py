@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
+import psycopg
 import pytest
 from fastapi.testclient import TestClient
+from psycopg import sql
 
 from regime_pipeline.api.app import create_app
 from regime_pipeline.api.context import ApiOptions
 from regime_pipeline.api.gateway import TokenBuckets
 from regime_pipeline.api.keys import create_key, find_key, revoke_key
+from regime_pipeline.composition import open_databases
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.services.grid_operations import proposed_fields
 from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.settings import Settings
+from regime_pipeline.storage.roles import apply_roles
+from regime_pipeline.storage.warehouse import Warehouse
 from regime_pipeline_tests.conftest import fresh_database
 from regime_pipeline_tests.served_kit import served_workspace
 
@@ -106,6 +114,41 @@ def test_a_grid_is_written_changed_on_the_version_one_knows_and_stopped(
     assert client.get("/api/gates/DOGE-USDT").status_code == 404
     none = client.post("/api/gates/BTC-USDT/stop", headers=writer, json=ORDER)
     assert (none.status_code, none.json()["code"]) == (422, "usage")
+
+
+@pytest.fixture
+def own_login(ws: Workspace, make_database: Callable[[], str]) -> Iterator[Settings]:
+    """The databases as a login sees them that is in the writer's role and in nothing else."""
+    prefix = f"t{uuid.uuid4().hex[:12]}"
+    *others, writers = apply_roles(ws.warehouse.url, prefix)
+    name = sql.Identifier(f"{prefix}_api")
+    with psycopg.connect(ws.warehouse.url, autocommit=True) as owner:
+        owner.execute(
+            sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'secret' IN ROLE {}").format(name, sql.Identifier(writers))
+        )
+        yield Settings(
+            database_url=f"{ws.warehouse.url}&user={prefix}_api",
+            dagster_database_url=f"{make_database()}&user={prefix}_api",
+        )
+        owner.execute(sql.SQL("DROP ROLE {}").format(name))
+        for role in (*others, writers):
+            owner.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(role)))
+            owner.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+
+
+def test_a_login_of_the_writers_role_serves_the_api(ws: Workspace, own_login: Settings) -> None:
+    own = open_databases(own_login).regimes
+    with psycopg.connect(own) as connection:
+        (who,) = connection.execute("SELECT current_user").fetchone() or ("",)
+        assert who.endswith("_api")
+    with Warehouse(own) as warehouse, TestClient(create_app(replace(ws, warehouse=warehouse))) as client:
+        headers = {"X-API-Key": create_key(warehouse.access, "own", "write")}
+        version = client.get("/api/grids/ETH-USDT", headers=headers).json().get("version", 0)
+        change = {"version": version, "why": "own login", "grid": fields(ws)}
+        assert client.get("/readyz").status_code == 200
+        assert client.put("/api/grids/ETH-USDT", headers=headers, json=change).status_code == 200
+        assert client.post("/api/gates/ETH-USDT/stop", headers=headers, json=ORDER).status_code == 201
+        assert client.post("/api/hooks/analyze", headers=headers, json={"symbol": "ETH-USDT"}).status_code in (200, 202)
 
 
 def test_too_many_requests_are_told_when_to_come_back(ws: Workspace, reader: dict[str, str]) -> None:
