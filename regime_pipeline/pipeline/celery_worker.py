@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Final
 
 from dagster_celery.cli import get_config_dir, get_worker_name
+
+PRELOADED: Final = "regime_pipeline.composition,regime_pipeline.pipeline.build"
+"""What each run's process finds loaded already: code and libraries, but not `definitions`, which reads the markets."""
 
 
 def command(options: list[str]) -> list[str]:
     """Return the command of a worker with a name of its own; `options` are Celery's."""
-    return [sys.executable, "-m", "celery", "-A", "dagster_celery.app", "worker", "-n", get_worker_name(None), *options]
+    ours = ["-n", get_worker_name(None), "-I", PRELOADED]
+    return [sys.executable, "-m", "celery", "-A", "dagster_celery.app", "worker", *ours, *options]
 
 
 def environment(config: str) -> dict[str, str]:
