@@ -39,6 +39,12 @@ symbol = "BRAVO-USDT"
 timeframes = ["15m", "4h"]
 source = "simulated"
 """
+ANOTHER = """
+[[markets]]
+symbol = "CHARLIE-USDT"
+timeframes = ["1h"]
+source = "simulated"
+"""
 MATERIALIZED = """SELECT asset_key, partition, count(*) FROM event_logs
 WHERE dagster_event_type = 'ASSET_MATERIALIZATION' GROUP BY asset_key, partition"""
 
@@ -77,6 +83,7 @@ def test_two_workers_share_a_backfill(cluster: Up, redis: str, tcp_postgres_url:
         single = Settings(home=tmp_path / "single", markets=cluster.settings.markets, database_url=database)
         build_in_this_process(single)
         await_and_compare(cluster, redis, keys, single)
+    add_a_market(cluster)
 
 
 def statuses(cluster: Up) -> list[str]:
@@ -104,6 +111,19 @@ def await_and_compare(cluster: Up, redis: str, keys: list[str], single: Settings
     with open_workspace(cluster.settings) as many, open_workspace(single) as one:
         for market in markets:
             assert_same_bytes(dump(many, market, WINDOW), dump(one, market, WINDOW))
+
+
+def add_a_market(cluster: Up) -> None:
+    """A market that is listed later runs on workers that were there before it."""
+    before = len(cluster.runs())
+    with cluster.settings.markets.open("a", encoding="utf-8") as file:
+        file.write(ANOTHER)
+    cluster.reload("regime_pipeline")
+    *_, new = read_universe(cluster.settings).markets
+    cluster.launch_backfill([partition_key(new, hour) for hour in WINDOW.hours[:2].tolist()])
+    until(120, lambda: statuses(cluster) == ["SUCCESS"] * (before + 1) or None, "the new market's run")
+    with open_workspace(cluster.settings) as ws:
+        assert len(ws.warehouse.read_range("regime_verdicts", new, WINDOW)["hour_start"]) == 2
 
 
 def until_ready(cluster: Up) -> str:

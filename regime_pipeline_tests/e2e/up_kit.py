@@ -38,6 +38,8 @@ _LAUNCH_RUN = """mutation($params: ExecutionParams!) { launchRun(executionParams
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 _BACKFILL = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
   __typename ... on PartitionBackfill { status error { message } } } }"""
+_RELOAD = """mutation($name: String!) { reloadRepositoryLocation(repositoryLocationName: $name) {
+  __typename ... on WorkspaceLocationEntry { loadStatus locationOrLoadError { __typename } } } }"""
 _ENGINE_EVENTS = "SELECT event FROM event_logs WHERE run_id = %s AND dagster_event_type = 'ENGINE_EVENT'"
 _RUNS = """query($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results {
   runId status creationTime startTime endTime tags { key value } } } } }"""
@@ -96,6 +98,11 @@ class Up:
         launched = self.graphql(_LAUNCH, {"params": params})["launchPartitionBackfill"]
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
         return str(launched["backfillId"])
+
+    def reload(self, location: str) -> None:
+        """Reload a code location as the UI does."""
+        found = self.graphql(_RELOAD, {"name": location})["reloadRepositoryLocation"]
+        assert found["locationOrLoadError"]["__typename"] == "RepositoryLocation", found
 
     def launch_run(self, tags: Mapping[str, str]) -> str:
         """Launch one run of the chain with these tags, and return its id."""
