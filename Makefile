@@ -25,6 +25,12 @@ help: ## list the targets
 	@$(PIP) install --no-compile --editable '.[dev]' --constraint constraints.txt
 	@touch $@
 
+.venv/warm.stamp: .venv/dev.stamp
+	@echo "Compiling modules and kernels, once for every worker of the tests"
+	@$(BIN)/python -m pytest -q --collect-only > /dev/null 2>&1 & \
+	  $(BIN)/python -m pytest -q regime_pipeline_tests/services/test_stages.py > /dev/null 2>&1; wait
+	@touch $@
+
 setup: .venv/run.stamp ## make .venv with what running needs
 
 demo: .venv/run.stamp ## simulate markets, run the whole chain through Dagster, name the page to open
@@ -33,7 +39,7 @@ demo: .venv/run.stamp ## simulate markets, run the whole chain through Dagster, 
 dev: .venv/run.stamp ## embedded database, Dagster UI and dashboard; Ctrl-C leaves nothing behind
 	@$(BIN)/regime up
 
-test: .venv/dev.stamp lint types ## every test, with coverage
+test: .venv/warm.stamp lint types ## every test, with coverage
 	@$(BIN)/python -m pytest $(SHARED_OUT) --cov --cov-report=term:skip-covered --cov-fail-under=90
 	@$(BIN)/coverage report --include='regime_pipeline/domain/*,regime_pipeline/policy.py' --fail-under=100 --format=total > /dev/null \
 	  || { echo "domain/ and policy.py must be covered to 100 %, branch by branch"; exit 1; }

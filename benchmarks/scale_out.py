@@ -89,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale_out", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round; the page is left alone")
     is_quick = parser.parse_args().quick
-    rounds, days = (1, 5) if is_quick else (3, DAYS)
+    rounds, days = (1, 5) if is_quick else (2, DAYS)
     with (
         tempfile.TemporaryDirectory() as folder,
         redis_server() as redis,
