@@ -21,7 +21,7 @@ from regime_pipeline_tests.e2e.cluster_kit import order, redis_server, running_c
 from regime_pipeline_tests.e2e.up_kit import Up, until
 from regime_pipeline_tests.workbench import assert_same_bytes, dump, run_stages
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 WINDOW = Window(to_ms("2026-01-01T00:00:00Z"), to_ms("2026-01-03T00:00:00Z"))
 MARKETS = """

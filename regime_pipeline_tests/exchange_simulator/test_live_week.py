@@ -18,6 +18,7 @@ from regime_pipeline.exchange_simulator.faults import Fault, Kind
 from regime_pipeline.services.catch_up import corrections, frontier, next_window, recheck_from
 from regime_pipeline.services.stages import STAGES
 from regime_pipeline.services.workspace import Workspace
+from regime_pipeline_tests.conftest import SOAK
 from regime_pipeline_tests.exchange_simulator.exchange_kit import FORMS, exchange, source, truth
 from regime_pipeline_tests.workbench import START, assert_same_bytes, dump, run_stages, simulated_workspace
 
@@ -71,11 +72,12 @@ def workspace(url: str, folder: Path, form: str, address: str, one: Exchange) ->
         yield replace(ws, universe=replace(ws.universe, end_ms=None))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("form", FORMS)
 def test_a_week_of_faults_leaves_the_tables_of_a_week_without(
     make_database: Callable[[], str], tmp_path: Path, form: str
 ) -> None:
-    hours = WEEK if form == "binance" else 72
+    hours = WEEK if SOAK > 1 else 96 if form == "binance" else 72
     chance = random.Random(f"{form} 1")
     with exchange(START, seed=3) as (one, address):
         one.faults.add(HOLE)
