@@ -20,7 +20,6 @@ from benchmarks.document import markdown_table, write_section
 from regime_pipeline.composition import read_universe
 from regime_pipeline.domain.market import DAY_MS
 from regime_pipeline.domain.window import Window, to_ms
-from regime_pipeline.pipeline.partitions import partition_key
 from regime_pipeline_tests.conftest import SECOND_SERVER
 from regime_pipeline_tests.e2e.cluster_kit import redis_server, running_cluster, runs_by_worker, two_databases
 from regime_pipeline_tests.e2e.up_kit import Up, until
@@ -55,7 +54,7 @@ def backfill_seconds(cluster: Up, window: Window) -> float:
     """Seconds from the first run's start to the last one's end."""
     markets = read_universe(cluster.settings).markets
     before = {run["runId"] for run in cluster.runs()}
-    cluster.launch_backfill([partition_key(market, hour) for market in markets for hour in window.hours.tolist()])
+    cluster.launch_hours(window)
 
     def finished() -> list[dict[str, Any]] | None:
         mine = [run for run in cluster.runs() if run["runId"] not in before]

@@ -28,16 +28,15 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Ask Celery for the task's worker and that for the run, then every worker; a run that nobody has is lost."""
         found = super().check_run_worker_health(run)
-        if found.status is WorkerStatus.FAILED or self._named_worker_has(run, found.status) or self._is_over(run):
+        is_running = found.status is WorkerStatus.RUNNING and self._named_worker_has(run)
+        if is_running or found.status is WorkerStatus.FAILED or self._is_over(run):
             return found
         if self._any_has(None, run.run_id):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, "Its worker is gone or has lost the run.")
 
-    def _named_worker_has(self, run: dg.DagsterRun, status: WorkerStatus) -> bool:
+    def _named_worker_has(self, run: dg.DagsterRun) -> bool:
         """Whether the worker that Celery names is at the run; as long as it names none yet, that counts as well."""
-        if status is not WorkerStatus.RUNNING:
-            return False
         started = self.celery.AsyncResult(run.tags[DAGSTER_CELERY_TASK_ID_TAG]).info
         worker = started.get("hostname") if isinstance(started, dict) else None
         return worker is None or self._any_has([worker], run.run_id)

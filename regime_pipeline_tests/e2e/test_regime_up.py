@@ -56,9 +56,7 @@ def dashboard_hours(up: Up, window: Window) -> list[list[int]]:
 
 def backfill(up: Up, window: Window) -> str:
     """Launch the chain for a window as the UI does, wait for the daemon, and return how it ended."""
-    markets = read_universe(up.settings).markets
-    keys = [partition_key(market, hour) for market in markets for hour in window.hours.tolist()]
-    launched = up.launch_backfill(keys)
+    launched = up.launch_hours(window)
     return until(240, lambda: up.end_of_backfill(launched), "the backfill's end")
 
 

@@ -76,8 +76,8 @@ def test_two_workers_share_a_backfill(cluster: Up, redis: str, tcp_postgres_url:
     markets = read_universe(cluster.settings).markets
     keys = [partition_key(market, hour) for market in markets for hour in WINDOW.hours.tolist()]
     assert order(redis, "cancel_consumer") == 2
-    cluster.launch_backfill(keys)
-    until(120, lambda: statuses(cluster).count("STARTING") == 2 or None, "two runs in the broker")
+    cluster.launch_hours(WINDOW)
+    until(120, lambda: cluster.statuses().count("STARTING") == 2 or None, "two runs in the broker")
     assert order(redis, "add_consumer") == 2  # each does one run at a time, so neither can take both
     with two_databases(tcp_postgres_url) as database:
         single = Settings(home=tmp_path / "single", markets=cluster.settings.markets, database_url=database)
@@ -86,16 +86,12 @@ def test_two_workers_share_a_backfill(cluster: Up, redis: str, tcp_postgres_url:
     add_a_market(cluster)
 
 
-def statuses(cluster: Up) -> list[str]:
-    return [str(run["status"]) for run in cluster.runs()]
-
-
 def await_and_compare(cluster: Up, redis: str, keys: list[str], single: Settings) -> None:
     """Every run ends well on both workers, every partition is recorded once, every byte is the single build's."""
     markets = read_universe(cluster.settings).markets
 
     def finished() -> bool | None:
-        found = statuses(cluster)
+        found = cluster.statuses()
         assert not {"FAILURE", "CANCELED"} & set(found)
         return True if found == ["SUCCESS"] * len(markets) else None
 
@@ -121,7 +117,7 @@ def add_a_market(cluster: Up) -> None:
     cluster.reload("regime_pipeline")
     *_, new = read_universe(cluster.settings).markets
     cluster.launch_backfill([partition_key(new, hour) for hour in WINDOW.hours[:2].tolist()])
-    until(120, lambda: statuses(cluster) == ["SUCCESS"] * (before + 1) or None, "the new market's run")
+    until(120, lambda: cluster.statuses() == ["SUCCESS"] * (before + 1) or None, "the new market's run")
     with open_workspace(cluster.settings) as ws:
         assert len(ws.warehouse.read_range("regime_verdicts", new, WINDOW)["hour_start"]) == 2
 

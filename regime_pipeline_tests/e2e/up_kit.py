@@ -20,8 +20,10 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from regime_pipeline.composition import open_databases
+from regime_pipeline.composition import open_databases, read_universe
+from regime_pipeline.domain.window import Window
 from regime_pipeline.pipeline.build import CHAIN_JOB
+from regime_pipeline.pipeline.partitions import partition_key
 from regime_pipeline.services.stages import STAGES
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.urls import libpq_url
@@ -92,6 +94,13 @@ class Up:
         found = self.graphql(_RUNS, {"filter": {"tags": [{"key": "dagster/sensor_name", "value": name}]}})
         return [Run.of(row) for row in reversed(found["runsOrError"]["results"])]
 
+    def launch_hours(self, window: Window) -> str:
+        """Launch the whole chain for these hours of every market as the UI does, and return the backfill's id."""
+        markets = read_universe(self.settings).markets
+        return self.launch_backfill(
+            [partition_key(market, hour) for market in markets for hour in window.hours.tolist()]
+        )
+
     def launch_backfill(self, keys: Sequence[str]) -> str:
         """Launch the whole chain for partitions as the UI does, and return the backfill's id."""
         params = {"assetSelection": [{"path": [stage.name]} for stage in STAGES], "partitionNames": list(keys)}
@@ -129,6 +138,10 @@ class Up:
     def runs(self) -> list[dict[str, Any]]:
         """Every run there is."""
         return list(self.graphql(_RUNS, {"filter": {}})["runsOrError"]["results"])
+
+    def statuses(self) -> list[str]:
+        """How far every run is, newest first."""
+        return [str(run["status"]) for run in self.runs()]
 
     def end_of(self, run_id: str) -> str | None:
         """Status of a run that has ended, None before."""

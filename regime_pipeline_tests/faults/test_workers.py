@@ -14,7 +14,6 @@ import pytest
 
 from regime_pipeline.composition import open_workspace, read_universe
 from regime_pipeline.domain.window import Window, to_ms
-from regime_pipeline.pipeline.partitions import partition_key
 from regime_pipeline_tests.e2e.cluster_kit import redis_on, redis_server, running_cluster, two_databases
 from regime_pipeline_tests.e2e.up_kit import Up, free_port, until
 from regime_pipeline_tests.workbench import assert_same_bytes, dump, run_stages, simulated_workspace
@@ -22,26 +21,17 @@ from regime_pipeline_tests.workbench import assert_same_bytes, dump, run_stages,
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 WINDOW = Window(to_ms("2026-01-01T00:00:00Z"), to_ms("2026-01-31T00:00:00Z"))
+MARKET = """
+[[markets]]
+symbol = "{}-USDT"
+timeframes = ["1m"]
+source = "simulated"
+"""
 MARKETS = """
 [partitions]
 start = 2026-01-01T00:00:00Z
 end = 2026-01-31T00:00:00Z
-
-[[markets]]
-symbol = "ALFA-USDT"
-timeframes = ["1m"]
-source = "simulated"
-
-[[markets]]
-symbol = "BRAVO-USDT"
-timeframes = ["1m"]
-source = "simulated"
-
-[[markets]]
-symbol = "CHARLIE-USDT"
-timeframes = ["1m"]
-source = "simulated"
-"""
+""" + "".join(MARKET.format(name) for name in ("ALFA", "BRAVO", "CHARLIE"))
 
 AT_WORK = "SELECT dagster_run_id FROM runs GROUP BY dagster_run_id HAVING count(*) = 2"
 
@@ -86,19 +76,14 @@ def is_over(runs: list[dict[str, Any]], markets: set[str]) -> bool:
 
 def launch(up: Up) -> set[str]:
     """Launch the whole backfill; return its markets."""
-    markets = read_universe(up.settings).markets
-    up.launch_backfill([partition_key(market, hour) for market in markets for hour in WINDOW.hours.tolist()])
-    return {str(market) for market in markets}
+    up.launch_hours(WINDOW)
+    return {str(market) for market in read_universe(up.settings).markets}
 
 
 def await_the_end(up: Up, markets: set[str]) -> list[str]:
     """Wait until every market's run has succeeded and none goes on; return how the runs ended."""
     until(400, lambda: True if is_over(up.runs(), markets) else None, "the success of every market's run")
-    return statuses(up)
-
-
-def statuses(up: Up) -> list[str]:
-    return [str(run["status"]) for run in up.runs()]
+    return up.statuses()
 
 
 def test_a_worker_that_is_told_to_stop_finishes_its_run_first(cluster: Up) -> None:
@@ -122,7 +107,7 @@ def test_a_redis_that_forgets_everything_costs_no_run(home: Path, tcp_postgres_u
         running_cluster(home, MARKETS, database, f"redis://127.0.0.1:{port}", workers=2) as up,
     ):
         markets = launch(up)
-        until(180, lambda: statuses(up).count("STARTED") == 2 or None, "two runs at work", 0.05)
+        until(180, lambda: up.statuses().count("STARTED") == 2 or None, "two runs at work", 0.05)
 
         redis.kill()
         redis.wait()
