@@ -24,10 +24,10 @@ import httpx
 
 import regime_pipeline
 from benchmarks.document import markdown_table, write_section
-from regime_pipeline.composition import open_workspace
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window, to_iso, to_ms
-from regime_pipeline.services.stages import STAGES
+from regime_pipeline.bootstrap import open_workspace
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window, to_iso, to_ms
+from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.settings import Settings
 
 CLIENTS, REQUESTS = 8, 60
@@ -51,7 +51,7 @@ symbol = "BTC-USDT"
 timeframes = ["1h"]
 source = "simulated"
 """
-SHIPPED = Path(regime_pipeline.__file__).parent / "policy.toml"
+SHIPPED = Path(regime_pipeline.__file__).parent / "policy" / "policy.toml"
 PATH = "/api/data/regime/{symbol}/1h?limit={limit}"
 SPAN = "&start={start}&end={end}"
 

@@ -20,13 +20,13 @@ import psutil
 import psycopg
 
 from benchmarks.document import markdown_table, write_section
-from regime_pipeline.composition import open_databases, read_universe
-from regime_pipeline.domain.market import DAY_MS, HOUR_MS
-from regime_pipeline.domain.window import Window, to_iso, to_ms
+from regime_pipeline.bootstrap import open_databases, read_universe
+from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS
+from regime_pipeline.domain.market_data.window import Window, to_iso, to_ms
 from regime_pipeline.pipeline.partitions import partition_key
-from regime_pipeline.services.stages import STAGES
-from regime_pipeline.storage.embedded import embedded_server
-from regime_pipeline_tests.e2e.up_kit import Up, running_up, until
+from regime_pipeline.services.chain.stages import STAGES
+from regime_pipeline.storage.embedded.server import embedded_server
+from regime_pipeline_tests.e2e.regime_up import Up, running_up, until
 
 START_MS = to_ms("2025-01-01T00:00:00Z")
 LONGEST_S = 7_200.0

@@ -18,14 +18,14 @@ import numpy as np
 
 from benchmarks.document import markdown_table, write_section
 from benchmarks.naive_classifier import naive_regimes
-from regime_pipeline.domain.analysis import analyze
-from regime_pipeline.domain.classifier import classify
-from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.regime_state import REGIME_STATES
-from regime_pipeline.domain.simulation import simulate
-from regime_pipeline.domain.streaming import CandleStream
-from regime_pipeline.null_data import default_null_table
+from regime_pipeline.domain.candle_regimes.classifier import classify
+from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
+from regime_pipeline.domain.candle_regimes.streaming import CandleStream
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.simulation.regimes import simulate
+from regime_pipeline.domain.verdicts.engine import analyze
 from regime_pipeline.policy import default_policy
+from regime_pipeline.services.null_table import default_null_table
 
 POLICY, NULLS = default_policy(), default_null_table()
 BARS, NAIVE_BARS, MARKETS = 10_000, 1_000, 12

@@ -17,18 +17,20 @@ import time
 from pathlib import Path
 
 from benchmarks.document import markdown_table, write_section
-from regime_pipeline.domain.classifier import classify
-from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.simulation import simulate
+from regime_pipeline.domain.candle_regimes.classifier import classify
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.simulation.regimes import simulate
 from regime_pipeline.policy import default_policy
 
 SIZES = (10_000, 100_000, 1_000_000)
 CHUNK = 100_000
 TWO_WAYS = {
-    "3D regimes": "from regime_pipeline.domain.classifier import classify; classify(candles, policy.candle_regime)",
+    "3D regimes": (
+        "from regime_pipeline.domain.candle_regimes.classifier import classify\nclassify(candles, policy.candle_regime)"
+    ),
     "features to verdicts": (
-        "from regime_pipeline.domain.analysis import analyze\n"
-        "from regime_pipeline.null_data import default_null_table\n"
+        "from regime_pipeline.domain.verdicts.engine import analyze\n"
+        "from regime_pipeline.services.null_table import default_null_table\n"
         "analyze(candles, candles.open_time_ms[-300:], policy, default_null_table())"
     ),
 }

@@ -18,19 +18,19 @@ from typing import Any
 import psycopg
 
 from benchmarks.document import markdown_table, write_section
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window, to_ms
-from regime_pipeline.null_data import default_null_table
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window, to_ms
 from regime_pipeline.policy import default_policy
-from regime_pipeline.services.markets_file import MarketSpec, Universe
-from regime_pipeline.services.stages import STAGES
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.services.chain.stages import STAGES
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.null_table import default_null_table
+from regime_pipeline.services.universe import MarketSpec, Universe
 from regime_pipeline.sources.simulated import SimulatedSource
-from regime_pipeline.storage.bulk_tables import BULK_TABLES
-from regime_pipeline.storage.embedded import EmbeddedServer
-from regime_pipeline.storage.lake import export_lake
-from regime_pipeline.storage.migrate import upgrade
-from regime_pipeline.storage.snapshot_files import SnapshotStore
+from regime_pipeline.storage.admin.migrate import upgrade
+from regime_pipeline.storage.bulk.columns import BULK_TABLES
+from regime_pipeline.storage.embedded.server import EmbeddedServer
+from regime_pipeline.storage.lake.export import export_lake
+from regime_pipeline.storage.snapshots.store import SnapshotStore
 from regime_pipeline.storage.warehouse import Warehouse
 
 FIGURES = Path(__file__).with_name("hourly.json")

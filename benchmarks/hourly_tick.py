@@ -14,12 +14,11 @@ import time
 from pathlib import Path
 
 from benchmarks.document import markdown_table, write_section
-from regime_pipeline.domain.market import HOUR_MS
-from regime_pipeline.domain.window import to_iso
-from regime_pipeline.exchange_simulator.exchange import Exchange
-from regime_pipeline.exchange_simulator.listings import simulated
-from regime_pipeline.exchange_simulator.server import running
-from regime_pipeline_tests.e2e.up_kit import running_up, until
+from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline_tests.e2e.regime_up import running_up, until
+from regime_pipeline_tests.exchange_simulator.exchange import Exchange
+from regime_pipeline_tests.exchange_simulator.server import running, simulated
 
 SIZES = (1, 4, 12)
 GOAL_S = 10

@@ -22,15 +22,15 @@ import duckdb
 import psycopg
 
 from benchmarks.document import markdown_table, write_section
-from regime_pipeline.domain.classifier import classify
-from regime_pipeline.domain.completeness import hour_statuses
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.simulation import simulate
-from regime_pipeline.domain.window import Window
+from regime_pipeline.domain.candle_regimes.classifier import classify
+from regime_pipeline.domain.market_data.completeness import hour_statuses
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.domain.simulation.regimes import simulate
 from regime_pipeline.policy import default_policy
-from regime_pipeline.storage.embedded import EmbeddedServer
-from regime_pipeline.storage.lake import export_lake
-from regime_pipeline.storage.migrate import upgrade
+from regime_pipeline.storage.admin.migrate import upgrade
+from regime_pipeline.storage.embedded.server import EmbeddedServer
+from regime_pipeline.storage.lake.export import export_lake
 from regime_pipeline.storage.warehouse import Warehouse
 
 FIGURES = Path(__file__).with_name("lake.json")

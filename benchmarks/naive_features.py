@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from regime_pipeline.domain.candles import Candles
+from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.policy import Policy, RangesPolicy
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from regime_pipeline.domain.null_table import NullTable
+from regime_pipeline.domain.scoring.null_table import NullTable
 from regime_pipeline.policy import Policy
 
 TWO_SIDED = ("slope_t", "donchian_excess_atr")

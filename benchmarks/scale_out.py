@@ -17,12 +17,12 @@ from typing import Any
 from celery import Celery
 
 from benchmarks.document import markdown_table, write_section
-from regime_pipeline.composition import read_universe
-from regime_pipeline.domain.market import DAY_MS
-from regime_pipeline.domain.window import Window, to_ms
+from regime_pipeline.bootstrap import read_universe
+from regime_pipeline.domain.market_data.market import DAY_MS
+from regime_pipeline.domain.market_data.window import Window, to_ms
 from regime_pipeline_tests.conftest import SECOND_SERVER
-from regime_pipeline_tests.e2e.cluster_kit import redis_server, running_cluster, runs_by_worker, two_databases
-from regime_pipeline_tests.e2e.up_kit import Up, until
+from regime_pipeline_tests.e2e.cluster import redis_server, running_cluster, runs_by_worker, two_databases
+from regime_pipeline_tests.e2e.regime_up import Up, until
 
 DAYS = 60
 START_MS = to_ms("2025-01-01T00:00:00Z")

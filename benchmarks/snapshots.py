@@ -21,13 +21,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.document import markdown_table, write_section
-from regime_pipeline.domain.candles import Candles
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.snapshot import HourSnapshot, build_snapshots
-from regime_pipeline.domain.window import Window, bars_closing_in, to_ms
-from regime_pipeline.storage.snapshot_codec import encode
-from regime_pipeline.storage.snapshot_decoder import decode
-from regime_pipeline.storage.snapshot_files import SnapshotStore
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.snapshot import HourSnapshot, build_snapshots
+from regime_pipeline.domain.market_data.window import Window, bars_closing_in, to_ms
+from regime_pipeline.storage.snapshots.codec import encode
+from regime_pipeline.storage.snapshots.store import SnapshotStore
+from regime_pipeline.storage.snapshots.validation import decode
 
 MONTH = Window(to_ms("2020-03-01T00:00:00Z"), to_ms("2020-03-31T00:00:00Z"))
 GOAL = 4.0

@@ -24,14 +24,14 @@ import psycopg
 import sqlalchemy as sa
 
 from benchmarks.document import markdown_table, write_section
-from regime_pipeline.domain.market import HOUR_MS, MINUTE_MS, Market
-from regime_pipeline.domain.regime_state import REGIME_STATES
-from regime_pipeline.domain.window import Window, to_ms
-from regime_pipeline.storage.bulk_io import moment, table_values
-from regime_pipeline.storage.bulk_tables import CANDLE_REGIME
-from regime_pipeline.storage.copy_binary import encode_copy
-from regime_pipeline.storage.embedded import EmbeddedServer
-from regime_pipeline.storage.migrate import upgrade
+from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
+from regime_pipeline.domain.market_data.market import HOUR_MS, MINUTE_MS, Market
+from regime_pipeline.domain.market_data.window import Window, to_ms
+from regime_pipeline.storage.admin.migrate import upgrade
+from regime_pipeline.storage.bulk.columns import CANDLE_REGIME
+from regime_pipeline.storage.bulk.copy_format import encode_copy
+from regime_pipeline.storage.bulk.statements import moment, table_values
+from regime_pipeline.storage.embedded.server import EmbeddedServer
 from regime_pipeline.storage.tables import candle_regime
 from regime_pipeline.storage.urls import sqlalchemy_url
 from regime_pipeline.storage.warehouse import Warehouse

@@ -20,15 +20,15 @@ import pandas as pd
 from benchmarks.document import markdown_table, write_section
 from benchmarks.naive_features import naive_features
 from benchmarks.naive_verdicts import naive_scores, naive_verdict
-from regime_pipeline.domain.candles import Candles
-from regime_pipeline.domain.features import compute_features, feature_lookback_bars
-from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.rows import Rows
-from regime_pipeline.domain.scores import compute_scores, score_lookback_hours
-from regime_pipeline.domain.simulation import simulate
-from regime_pipeline.domain.verdict import decide_verdicts, verdict_lookback_hours
-from regime_pipeline.null_data import default_null_table
+from regime_pipeline.domain.columnar import Rows
+from regime_pipeline.domain.features.hourly import compute_features, feature_lookback_bars
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.scoring.scores import compute_scores, score_lookback_hours
+from regime_pipeline.domain.simulation.regimes import simulate
+from regime_pipeline.domain.verdicts.verdict import decide_verdicts, verdict_lookback_hours
 from regime_pipeline.policy import default_policy
+from regime_pipeline.services.null_table import default_null_table
 
 YEAR_HOURS = 8_760
 MARKET = Market("BENCH-USDT", "1h")

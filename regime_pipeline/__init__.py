@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from regime_pipeline.domain.errors import RegimeError
     from regime_pipeline.policy import Policy, default_policy, load_policy
     from regime_pipeline.python_api.candles import CandleRegime, StreamingClassifier, classify_candles
+    from regime_pipeline.python_api.regime_storage import RegimeStorage
     from regime_pipeline.python_api.verdicts import analyze_snapshot, verdicts
     from regime_pipeline.services.analysis_service import RegimeAnalysisService
-    from regime_pipeline.services.regime_storage import RegimeStorage
-    from regime_pipeline.storage.snapshot_files import SnapshotStore
-    from regime_pipeline.storage.snapshot_reader import SnapshotReader
+    from regime_pipeline.storage.snapshots.reader import SnapshotReader
+    from regime_pipeline.storage.snapshots.store import SnapshotStore
 
 __version__ = "0.1.0"
 __all__ = [
@@ -39,9 +39,9 @@ _HOMES = {
     "Policy": "policy",
     "RegimeAnalysisService": "services.analysis_service",
     "RegimeError": "domain.errors",
-    "RegimeStorage": "services.regime_storage",
-    "SnapshotReader": "storage.snapshot_reader",
-    "SnapshotStore": "storage.snapshot_files",
+    "RegimeStorage": "python_api.regime_storage",
+    "SnapshotReader": "storage.snapshots.reader",
+    "SnapshotStore": "storage.snapshots.store",
     "StreamingClassifier": "python_api.candles",
     "analyze_snapshot": "python_api.verdicts",
     "classify_candles": "python_api.candles",

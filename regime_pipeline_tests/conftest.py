@@ -17,10 +17,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline.storage.embedded import EmbeddedServer
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.storage.embedded.server import EmbeddedServer
 from regime_pipeline.storage.urls import with_database
-from regime_pipeline_tests.served_kit import served_workspace
+from regime_pipeline_tests.served_home import served_workspace
 
 hypothesis.settings.register_profile(
     "steady",

@@ -8,7 +8,7 @@ HEADING = "## Every threshold\n\n```toml\n"
 
 def expected() -> str:
     text = PAGE.read_text("utf-8").partition(HEADING)[0].rstrip()
-    policy = (REPOSITORY / "regime_pipeline" / "policy.toml").read_text("utf-8")
+    policy = (REPOSITORY / "regime_pipeline" / "policy" / "policy.toml").read_text("utf-8")
     return f"{text}\n\n{HEADING}{policy}```\n"
 
 

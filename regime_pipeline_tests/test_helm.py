@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from fastapi.routing import APIRoute
 
-from regime_pipeline.api import health_routes
+from regime_pipeline.api import monitoring as health_routes
 from regime_pipeline_tests.conftest import REPOSITORY
 from regime_pipeline_tests.test_docker import DOCKER, read
 

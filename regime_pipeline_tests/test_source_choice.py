@@ -8,14 +8,13 @@ from unittest.mock import patch
 
 import pytest
 
-from regime_pipeline import source_choice
-from regime_pipeline.composition import open_workspace
+from regime_pipeline import bootstrap as source_choice
+from regime_pipeline.bootstrap import open_workspace
 from regime_pipeline.settings import Settings
 from regime_pipeline.sources.archive import ArchiveSource
-from regime_pipeline.sources.ended import EndedSource
+from regime_pipeline.sources.derived import EndedSource, ResampledSource
 from regime_pipeline.sources.exchange import ExchangeSource
 from regime_pipeline.sources.imported import ImportedSource
-from regime_pipeline.sources.resampled import ResampledSource
 from regime_pipeline.sources.simulated import SimulatedSource
 
 FILE = """

@@ -11,12 +11,13 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from regime_pipeline import __version__
-from regime_pipeline.api import grid_routes, health_routes, hook_routes, regime_routes, verdict_routes
+from regime_pipeline.api import grid_routes, hook_routes, regime_routes, verdict_routes
+from regime_pipeline.api import monitoring as health_routes
 from regime_pipeline.api.context import ApiOptions, Context
 from regime_pipeline.api.errors import RESPONSES, add_error_handlers
-from regime_pipeline.api.gateway import Gateway
-from regime_pipeline.api.metrics import Metrics
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.api.middleware import Gateway
+from regime_pipeline.api.monitoring import Metrics
+from regime_pipeline.services.chain.workspace import Workspace
 
 _DESCRIPTION: Final = """Market regimes for grid bots, analysts and agents: candle regimes, hourly verdicts with
 reasons, grids and their restart gates. Times are ISO-8601 with an offset; a naive time is an error. Every error has

@@ -13,13 +13,12 @@ from fastapi import Depends, Request, Security
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader
 
-from regime_pipeline.api.bodies import RowsCache
+from regime_pipeline.api.auth import Scope, find_key, permits
 from regime_pipeline.api.errors import ApiError
-from regime_pipeline.api.keys import Scope, find_key, permits
-from regime_pipeline.api.looks import SharedLooks
-from regime_pipeline.domain.market import Market
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline.storage.regime_reads import Mark
+from regime_pipeline.api.regime_cache import RowsCache, SharedLooks
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.storage.bulk.regime_reads import Mark
 
 _HEADER: Final = APIKeyHeader(name="X-API-Key", auto_error=False, description="From `regime keys create`.")
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from regime_pipeline.api.answers import json_answer
+from regime_pipeline.api.responses import json_answer
 from regime_pipeline.domain.errors import MissingDataError, RegimeError, SourceError, StorageError
 from regime_pipeline.domain.grids.config import StaleGridError
 

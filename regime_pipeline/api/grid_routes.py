@@ -11,14 +11,14 @@ from fastapi import APIRouter, Body, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from regime_pipeline.api.context import ContextParameter, Reader, Writer
-from regime_pipeline.api.parameters import SymbolPath
+from regime_pipeline.api.params import SymbolPath
 from regime_pipeline.domain.errors import MissingDataError
-from regime_pipeline.domain.gates.events import StopEvent
 from regime_pipeline.domain.grids.formats import to_fields
-from regime_pipeline.domain.market import Market, parse_symbol
-from regime_pipeline.domain.window import to_iso
-from regime_pipeline.services.grid_operations import newest_advice, stop_grid, update_grid
-from regime_pipeline.services.records import plain
+from regime_pipeline.domain.market_data.market import Market, parse_symbol
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.domain.restart_gates.machine import StopEvent
+from regime_pipeline.services.grids import newest_advice, stop_grid, update_grid
+from regime_pipeline.services.queries.json_records import plain
 
 router = APIRouter(tags=["grids and gates"])
 _TimeframeQuery = Annotated[str, Query(max_length=4, description="Whose advice and gates.", examples=["1h"])]

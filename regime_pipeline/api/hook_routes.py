@@ -13,15 +13,15 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from regime_pipeline.api.answers import json_answer
 from regime_pipeline.api.context import Context, ContextParameter, Reader
 from regime_pipeline.api.errors import ApiError
-from regime_pipeline.api.parameters import moment_of
+from regime_pipeline.api.params import moment_of
+from regime_pipeline.api.responses import json_answer
 from regime_pipeline.api.verdict_routes import verdict_document
-from regime_pipeline.domain.dashboard import deciding_sentence
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import to_iso
-from regime_pipeline.services.verdict_series import newest_hour, verdict_of_hour
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.domain.verdicts.hourly_summary import deciding_sentence
+from regime_pipeline.services.queries.verdicts import newest_hour, verdict_of_hour
 
 router = APIRouter(prefix="/api/hooks", tags=["webhooks"])
 _ID: Final = r"^[A-Za-z0-9._:-]{1,100}$"

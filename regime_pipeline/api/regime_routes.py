@@ -11,15 +11,14 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
-from regime_pipeline.api.answers import json_answer
-from regime_pipeline.api.bodies import Question, RegimeRows, render
 from regime_pipeline.api.context import Context, ContextParameter, Reader
-from regime_pipeline.api.pages import Page, page_of
-from regime_pipeline.api.parameters import BarsLimit, CursorQuery, MarketParameter, RowsLimit, SpanParameter
-from regime_pipeline.domain.periods import Periods
-from regime_pipeline.domain.regime_state import SIMPLIFIED
-from regime_pipeline.domain.window import to_iso
-from regime_pipeline.services import regimes as service
+from regime_pipeline.api.params import BarsLimit, CursorQuery, MarketParameter, Page, RowsLimit, SpanParameter, page_of
+from regime_pipeline.api.regime_cache import Question, RegimeRows, render
+from regime_pipeline.api.responses import json_answer
+from regime_pipeline.domain.candle_regimes.periods import Periods
+from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.services.queries import candle_regimes as service
 
 router = APIRouter(prefix="/api/data/regime/{symbol}/{timeframe}", tags=["candle regimes"])
 RegimeName = Literal["UNDEFINED", "TREND_UP", "TREND_DOWN", "RANGE", "CHOPPY", "NEUTRAL"]

@@ -10,23 +10,24 @@ from typing import Any
 import pandas as pd
 from fastapi import APIRouter, Request, Response
 
-from regime_pipeline.api.answers import json_answer
 from regime_pipeline.api.context import ContextParameter, Reader
-from regime_pipeline.api.pages import Page, next_url
-from regime_pipeline.api.parameters import (
+from regime_pipeline.api.params import (
     CursorQuery,
     MarketParameter,
+    Page,
     RowsLimit,
     SpanParameter,
     TimePath,
     decode_cursor,
     moment_of,
+    next_url,
 )
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window, to_iso
-from regime_pipeline.services.records import plain, records
-from regime_pipeline.services.verdict_series import newest_hour, verdict_of_hour, verdict_series
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.api.responses import json_answer
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window, to_iso
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.queries.json_records import plain, records
+from regime_pipeline.services.queries.verdicts import newest_hour, verdict_of_hour, verdict_series
 
 router = APIRouter(tags=["verdicts"])
 _BASE = "/api/verdicts/{symbol}/{timeframe}"

@@ -10,14 +10,13 @@ from typing import Annotated, Any, Final
 import pandas as pd
 import typer
 
-from regime_pipeline.cli.console import COLORS, out
-from regime_pipeline.cli.output import Format, FormatOption, OutputOption, write_document, write_frame
-from regime_pipeline.composition import read_policy
+from regime_pipeline.bootstrap import read_policy
+from regime_pipeline.cli.console import COLORS, Format, FormatOption, OutputOption, out, write_document, write_frame
 from regime_pipeline.services.analysis_service import RegimeAnalysisService
-from regime_pipeline.services.records import plain
+from regime_pipeline.services.queries.json_records import plain
 from regime_pipeline.settings import Settings
-from regime_pipeline.storage.snapshot_files import SnapshotStore
-from regime_pipeline.storage.snapshot_reader import SnapshotReader
+from regime_pipeline.storage.snapshots.reader import SnapshotReader
+from regime_pipeline.storage.snapshots.store import SnapshotStore
 
 SymbolArgument = Annotated[str, typer.Argument(help="BASE-QUOTE, for example ETH-USDT.")]
 TimeArgument = Annotated[str, typer.Argument(help="A moment of the hour, ISO-8601 with offset.")]

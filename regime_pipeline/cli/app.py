@@ -40,19 +40,17 @@ def _mount(app: typer.Typer) -> None:
     from regime_pipeline.cli.analyze import analyze_command, analyze_range_command, explain_command
     from regime_pipeline.cli.backfill import backfill_command
     from regime_pipeline.cli.backtest import backtest_command
-    from regime_pipeline.cli.benchmark import benchmark_app
+    from regime_pipeline.cli.benchmark import benchmark_app, verify_command
     from regime_pipeline.cli.dashboard import dashboard_app
     from regime_pipeline.cli.demo import demo_command
     from regime_pipeline.cli.doctor import doctor_command
     from regime_pipeline.cli.exchange_simulator import exchange_simulator_command
-    from regime_pipeline.cli.export import export_command
+    from regime_pipeline.cli.export import export_command, lake_command
     from regime_pipeline.cli.gates import gates_app
     from regime_pipeline.cli.grid import grid_app
     from regime_pipeline.cli.import_files import import_command
-    from regime_pipeline.cli.lake import lake_command
     from regime_pipeline.cli.serve import keys_app, serve_command
     from regime_pipeline.cli.up import up_command
-    from regime_pipeline.cli.verify import verify_command
 
     app.add_typer(benchmark_app, name="benchmark")
     app.add_typer(grid_app, name="grid")
@@ -78,7 +76,7 @@ def _mount(app: typer.Typer) -> None:
 
 def _mount_mcp(app: typer.Typer) -> None:
     """Mount `regime mcp` alone: it needs no Dagster, and the hosts that start it wait for it."""
-    from regime_pipeline.cli.mcp import mcp_command
+    from regime_pipeline.cli.serve import mcp_command
 
     app.command("mcp")(mcp_command)
 

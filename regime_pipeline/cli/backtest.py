@@ -14,21 +14,21 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from regime_pipeline.bootstrap import open_workspace, read_policy
 from regime_pipeline.cli.analyze import SnapshotsOption, TimeframeOption
 from regime_pipeline.cli.console import COLORS, PARTLY_DONE, err, out, progress_bar
-from regime_pipeline.composition import open_workspace, read_policy
-from regime_pipeline.dashboard.tables import count
-from regime_pipeline.dashboard.words import NOTHING
+from regime_pipeline.dashboard.components.charts import ORDER
+from regime_pipeline.dashboard.components.tables import count
+from regime_pipeline.dashboard.formatting import NOTHING
+from regime_pipeline.dashboard.report.page import ALL, to_html
 from regime_pipeline.domain.errors import UsageError
-from regime_pipeline.services.backtest.charts import ORDER
-from regime_pipeline.services.backtest.documents import to_csv, to_json
+from regime_pipeline.services.backtest.export import to_csv, to_json
 from regime_pipeline.services.backtest.figures import Figures
-from regime_pipeline.services.backtest.page import ALL, to_html
 from regime_pipeline.services.backtest.readers import SnapshotVerdicts, StoredVerdicts, VerdictReader
 from regime_pipeline.services.backtest.runner import Backtest, run_backtest
 from regime_pipeline.settings import Settings
-from regime_pipeline.storage.snapshot_files import SnapshotStore
-from regime_pipeline.storage.snapshot_reader import SnapshotReader
+from regime_pipeline.storage.snapshots.reader import SnapshotReader
+from regime_pipeline.storage.snapshots.store import SnapshotStore
 
 
 def backtest_command(

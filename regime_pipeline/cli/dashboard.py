@@ -15,11 +15,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from regime_pipeline.bootstrap import open_workspace
 from regime_pipeline.cli.console import err, out
-from regime_pipeline.composition import open_workspace
-from regime_pipeline.dashboard.folder import SiteReport
+from regime_pipeline.dashboard.build import DEFAULT_DAYS, FOLDER, build_site
+from regime_pipeline.dashboard.site.writer import SiteReport
 from regime_pipeline.domain.errors import MissingDataError, UsageError
-from regime_pipeline.services.dashboard_site import DEFAULT_DAYS, FOLDER, build_site
 from regime_pipeline.settings import Settings
 
 LOOPBACK: Final = "127.0.0.1"

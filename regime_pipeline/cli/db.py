@@ -24,7 +24,7 @@ from regime_pipeline.storage.databases import (
     resolve_database,
     server_version,
 )
-from regime_pipeline.storage.embedded import EmbeddedServer, ServerStatus
+from regime_pipeline.storage.embedded.server import EmbeddedServer, ServerStatus
 from regime_pipeline.storage.urls import redacted
 
 _NOT_RUNNING = "The embedded PostgreSQL does not run."
@@ -72,7 +72,7 @@ def status() -> None:
 @db_app.command()
 def upgrade() -> None:
     """Bring the schema of the database to this version of the package, creating the database if absent."""
-    from regime_pipeline.storage.migrate import upgrade as upgrade_schema  # alembic is slow to import
+    from regime_pipeline.storage.admin.migrate import upgrade as upgrade_schema  # alembic is slow to import
 
     urls = _open_urls()
     _say(f"The schema of {redacted(urls.regimes)} is at revision {upgrade_schema(urls.regimes)}.")
@@ -88,7 +88,7 @@ def backup(
 
     Example: regime db backup /backups/2026-11-21.regime
     """
-    from regime_pipeline.storage.backup import write_backup  # alembic is slow to import
+    from regime_pipeline.storage.admin.backup import write_backup  # alembic is slow to import
 
     written = write_backup(_open_urls(), path.expanduser().absolute())
     size = sum(entry.bytes for entry in written.dumps.values())
@@ -104,7 +104,7 @@ def restore(
 
     Example: REGIME_HOME=~/regime-restored regime db restore /backups/2026-11-21.regime
     """
-    from regime_pipeline.storage.backup import restore_backup  # alembic is slow to import
+    from regime_pipeline.storage.admin.backup import restore_backup  # alembic is slow to import
 
     restored = restore_backup(_open_urls(), path.expanduser().absolute(), is_replacing=replace)
     _say(f"Restored what was backed up at {restored.created_at} (schema revision {restored.schema_revision}).")
@@ -119,7 +119,7 @@ def roles(
 
     Example: regime db roles; then in psql: CREATE ROLE grafana LOGIN PASSWORD '...' IN ROLE regime_viewer
     """
-    from regime_pipeline.storage.roles import apply_roles, roles_sql
+    from regime_pipeline.storage.admin.roles import apply_roles, roles_sql
 
     if print_sql:
         typer.echo(roles_sql(prefix))
@@ -130,7 +130,7 @@ def roles(
 @db_app.command()
 def move() -> None:
     """Move the embedded database to the installed major version of PostgreSQL; the old cluster is kept."""
-    from regime_pipeline.storage.embedded_move import move_cluster  # alembic is slow to import
+    from regime_pipeline.storage.admin.upgrade import move_cluster  # alembic is slow to import
 
     settings = Settings()
     _embedded(settings)
@@ -201,7 +201,7 @@ def _embedded_state(server: ServerStatus) -> str:
 
 
 def _schema_state(database: str) -> str:
-    from regime_pipeline.storage.migrate import check  # alembic is slow to import
+    from regime_pipeline.storage.admin.migrate import check  # alembic is slow to import
 
     check(database)
     return "current"

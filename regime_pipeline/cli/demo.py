@@ -11,13 +11,13 @@ from typing import Annotated
 
 import typer
 
-from regime_pipeline.cli.chain_runs import ChainRun, print_failures, print_site, run_chain, run_site
+from regime_pipeline.bootstrap import open_workspace, read_universe
+from regime_pipeline.cli.backfill import ChainRun, print_failures, print_site, run_chain, run_site
 from regime_pipeline.cli.console import PARTLY_DONE, out, print_summaries
-from regime_pipeline.composition import open_workspace, read_universe
-from regime_pipeline.domain.market import HOUR_MS
-from regime_pipeline.domain.window import Window
+from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.services.chain.summary import summarize
 from regime_pipeline.services.demo_grids import add_demo_grids
-from regime_pipeline.services.summary import summarize
 from regime_pipeline.settings import Settings
 
 

@@ -11,13 +11,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from regime_pipeline.bootstrap import open_databases, open_workspace, read_policy, read_universe
 from regime_pipeline.cli.console import PARTLY_DONE, out
-from regime_pipeline.composition import open_databases, open_workspace, read_policy, read_universe
 from regime_pipeline.domain.errors import RegimeError
-from regime_pipeline.domain.window import to_iso
-from regime_pipeline.null_data import default_null_table
+from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.policy import PolicyError
-from regime_pipeline.services.stages import stale_hours
+from regime_pipeline.services.chain.stages import stale_hours
+from regime_pipeline.services.null_table import default_null_table
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.urls import redacted
 

@@ -12,15 +12,14 @@ import typer
 
 from regime_pipeline.cli.console import err
 from regime_pipeline.domain.errors import UsageError
-from regime_pipeline.domain.market import parse_symbol
-from regime_pipeline.domain.window import to_ms
-from regime_pipeline.exchange_simulator.clock import Clock
-from regime_pipeline.exchange_simulator.exchange import Exchange
-from regime_pipeline.exchange_simulator.listings import recorded, simulated
-from regime_pipeline.exchange_simulator.server import serve
-from regime_pipeline.exchange_simulator.tape import Listing
+from regime_pipeline.domain.market_data.market import parse_symbol
+from regime_pipeline.domain.market_data.window import to_ms
 from regime_pipeline.settings import Settings
 from regime_pipeline.sources.files.layouts import ReadOptions
+from regime_pipeline_tests.exchange_simulator.clock import Clock
+from regime_pipeline_tests.exchange_simulator.exchange import Exchange
+from regime_pipeline_tests.exchange_simulator.price_feed import Listing
+from regime_pipeline_tests.exchange_simulator.server import recorded, serve, simulated
 
 
 def exchange_simulator_command(

@@ -12,11 +12,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from regime_pipeline.bootstrap import open_workspace
 from regime_pipeline.cli.console import PARTLY_DONE, out
-from regime_pipeline.composition import open_workspace
-from regime_pipeline.domain.market import Market, parse_symbol
-from regime_pipeline.domain.window import to_iso
-from regime_pipeline.services.grid_operations import advice_frame, check_quick_stops, newest_advice, stop_grid
+from regime_pipeline.domain.market_data.market import Market, parse_symbol
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.services.grids import advice_frame, check_quick_stops, newest_advice, stop_grid
 from regime_pipeline.settings import Settings
 
 MarketName = Annotated[str, typer.Argument(help="SYMBOL_TIMEFRAME, for example ETH-USDT_1h.")]

@@ -14,23 +14,23 @@ import orjson
 import typer
 from rich.table import Table
 
+from regime_pipeline.bootstrap import open_workspace
 from regime_pipeline.cli.console import out
-from regime_pipeline.composition import open_workspace
 from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.grids.config import GridConfig
-from regime_pipeline.domain.grids.exports import to_freqtrade, to_hummingbot, to_threecommas
-from regime_pipeline.domain.grids.formats import to_fields, to_json, to_toml
-from regime_pipeline.domain.grids.versions import History
-from regime_pipeline.domain.market import Market, parse_symbol
-from regime_pipeline.domain.window import to_iso
-from regime_pipeline.services.grid_operations import (
-    import_history,
-    newest_advice,
-    proposed_fields,
-    read_histories,
-    update_grid,
+from regime_pipeline.domain.grids.formats import (
+    to_fields,
+    to_freqtrade,
+    to_hummingbot,
+    to_json,
+    to_threecommas,
+    to_toml,
 )
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.domain.grids.versions import History
+from regime_pipeline.domain.market_data.market import Market, parse_symbol
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.grids import import_history, newest_advice, proposed_fields, read_histories, update_grid
 from regime_pipeline.settings import Settings
 
 ExportFormat = Literal["toml", "json", "hummingbot", "3commas", "freqtrade"]

@@ -13,19 +13,19 @@ import typer
 from rich import box
 from rich.table import Table
 
+from regime_pipeline.bootstrap import open_workspace, read_universe
 from regime_pipeline.cli.console import err, out, progress_bar
-from regime_pipeline.composition import open_workspace, read_universe
 from regime_pipeline.domain.errors import UsageError
-from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.window import to_iso
-from regime_pipeline.services.import_candles import import_candles, settle_price_scales
-from regime_pipeline.services.import_plan import FileReport, ImportPlan, read_files
-from regime_pipeline.services.markets_file import MarketSpec, ensure_market, load_universe
-from regime_pipeline.services.stages import correction_reach
-from regime_pipeline.services.workspace import system_clock
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.services.chain.stages import correction_reach
+from regime_pipeline.services.chain.workspace import system_clock
+from regime_pipeline.services.imports.plan import FileReport, ImportPlan, read_files
+from regime_pipeline.services.imports.write import import_candles, settle_price_scales
+from regime_pipeline.services.universe import MarketSpec, ensure_market, load_universe
 from regime_pipeline.settings import Settings
 from regime_pipeline.sources.files.layouts import ReadOptions
-from regime_pipeline.storage.replace import WriteReport
+from regime_pipeline.storage.bulk.diff import WriteReport
 
 _LARGEST: Final = 5
 _MANY_FILES: Final = 12

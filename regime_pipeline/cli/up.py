@@ -17,18 +17,18 @@ from typing import Annotated, Final
 
 import typer
 
+from regime_pipeline.bootstrap import open_databases, open_workspace
 from regime_pipeline.cli.console import err
 from regime_pipeline.cli.dashboard import LOOPBACK, PORT, served
 from regime_pipeline.cli.serve import API_PORT, api_served
-from regime_pipeline.composition import open_databases, open_workspace
+from regime_pipeline.dashboard.build import FOLDER, build_site
 from regime_pipeline.domain.errors import RegimeError, UsageError
 from regime_pipeline.pipeline.instance import dagster_environment, prepare_home
-from regime_pipeline.services.dashboard_site import FOLDER, build_site
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.databases import DatabaseUrls
-from regime_pipeline.storage.embedded import embedded_server
-from regime_pipeline.storage.locks import FileLock
+from regime_pipeline.storage.embedded.server import embedded_server
+from regime_pipeline.storage.file_locks import FileLock
 
 QUIET: Final = ("--log-level", "warning")
 """Told more, the daemon prints the key of every partition of a backfill at every tick: 30 MB for a year of a dozen."""

@@ -1,4 +1,1 @@
-"""The dashboard: rows become compact payloads, and payloads the files of a static site.
-
-Reading rows does not belong here.
-"""
+"""The dashboard and the backtest report: rows become compact payloads, and payloads the files of a static site."""

@@ -11,12 +11,12 @@ from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED
 from regime_pipeline.domain.errors import UsageError
-from regime_pipeline.domain.layout import VERDICTS
-from regime_pipeline.domain.market import TIMEFRAME_MINUTES
-from regime_pipeline.domain.regime_state import SIMPLIFIED
-from regime_pipeline.domain.window import to_ms
-from regime_pipeline.services.regimes import FOREVER
+from regime_pipeline.domain.market_data.market import TIMEFRAME_MINUTES
+from regime_pipeline.domain.market_data.window import to_ms
+from regime_pipeline.domain.schema import VERDICTS
+from regime_pipeline.services.queries.candle_regimes import FOREVER
 
 DEFAULT_ROWS: Final = 50
 MAX_ROWS: Final = 200

@@ -14,14 +14,14 @@ from regime_pipeline.domain.grids.comparison import compare
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.formats import to_fields
 from regime_pipeline.domain.grids.versions import History, valid_at
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window, to_iso
-from regime_pipeline.mcp.answers import single
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.mcp.arguments import GridQuery, moment_ms
 from regime_pipeline.mcp.markets import stored_market
+from regime_pipeline.mcp.responses import single
 from regime_pipeline.mcp.verdict_tools import no_verdict, staleness, verdict_at
-from regime_pipeline.services.records import plain, records
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.queries.json_records import plain, records
 
 _ADVICE: Final = (
     *("status", "action", "is_actionable", "inventory", "config_version", "closes_outside", "bars_since_reposition"),

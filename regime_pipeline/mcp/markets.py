@@ -10,12 +10,12 @@ from difflib import get_close_matches
 from typing import Any
 
 from regime_pipeline.domain.errors import MissingDataError, UsageError
-from regime_pipeline.domain.layout import VERDICTS
-from regime_pipeline.domain.market import TIMEFRAME_MINUTES, Market, parse_symbol
-from regime_pipeline.domain.window import Window, to_iso
-from regime_pipeline.mcp.answers import page
+from regime_pipeline.domain.market_data.market import TIMEFRAME_MINUTES, Market, parse_symbol
+from regime_pipeline.domain.market_data.window import Window, to_iso
+from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.mcp.arguments import MarketsQuery
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.mcp.responses import page
+from regime_pipeline.services.chain.workspace import Workspace
 
 
 def list_markets(ws: Workspace, query: MarketsQuery) -> dict[str, Any]:

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from regime_pipeline.domain.market import HOUR_MS
-from regime_pipeline.domain.regime_state import SIMPLIFIED
-from regime_pipeline.domain.window import to_iso
-from regime_pipeline.mcp.answers import page, single
+from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED
+from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.mcp.arguments import ByRegimeQuery, PeriodsQuery, SeriesQuery, TransitionsQuery, known_regime
 from regime_pipeline.mcp.markets import stored_market
-from regime_pipeline.services import regimes
-from regime_pipeline.services.regimes import RegimeSeries
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.mcp.responses import page, single
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.queries import candle_regimes as regimes
+from regime_pipeline.services.queries.candle_regimes import RegimeSeries
 
 _STATS: Final = ("candles", "share", "mean_confidence", "periods", "mean_hours", "longest_hours")
 

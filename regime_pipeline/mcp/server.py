@@ -20,8 +20,8 @@ from mcp.server.stdio import stdio_server
 
 from regime_pipeline import __version__
 from regime_pipeline.domain.errors import RegimeError, UsageError
-from regime_pipeline.mcp.catalog import INSTRUCTIONS, TOOLS, RegimeTool, call_tool
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.mcp.tools import INSTRUCTIONS, TOOLS, RegimeTool, call_tool
+from regime_pipeline.services.chain.workspace import Workspace
 
 PATH: Final = "/mcp"
 _AT_ONCE: Final = 4

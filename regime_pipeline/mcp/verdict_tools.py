@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
 from regime_pipeline.domain.errors import MissingDataError
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.regime_state import REGIME_STATES
-from regime_pipeline.domain.window import Window, to_iso, to_ms
-from regime_pipeline.mcp.answers import single
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window, to_iso, to_ms
 from regime_pipeline.mcp.arguments import ExplainQuery, MarketQuery, moment_ms
 from regime_pipeline.mcp.markets import stored_market
-from regime_pipeline.services.records import records
-from regime_pipeline.services.regimes import EVERY_BAR, RegimeSeries, regime_periods, regime_series
-from regime_pipeline.services.stages import config_hashes
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.mcp.responses import single
+from regime_pipeline.services.chain.stages import config_hashes
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.queries.candle_regimes import EVERY_BAR, RegimeSeries, regime_periods, regime_series
+from regime_pipeline.services.queries.json_records import records
 
 _TABLE: Final = "regime_verdicts"
 _SCORES: Final = ("trend_score", "mean_rev_score", "vol_change_score", "range_quality_score", "grid_capacity_score")

@@ -10,22 +10,13 @@ from pathlib import Path
 
 import dagster as dg
 
-from regime_pipeline.pipeline.assets.candle_regimes import build_candle_regimes
-from regime_pipeline.pipeline.assets.chain import Chain
-from regime_pipeline.pipeline.assets.dashboard_hours import build_dashboard_hours
 from regime_pipeline.pipeline.assets.dashboard_site import build_dashboard_site
-from regime_pipeline.pipeline.assets.features import build_features
-from regime_pipeline.pipeline.assets.grid_advice import build_grid_advice
-from regime_pipeline.pipeline.assets.hourly_snapshots import build_hourly_snapshots
-from regime_pipeline.pipeline.assets.raw_candles import build_raw_candles
-from regime_pipeline.pipeline.assets.regime_verdicts import build_regime_verdicts
-from regime_pipeline.pipeline.assets.scores import build_scores
+from regime_pipeline.pipeline.assets.hourly_chain import Chain, build_chain
 from regime_pipeline.pipeline.partitions import build_partitions
 from regime_pipeline.pipeline.resources import WORKSPACE_KEY, workspace_resource
-from regime_pipeline.pipeline.sensors import build_sensors, build_site_sensor
-from regime_pipeline.pipeline.webhooks import build_webhook_sensor
-from regime_pipeline.services.markets_file import Universe
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.pipeline.sensors import build_sensors, build_site_sensor, build_webhook_sensor
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.universe import Universe
 
 CHAIN_JOB = "market_chain"
 SITE_JOB = "site"
@@ -79,16 +70,7 @@ def _definitions(
     open_workspace: Callable[[], AbstractContextManager[Workspace]],
     sensors: list[dg.SensorDefinition],
 ) -> dg.Definitions:
-    assets = [
-        build_raw_candles(chain),
-        build_hourly_snapshots(chain),
-        build_candle_regimes(chain),
-        build_features(chain),
-        build_scores(chain),
-        build_regime_verdicts(chain),
-        build_grid_advice(chain),
-        build_dashboard_hours(chain),
-    ]
+    assets = build_chain(chain)
     return dg.Definitions(
         assets=dg.with_source_code_references(assets),
         jobs=[

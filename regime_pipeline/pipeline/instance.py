@@ -10,8 +10,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.window import Window
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.pipeline.build import CHAIN_JOB, SITE_JOB
 from regime_pipeline.pipeline.partitions import range_tags
 

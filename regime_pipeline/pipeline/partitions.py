@@ -12,9 +12,9 @@ from typing import Final, Protocol
 
 import dagster as dg
 
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window
-from regime_pipeline.services.markets_file import Universe
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.services.universe import Universe
 
 MAX_PARTITIONS: Final = 100_000
 """Dagster's own advice for the partitions of one asset."""

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 
 import dagster as dg
 
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.services.chain.workspace import Workspace
 
 WORKSPACE_KEY = "workspace"
 

@@ -3,17 +3,58 @@
 What to run is planned in `services.catch_up`; sensors only keep the cursor and ask for runs.
 """
 
+from __future__ import annotations
+
+import json
+import random
+import time
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from regime_pipeline.domain.market import DAY_MS
-from regime_pipeline.domain.window import Window, to_iso
+from regime_pipeline.domain.market_data.market import DAY_MS
+from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.pipeline.partitions import range_tags
 from regime_pipeline.pipeline.resources import WORKSPACE_KEY
-from regime_pipeline.services.alerts import send_alert
-from regime_pipeline.services.catch_up import Correction, corrections, frontier, next_window, recheck_from
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.retry import Patience
+from regime_pipeline.services.chain.scheduling import Correction, corrections, frontier, next_window, recheck_from
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.webhooks import deliver, send_alert, tell_changes
+
+_LIMIT_S = 30.0
+
+
+def build_webhook_sensor(url: str, secret: str) -> dg.SensorDefinition:
+    """Return the sensor; without a URL it does nothing.
+
+    Parameters
+    ----------
+    url : str
+        Where changes are posted.
+    secret : str
+        What they are signed with.
+    """
+
+    @dg.sensor(
+        name="verdict_webhook_sensor",
+        minimum_interval_seconds=30,
+        required_resource_keys={WORKSPACE_KEY},
+        description="Posts every verdict change to REGIME_HOOK_URL, signed with REGIME_HOOK_SECRET.",
+    )
+    def verdict_webhook_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        if not url:
+            return dg.SkipReason("REGIME_HOOK_URL is not set.")
+        workspace: Workspace = getattr(context.resources, WORKSPACE_KEY)
+        patience = Patience(time.sleep, random.random, time.monotonic, _LIMIT_S)
+        memory = json.loads(context.cursor) if context.cursor else {}
+        new, told, failure = tell_changes(workspace, memory, lambda change: deliver(url, secret, change, patience))
+        context.update_cursor(json.dumps(new))
+        if failure:
+            context.log.warning(failure)
+        return dg.SkipReason(f"{told} changes told." + (f" {failure}" if failure else ""))
+
+    return verdict_webhook_sensor
+
 
 MAX_HOURS_PER_TICK = 168
 """A week: what one tick asks for at most after downtime; the next tick goes on from there."""

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from regime_pipeline.domain.classifier import classify
-from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.regime_state import REGIME_STATES
-from regime_pipeline.domain.streaming import CandleStream
-from regime_pipeline.frames import regime_names, utc_times
+from regime_pipeline.domain.candle_regimes.classifier import classify
+from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
+from regime_pipeline.domain.candle_regimes.streaming import CandleStream
+from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.policy import Policy, default_policy
 from regime_pipeline.python_api.inputs import PRICE_SCALE, candle_of_mapping, candles_of_frame
+from regime_pipeline.storage.frames import regime_names, utc_times
 
 SYMBOL = "CANDLES-USDT"
 """Stands for the market where the caller names none."""

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from regime_pipeline.domain.candles import Candles, Float64
 from regime_pipeline.domain.errors import BadCandlesError, UsageError
-from regime_pipeline.domain.market import TIMEFRAME_MINUTES, Market
-from regime_pipeline.domain.window import Int64, to_iso, to_ms
+from regime_pipeline.domain.market_data.candles import Candles, Float64
+from regime_pipeline.domain.market_data.market import TIMEFRAME_MINUTES, Market
+from regime_pipeline.domain.market_data.window import Int64, to_iso, to_ms
 
 PRICE_SCALE: Final = 10**8
 """Ticks per unit of quote currency where the caller names none: eight decimals, as exchanges quote at most."""

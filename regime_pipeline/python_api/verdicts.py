@@ -13,17 +13,17 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from regime_pipeline.documents import read_document
-from regime_pipeline.domain.analysis import analyze, observed_hours, reach_hours
-from regime_pipeline.domain.candles import Candles
+from regime_pipeline._bounded_io import read_document
 from regime_pipeline.domain.errors import BadSnapshotError, UsageError
-from regime_pipeline.domain.null_table import NullTable
-from regime_pipeline.domain.window import to_ms
-from regime_pipeline.null_data import default_null_table
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.window import to_ms
+from regime_pipeline.domain.scoring.null_table import NullTable
+from regime_pipeline.domain.verdicts.engine import analyze, observed_hours, reach_hours
 from regime_pipeline.policy import Policy, default_policy
 from regime_pipeline.python_api.inputs import PRICE_SCALE, candles_of_frame
-from regime_pipeline.services.verdict_frame import verdict_frame
-from regime_pipeline.storage.snapshot_bundle import candles_of_bundle
+from regime_pipeline.services.null_table import default_null_table
+from regime_pipeline.services.queries.verdicts import verdict_frame
+from regime_pipeline.storage.snapshots.bundle import candles_of_bundle
 
 _BUNDLE_BYTES: Final = 1 << 26
 

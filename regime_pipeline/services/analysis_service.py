@@ -13,15 +13,15 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from regime_pipeline.domain.analysis import analyze, reach_hours
 from regime_pipeline.domain.errors import MissingDataError
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.null_table import NullTable
-from regime_pipeline.domain.window import Int64, to_iso, to_ms
-from regime_pipeline.null_data import default_null_table
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Int64, to_iso, to_ms
+from regime_pipeline.domain.scoring.null_table import NullTable
+from regime_pipeline.domain.verdicts.engine import analyze, reach_hours
 from regime_pipeline.policy import Policy, default_policy
-from regime_pipeline.services.verdict_frame import verdict_frame
-from regime_pipeline.storage.snapshot_reader import SnapshotReader
+from regime_pipeline.services.null_table import default_null_table
+from regime_pipeline.services.queries.verdicts import verdict_frame
+from regime_pipeline.storage.snapshots.reader import SnapshotReader
 
 
 class RegimeAnalysisService:
@@ -38,7 +38,7 @@ class RegimeAnalysisService:
 
     Examples
     --------
-    >>> from regime_pipeline.storage.snapshot_files import SnapshotStore
+    >>> from regime_pipeline.storage.snapshots.store import SnapshotStore
     >>> service = RegimeAnalysisService(SnapshotReader(SnapshotStore("snapshots")))
     >>> service.analyze_timestamp("ETH-USDT", "2020-03-12T10:00:00Z").verdict  # doctest: +SKIP
     'TRANSITION'

@@ -8,13 +8,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from regime_pipeline.domain.gates.events import StopEvent
 from regime_pipeline.domain.grids.defaults import defaults_for
 from regime_pipeline.domain.grids.versions import new_version
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window
-from regime_pipeline.services.grid_operations import MANUAL
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.domain.restart_gates.machine import StopEvent
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.grids import MANUAL
 
 WHO = "demo"
 

@@ -11,7 +11,7 @@ from weakref import finalize
 
 import httpx
 
-from regime_pipeline.sources.exchange_retry import Patience, RequestError, is_passing_status, patiently
+from regime_pipeline.retry import Patience, RequestError, is_passing_status, patiently
 
 MAX_BYTES: Final = 1 << 28
 """Most bytes of one packed file; a month of minutes has about three million."""

@@ -10,9 +10,9 @@ from typing import Protocol
 
 import numpy as np
 
-from regime_pipeline.domain.candles import Candles, concatenate
-from regime_pipeline.domain.completeness import Spans, is_covered, merge_spans
-from regime_pipeline.domain.market import Market
+from regime_pipeline.domain.market_data.candles import Candles, concatenate
+from regime_pipeline.domain.market_data.completeness import Spans, is_covered, merge_spans
+from regime_pipeline.domain.market_data.market import Market
 
 
 @dataclass(frozen=True, slots=True)

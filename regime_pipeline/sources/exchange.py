@@ -11,14 +11,14 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from regime_pipeline.domain.candles import Candles
-from regime_pipeline.domain.completeness import clip_spans
 from regime_pipeline.domain.errors import BadCandlesError, SourceError
-from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.window import to_iso
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.completeness import clip_spans
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.retry import Patience, patiently
 from regime_pipeline.sources.base import Fetched
 from regime_pipeline.sources.exchange_client import ExchangeClient, Row
-from regime_pipeline.sources.exchange_retry import Patience, patiently
 
 _Answer = TypeVar("_Answer")
 LAG_MS: Final = 120_000

@@ -6,17 +6,71 @@ Paging, closed bars and coverage stand in `exchange`; ccxt is imported when a cl
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Callable
 from difflib import get_close_matches
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Lock
+from types import ModuleType
 from typing import Any, Final, Protocol
 from weakref import finalize
 
 import orjson
 
-from regime_pipeline.domain.market import Market
-from regime_pipeline.sources.ccxt_import import error_classes, exchange_class
-from regime_pipeline.sources.exchange_retry import RequestError
+from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.retry import RequestError
+
+_LOCK = Lock()
+
+
+def exchange_class(name: str) -> Any:
+    """Return ccxt's class of an exchange, importing that exchange alone.
+
+    Notes
+    -----
+    ccxt's own `__init__` imports every exchange. While one is imported, an empty package stands in its place; it is
+    gone afterwards, so `import ccxt` elsewhere gets the whole, with the same classes.
+
+    Raises
+    ------
+    UsageError
+        ccxt is not installed, or knows no such exchange; names near ones.
+    """
+    with _LOCK:
+        spec = find_spec("ccxt")
+        if spec is None or spec.submodule_search_locations is None:
+            raise UsageError(
+                f"Candles of {name} need ccxt, which is not installed.", "pip install 'regime-pipeline[exchange]'"
+            )
+        folders = list(spec.submodule_search_locations)
+        known = [path.stem for path in Path(folders[0]).glob("[a-z]*.py")]
+        if name not in known:
+            near = ", ".join(get_close_matches(name, known)) or "see its list of exchanges"
+            raise UsageError(f"There is no exchange '{name}' (near: {near}).", "Correct it in markets.toml.")
+        return getattr(_imported(name, folders), name)
+
+
+def _imported(name: str, folders: list[str]) -> ModuleType:
+    """Import one module of ccxt, through the whole package only where that is imported already."""
+    if "ccxt" in sys.modules:
+        return import_module(f"ccxt.{name}")
+    package = ModuleType("ccxt")
+    package.__path__ = folders
+    sys.modules["ccxt"] = package
+    try:
+        return import_module(f"ccxt.{name}")
+    finally:
+        del sys.modules["ccxt"]
+
+
+def error_classes() -> Any:
+    """Return the module of ccxt's error classes; an exchange must have been imported."""
+    return sys.modules["ccxt.base.errors"]
+
 
 Row = list[float]
 """Open time in epoch milliseconds, open, high, low, close, volume."""

@@ -10,10 +10,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from regime_pipeline.domain.candles import Candles
-from regime_pipeline.domain.completeness import clip_spans, confirmed_spans
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.completeness import clip_spans, confirmed_spans
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.sources.base import Fetched
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Final
 
-from regime_pipeline.domain.candles import Candles
-from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.simulation import Labels
-from regime_pipeline.domain.simulation_market import EPOCH_MS, MarketSimulation
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.simulation.market import EPOCH_MS, MarketSimulation
+from regime_pipeline.domain.simulation.regimes import Labels
 from regime_pipeline.sources.base import Fetched
 
 DEFAULT_SEED: Final = 7

@@ -1,1 +1,1 @@
-"""Where rows and snapshots rest: embedded server, engine, migrations, warehouse, snapshot files."""
+"""Where rows and snapshots are stored: warehouse, tables, connection pool, embedded server, snapshot files."""

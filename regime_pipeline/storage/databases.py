@@ -130,7 +130,7 @@ def server_version(url: str) -> str:
 def _embedded_urls(home: Path, dagster_url: str | None, account: str) -> DatabaseUrls:
     if _IS_WINDOWS:
         raise StorageError("There is no embedded PostgreSQL on Windows.", "Set REGIME_DATABASE_URL, or use WSL.")
-    from regime_pipeline.storage.embedded import embedded_server  # it needs POSIX file locks
+    from regime_pipeline.storage.embedded.server import embedded_server  # it needs POSIX file locks
 
     return embedded_urls(embedded_server(home.absolute(), account).attach(), dagster_url)
 

@@ -1,18 +1,53 @@
 """Stored rows as pandas frames.
 
-Reading them from the database belongs to `warehouse`, what each kind of column becomes to `regime_pipeline.frames`.
+See `warehouse` for reading them from the database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from regime_pipeline.frames import column_values, regime_names
-from regime_pipeline.storage.bulk_tables import BulkTable
+from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
+from regime_pipeline.storage.bulk.columns import BulkTable
+
+_NAMES: Final = ("trend_state", "volatility_state", "momentum_state", "full_regime", "simplified_regime")
+
+
+def _by_state(name: str) -> tuple[NDArray[np.int8], pd.CategoricalDtype]:
+    """Return the category code by state, and the categories in order of first use."""
+    names = [getattr(state, name) for state in REGIME_STATES]
+    categories = list(dict.fromkeys(names))
+    return np.array([categories.index(text) for text in names], dtype=np.int8), pd.CategoricalDtype(categories)
+
+
+_STATE_COLUMNS: Final = {name: _by_state(name) for name in _NAMES}
+
+
+def regime_names(state: NDArray[Any]) -> dict[str, pd.Categorical]:
+    """Return the five names of each state code as categoricals, in the order of the view `market_regimes`."""
+    return {
+        name: pd.Categorical.from_codes(codes[state], dtype=dtype, validate=False)
+        for name, (codes, dtype) in _STATE_COLUMNS.items()
+    }
+
+
+def utc_times(times_ms: NDArray[Any]) -> pd.DatetimeIndex:
+    """Return int64 epoch milliseconds as datetime64[ms, UTC]."""
+    return pd.DatetimeIndex(np.ascontiguousarray(times_ms).view("M8[ms]")).tz_localize("UTC")
+
+
+def column_values(kind: str, categories: Sequence[str], values: NDArray[Any]) -> Any:
+    """Return the values of one column as they stand in a frame: times aware, labels and texts categorical."""
+    if kind == "time":
+        return utc_times(values)
+    if kind == "label":
+        return pd.Categorical.from_codes(values, dtype=pd.CategoricalDtype(list(categories)), validate=False)
+    return values
 
 
 def to_frame(table: BulkTable, rows: Mapping[str, NDArray[Any]]) -> pd.DataFrame:

@@ -9,15 +9,15 @@ from typing import Any, Final
 
 import orjson
 
-from regime_pipeline.domain.gates.events import StopEvent
 from regime_pipeline.domain.grids.config import GridConfig, StaleGridError
 from regime_pipeline.domain.grids.formats import to_fields
 from regime_pipeline.domain.grids.versions import History, check_history
-from regime_pipeline.domain.market import HOUR_MS
-from regime_pipeline.domain.window import Window
-from regime_pipeline.storage.bulk_io import epoch_ms, moment
-from regime_pipeline.storage.dirty import mark_window
-from regime_pipeline.storage.engine import ConnectionPool, Cursor
+from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.domain.restart_gates.machine import StopEvent
+from regime_pipeline.storage.bulk.stale_ranges import mark_window
+from regime_pipeline.storage.bulk.statements import epoch_ms, moment
+from regime_pipeline.storage.pool import ConnectionPool, Cursor
 
 ADVICE: Final = "grid_advice"
 """The table whose hours a new version or stop makes stale from its moment on."""

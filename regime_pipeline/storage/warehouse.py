@@ -23,20 +23,26 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from numpy.typing import NDArray
 
-from regime_pipeline.domain.candles import Candles
 from regime_pipeline.domain.errors import MissingDataError, StorageError
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Int64, Window
-from regime_pipeline.storage import catalog
-from regime_pipeline.storage.access_store import AccessStore
-from regime_pipeline.storage.batch import Batch, prepare_batch
-from regime_pipeline.storage.bulk_io import lock, read_arrays, read_in_pages
-from regime_pipeline.storage.bulk_tables import BULK_TABLES, CANDLES, BulkTable, Rows, bulk_table
-from regime_pipeline.storage.dirty import DirtyRange, Reach, clear, read_dirty
-from regime_pipeline.storage.engine import ConnectionPool, Cursor
-from regime_pipeline.storage.grid_store import GridStore
-from regime_pipeline.storage.ledger import Month, Recorded, newest_hour, read_days, read_months, stale_hours, whole_days
-from regime_pipeline.storage.regime_reads import (
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Int64, Window
+from regime_pipeline.storage import series_and_runs as catalog
+from regime_pipeline.storage.admin.table_stats import TableSize, seconds_since_writes, table_sizes
+from regime_pipeline.storage.api_keys import AccessStore
+from regime_pipeline.storage.bulk.batch import Batch, prepare_batch
+from regime_pipeline.storage.bulk.columns import BULK_TABLES, CANDLES, BulkTable, Rows, bulk_table
+from regime_pipeline.storage.bulk.diff import WriteReport
+from regime_pipeline.storage.bulk.ledger import (
+    Month,
+    Recorded,
+    newest_hour,
+    read_days,
+    read_months,
+    stale_hours,
+    whole_days,
+)
+from regime_pipeline.storage.bulk.regime_reads import (
     Mark,
     StoredRegimes,
     Wanted,
@@ -44,11 +50,12 @@ from regime_pipeline.storage.regime_reads import (
     read_stored,
     with_candles,
 )
-from regime_pipeline.storage.replace import WriteReport
-from regime_pipeline.storage.revisions import revised_bars
-from regime_pipeline.storage.sizes import TableSize, seconds_since_writes, table_sizes
-from regime_pipeline.storage.verdict_reads import StoredVerdicts, read_verdicts
-from regime_pipeline.storage.writes import apply_batches
+from regime_pipeline.storage.bulk.stale_ranges import DirtyRange, Reach, clear, read_dirty
+from regime_pipeline.storage.bulk.statements import lock, read_arrays, read_in_pages
+from regime_pipeline.storage.bulk.transaction import apply_batches, revised_bars
+from regime_pipeline.storage.bulk.verdict_reads import StoredVerdicts, read_verdicts
+from regime_pipeline.storage.grid_store import GridStore
+from regime_pipeline.storage.pool import ConnectionPool, Cursor
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from regime_pipeline.api.app import create_app
-from regime_pipeline.api.keys import create_key
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.api.auth import create_key
+from regime_pipeline.services.chain.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

@@ -12,18 +12,18 @@ from fastapi.testclient import TestClient
 from psycopg import sql
 
 from regime_pipeline.api.app import create_app
+from regime_pipeline.api.auth import create_key, find_key, revoke_key
 from regime_pipeline.api.context import ApiOptions
-from regime_pipeline.api.gateway import TokenBuckets
-from regime_pipeline.api.keys import create_key, find_key, revoke_key
-from regime_pipeline.composition import open_databases
+from regime_pipeline.api.middleware import TokenBuckets
+from regime_pipeline.bootstrap import open_databases
 from regime_pipeline.domain.errors import UsageError
-from regime_pipeline.services.grid_operations import proposed_fields
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.grids import proposed_fields
 from regime_pipeline.settings import Settings
-from regime_pipeline.storage.roles import apply_roles
+from regime_pipeline.storage.admin.roles import apply_roles
 from regime_pipeline.storage.warehouse import Warehouse
 from regime_pipeline_tests.conftest import fresh_database
-from regime_pipeline_tests.served_kit import served_workspace
+from regime_pipeline_tests.served_home import served_workspace
 
 ORDER = {"why": "news"}
 

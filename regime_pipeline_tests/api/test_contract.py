@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, settings
 
 from regime_pipeline.api.app import create_app
 from regime_pipeline.api.context import ApiOptions
-from regime_pipeline.domain.classifier import classify
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.domain.candle_regimes.classifier import classify
+from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline_tests.conftest import fresh_database
-from regime_pipeline_tests.served_kit import ETH, other_policy, served_workspace
-from regime_pipeline_tests.workbench import NOW, hours_from_start, run_stages, simulated_workspace
+from regime_pipeline_tests.factories import NOW, hours_from_start, run_stages, simulated_workspace
+from regime_pipeline_tests.served_home import ETH, other_policy, served_workspace
 
 EXAMPLES = 25 * int(os.environ.get("REGIME_TEST_SOAK", "1"))
 

@@ -13,13 +13,13 @@ from fastapi.testclient import TestClient
 from regime_pipeline.api import hook_routes
 from regime_pipeline.api.app import create_app
 from regime_pipeline.api.context import ApiOptions
-from regime_pipeline.domain.dashboard import deciding_sentence
 from regime_pipeline.domain.errors import StorageError
-from regime_pipeline.domain.window import to_iso
-from regime_pipeline.services.records import records
-from regime_pipeline.services.verdict_series import verdict_series
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline_tests.served_kit import CLOCK, ETH, HOURS, WINDOW, hour
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.domain.verdicts.hourly_summary import deciding_sentence
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.queries.json_records import records
+from regime_pipeline.services.queries.verdicts import verdict_series
+from regime_pipeline_tests.served_home import CLOCK, ETH, HOURS, WINDOW, hour
 
 URL = "/api/hooks/analyze"
 

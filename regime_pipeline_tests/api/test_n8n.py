@@ -17,9 +17,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from regime_pipeline.cli.serve import api_served
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline_tests.conftest import REPOSITORY, fresh_database
-from regime_pipeline_tests.served_kit import ETH
+from regime_pipeline_tests.served_home import ETH
 
 pytestmark = pytest.mark.slow
 

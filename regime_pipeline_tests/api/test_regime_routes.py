@@ -9,12 +9,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from regime_pipeline.api.app import create_app
-from regime_pipeline.domain.regime_state import COLORS, REGIME_STATES, SIMPLIFIED
-from regime_pipeline.domain.window import to_iso
-from regime_pipeline.services import regimes as service
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline_tests.served_kit import BTC, ETH, hour, with_other_policy
-from regime_pipeline_tests.workbench import NOW
+from regime_pipeline.domain.candle_regimes.states import COLORS, REGIME_STATES, SIMPLIFIED
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.queries import candle_regimes as service
+from regime_pipeline_tests.factories import NOW
+from regime_pipeline_tests.served_home import BTC, ETH, hour, with_other_policy
 
 BASE = "/api/data/regime/ETH-USDT/1h"
 

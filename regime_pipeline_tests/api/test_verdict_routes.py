@@ -9,12 +9,12 @@ from fastapi.testclient import TestClient
 
 from regime_pipeline.api.app import create_app
 from regime_pipeline.domain.errors import StorageError
-from regime_pipeline.domain.window import to_iso
-from regime_pipeline.services.records import records
-from regime_pipeline.services.verdict_series import verdict_series
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.queries.json_records import records
+from regime_pipeline.services.queries.verdicts import verdict_series
 from regime_pipeline_tests.api.test_regime_routes import pages
-from regime_pipeline_tests.served_kit import CLOCK, END, ETH, HOURS, WINDOW, hour, with_other_policy
+from regime_pipeline_tests.served_home import CLOCK, END, ETH, HOURS, WINDOW, hour, with_other_policy
 
 BASE = "/api/verdicts/ETH-USDT/1h"
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from regime_pipeline.domain.window import to_iso
-from regime_pipeline.services.records import records
-from regime_pipeline.services.verdict_series import verdict_series
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline_tests.cli.cli_kit import regime
-from regime_pipeline_tests.served_kit import ETH, WINDOW, hour
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.queries.json_records import records
+from regime_pipeline.services.queries.verdicts import verdict_series
+from regime_pipeline_tests.cli.fixtures import regime
+from regime_pipeline_tests.served_home import ETH, WINDOW, hour
 
 
 @pytest.fixture(autouse=True)

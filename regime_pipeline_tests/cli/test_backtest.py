@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from regime_pipeline_tests.cli.cli_kit import regime
-from regime_pipeline_tests.services.backtest.backtest_kit import ALFA, BRAVO, store_snapshots
-from regime_pipeline_tests.workbench import hours_from_start, run_stages, simulated_workspace
+from regime_pipeline_tests.cli.fixtures import regime
+from regime_pipeline_tests.factories import hours_from_start, run_stages, simulated_workspace
+from regime_pipeline_tests.services.backtest.factories import ALFA, BRAVO, store_snapshots
 
 STORED = hours_from_start(0, 48)
 SPAN = ("--start", "2026-09-01T00:00:00Z", "--end", "2026-09-03T00:00:00Z")

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from regime_pipeline.cli.dashboard import LOOPBACK, served
-from regime_pipeline_tests.cli.cli_kit import regime
-from regime_pipeline_tests.dashboard.site_kit import ALFA, site_rows, write
+from regime_pipeline_tests.cli.fixtures import regime
+from regime_pipeline_tests.dashboard.factories import ALFA, site_rows, write
 
 MARKETS = """
 [partitions]

@@ -11,8 +11,8 @@ from typer.testing import CliRunner, Result
 
 from regime_pipeline.cli.db import db_app
 from regime_pipeline.domain.errors import MissingDataError, StorageError, UsageError
-from regime_pipeline.storage import migrate
-from regime_pipeline.storage.embedded import EmbeddedServer, embedded_server
+from regime_pipeline.storage.admin import migrate
+from regime_pipeline.storage.embedded.server import EmbeddedServer, embedded_server
 
 pytestmark = pytest.mark.postgres
 Regime = Callable[..., Result]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from regime_pipeline.cli.chain_runs import run_chain
-from regime_pipeline.composition import open_workspace, read_universe
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window
-from regime_pipeline.services.stages import STAGES
+from regime_pipeline.bootstrap import open_workspace, read_universe
+from regime_pipeline.cli.backfill import run_chain
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.settings import Settings
-from regime_pipeline_tests.cli.cli_kit import regime
+from regime_pipeline_tests.cli.fixtures import regime
 
 MARKETS = """
 [partitions]

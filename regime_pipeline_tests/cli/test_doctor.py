@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from regime_pipeline.policy import __file__ as policy_home
-from regime_pipeline_tests.cli import cli_kit
+from regime_pipeline.policy.engine import __file__ as policy_home
+from regime_pipeline_tests.cli import fixtures as cli_kit
 
 MARKETS = """
 [partitions]

@@ -9,13 +9,13 @@ import pytest
 import yaml
 
 import regime_pipeline as rp
-from regime_pipeline.domain.analysis import reach_hours
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import to_iso
-from regime_pipeline.storage.snapshot_decoder import from_document
-from regime_pipeline_tests.cli.cli_kit import regime
-from regime_pipeline_tests.domain.verdict_kit import POLICY
-from regime_pipeline_tests.workbench import hours_from_start, run_stages, simulated_workspace
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.domain.verdicts.engine import reach_hours
+from regime_pipeline.storage.snapshots.validation import from_document
+from regime_pipeline_tests.cli.fixtures import regime
+from regime_pipeline_tests.domain.verdicts.factories import POLICY
+from regime_pipeline_tests.factories import hours_from_start, run_stages, simulated_workspace
 
 MARKET = Market("ALFA-USDT", "1h")
 WINDOW = hours_from_start(0, 30)

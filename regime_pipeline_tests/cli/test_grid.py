@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from regime_pipeline.composition import open_workspace
-from regime_pipeline.services.grid_operations import proposed_fields, stop_grid, update_grid
+from regime_pipeline.bootstrap import open_workspace
+from regime_pipeline.services.grids import proposed_fields, stop_grid, update_grid
 from regime_pipeline.settings import Settings
-from regime_pipeline.storage.embedded import EmbeddedServer
-from regime_pipeline_tests.cli.cli_kit import regime
+from regime_pipeline.storage.embedded.server import EmbeddedServer
+from regime_pipeline_tests.cli.fixtures import regime
 from regime_pipeline_tests.cli.test_doctor import MARKETS
 
 

@@ -10,13 +10,13 @@ from typer.testing import CliRunner
 
 from regime_pipeline.cli.import_files import import_command
 from regime_pipeline.domain.errors import UsageError
-from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.window import Window, to_ms
-from regime_pipeline.services.markets_file import load_universe
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.window import Window, to_ms
+from regime_pipeline.services.universe import load_universe
 from regime_pipeline.sources.files.table import BadFileError
-from regime_pipeline.storage.migrate import upgrade
+from regime_pipeline.storage.admin.migrate import upgrade
 from regime_pipeline.storage.warehouse import Warehouse
-from regime_pipeline_tests.cli.cli_kit import regime
+from regime_pipeline_tests.cli.fixtures import regime
 
 DAY = to_ms("2020-02-09T00:00:00Z")
 MARKET = Market("BTC-USDT", "1m")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from regime_pipeline.storage.migrate import upgrade
+from regime_pipeline.storage.admin.migrate import upgrade
 from regime_pipeline.storage.warehouse import Warehouse
-from regime_pipeline_tests.cli.cli_kit import regime
-from regime_pipeline_tests.storage.warehouse_kit import MINUTES, begin, hours, random_candles, write_candles
+from regime_pipeline_tests.cli.fixtures import regime
+from regime_pipeline_tests.storage.factories import MINUTES, begin, hours, random_candles, write_candles
 
 pytestmark = pytest.mark.postgres
 

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from regime_pipeline.cli.serve import _is_loopback
-from regime_pipeline.storage import migrate
-from regime_pipeline_tests.cli.cli_kit import regime
-from regime_pipeline_tests.e2e.up_kit import free_port
+from regime_pipeline.storage.admin import migrate
+from regime_pipeline_tests.cli.fixtures import regime
+from regime_pipeline_tests.e2e.regime_up import free_port
 
 MARKETS = """
 [partitions]

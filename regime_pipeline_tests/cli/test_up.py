@@ -13,7 +13,7 @@ import pytest
 from regime_pipeline.cli.up import only_one, reviver
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.settings import Settings
-from regime_pipeline.storage.embedded import embedded_server
+from regime_pipeline.storage.embedded.server import embedded_server
 
 SERVE = """
 import sys

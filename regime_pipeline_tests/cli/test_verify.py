@@ -8,11 +8,11 @@ from pathlib import Path
 import orjson
 import pytest
 
-from regime_pipeline.cli import verify
+from regime_pipeline.cli import benchmark as verify
 from regime_pipeline.cli.app import main
-from regime_pipeline.domain.rows import Rows
-from regime_pipeline.services.causality import verify_causality
-from regime_pipeline_tests.python_api.frames_kit import candles, frame_of
+from regime_pipeline.domain.columnar import Rows
+from regime_pipeline.evaluation.causality import verify_causality
+from regime_pipeline_tests.python_api.factories import candles, frame_of
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_a_leak_gets_code_3_and_is_named_in_json(
     def leaking(rows: Rows) -> Rows:
         return {**rows, "confidence": rows["confidence"] + len(rows["confidence"])}
 
-    from regime_pipeline.services import causality
+    from regime_pipeline.evaluation import causality
 
     honest = causality.regime_rows
     monkeypatch.setattr(causality, "regime_rows", lambda found, policy: leaking(honest(found, policy)))
@@ -66,7 +66,7 @@ def test_a_leak_gets_code_3_and_is_named_in_json(
 def test_a_policy_of_ones_own_needs_its_null_table(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from regime_pipeline.policy import __file__ as home
+    from regime_pipeline.policy.engine import __file__ as home
 
     text = Path(home).with_name("policy.toml").read_text("utf-8")
     own = tmp_path / "policy.toml"

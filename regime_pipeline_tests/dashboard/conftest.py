@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from regime_pipeline.cli.dashboard import LOOPBACK, served
-from regime_pipeline_tests.dashboard.browser_kit import Open, opened
-from regime_pipeline_tests.dashboard.site_kit import site_rows, write
+from regime_pipeline_tests.dashboard.browser import Open, opened
+from regime_pipeline_tests.dashboard.factories import site_rows, write
 
 CHROMIUM = os.environ.get("REGIME_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from regime_pipeline_tests.conftest import REPOSITORY
-from regime_pipeline_tests.dashboard.browser_kit import opened
+from regime_pipeline_tests.dashboard.browser import opened
 from regime_pipeline_tests.dashboard.conftest import CHROMIUM, FLAGS
 
 NOW = "2026-09-16T00:12:00Z"

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page
 
-from regime_pipeline.dashboard.rows import MarketRows
-from regime_pipeline.domain.layout import VERDICTS
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import to_iso
-from regime_pipeline_tests.dashboard.browser_kit import Open, opened
-from regime_pipeline_tests.dashboard.real_kit import simulated_rows
-from regime_pipeline_tests.dashboard.site_kit import ALFA, BRAVO, CHARLIE, QUARTERS, site_rows, write
+from regime_pipeline.dashboard.data.market_rows import MarketRows
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.domain.schema import VERDICTS
+from regime_pipeline_tests.dashboard.browser import Open, opened
+from regime_pipeline_tests.dashboard.factories import ALFA, BRAVO, CHARLIE, QUARTERS, site_rows, write
+from regime_pipeline_tests.dashboard.real_markets import simulated_rows
 
 PAGES = ("index.html", f"{ALFA.key}.html")
 

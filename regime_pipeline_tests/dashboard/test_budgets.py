@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Route
 
-from regime_pipeline.dashboard.payload import market_payload
-from regime_pipeline.dashboard.site import script, shared_files
-from regime_pipeline.domain.market import Market
-from regime_pipeline_tests.dashboard.browser_kit import PATIENCE_MS, opened
-from regime_pipeline_tests.dashboard.real_kit import simulated_rows
-from regime_pipeline_tests.dashboard.site_kit import ALFA, make_rows, with_grid, write
+from regime_pipeline.dashboard.data.payload import market_payload
+from regime_pipeline.dashboard.site.parts import script, shared_files
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline_tests.dashboard.browser import PATIENCE_MS, opened
+from regime_pipeline_tests.dashboard.factories import ALFA, make_rows, with_grid, write
+from regime_pipeline_tests.dashboard.real_markets import simulated_rows
 
 BUDGET: Final[dict[str, Any]] = tomllib.loads((Path(__file__).with_name("budget.toml")).read_text("utf-8"))
 TIMEFRAMES = ("1m", "15m", "1h")

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from regime_pipeline.dashboard.payload import SCORE_COLUMNS
-from regime_pipeline.dashboard.rows import MarketRows
-from regime_pipeline.domain.layout import VERDICTS
-from regime_pipeline.domain.market import HOUR_MS
-from regime_pipeline.domain.window import to_iso
-from regime_pipeline_tests.dashboard.browser_kit import Open, ink, is_close, link, minute, opened, pixels
-from regime_pipeline_tests.dashboard.site_kit import ABSENT, ALFA, QUARTERS, site_rows
+from regime_pipeline.dashboard.data.market_rows import MarketRows
+from regime_pipeline.dashboard.data.payload import SCORE_COLUMNS
+from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.domain.schema import VERDICTS
+from regime_pipeline_tests.dashboard.browser import Open, ink, is_close, link, minute, opened, pixels
+from regime_pipeline_tests.dashboard.factories import ABSENT, ALFA, QUARTERS, site_rows
 
 INSIDE_PX = 30
 LAST = 239

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
-from regime_pipeline.dashboard.payload import SCORE_COLUMNS, simplified
-from regime_pipeline.dashboard.rows import MarketRows
-from regime_pipeline.domain.gates.machine import GATE_STATES
-from regime_pipeline.domain.layout import VERDICTS
-from regime_pipeline.domain.market import HOUR_MS
-from regime_pipeline.domain.regime_state import SIMPLIFIED
-from regime_pipeline_tests.dashboard.browser_kit import Open, blend, height, ink, is_close, lines, link, pixels
-from regime_pipeline_tests.dashboard.site_kit import ABSENT, BARLESS, site_rows
+from regime_pipeline.dashboard.data.market_rows import MarketRows
+from regime_pipeline.dashboard.data.payload import SCORE_COLUMNS, simplified
+from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED
+from regime_pipeline.domain.grids.schema import GATE_STATES
+from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.schema import VERDICTS
+from regime_pipeline_tests.dashboard.browser import Open, blend, height, ink, is_close, lines, link, pixels
+from regime_pipeline_tests.dashboard.factories import ABSENT, BARLESS, site_rows
 
 FIRST, END = 138, 210
 HOURS = list(range(FIRST, END - 1))

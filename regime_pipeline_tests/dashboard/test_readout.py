@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
-from regime_pipeline.dashboard.rows import MarketRows
-from regime_pipeline.domain.grids.layout import ACTIONS
-from regime_pipeline.domain.layout import DIRECTIONS, HOUR_STATUSES, VERDICTS
-from regime_pipeline.domain.market import HOUR_MS
-from regime_pipeline.domain.regime_state import REGIME_STATES
-from regime_pipeline_tests.dashboard.browser_kit import Open, link, minute
-from regime_pipeline_tests.dashboard.site_kit import ABSENT, BARLESS, site_rows
+from regime_pipeline.dashboard.data.market_rows import MarketRows
+from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
+from regime_pipeline.domain.grids.schema import ACTIONS
+from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.schema import DIRECTIONS, HOUR_STATUSES, VERDICTS
+from regime_pipeline_tests.dashboard.browser import Open, link, minute
+from regime_pipeline_tests.dashboard.factories import ABSENT, BARLESS, site_rows
 
 FIRST, END = 100, 220
 

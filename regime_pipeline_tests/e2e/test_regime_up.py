@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from regime_pipeline.composition import open_workspace, read_universe
-from regime_pipeline.domain.market import HOUR_MS
-from regime_pipeline.domain.window import Window, to_iso
+from regime_pipeline.bootstrap import open_workspace, read_universe
+from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.pipeline.partitions import partition_key
-from regime_pipeline.storage.embedded import embedded_server
-from regime_pipeline_tests.e2e.up_kit import Up, processes_of_session, running_up, until
+from regime_pipeline.storage.embedded.server import embedded_server
+from regime_pipeline_tests.e2e.regime_up import Up, processes_of_session, running_up, until
 
 pytestmark = pytest.mark.slow
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from regime_pipeline.composition import open_workspace, read_universe
-from regime_pipeline.domain.window import Window, to_ms
+from regime_pipeline.bootstrap import open_workspace, read_universe
+from regime_pipeline.domain.market_data.window import Window, to_ms
 from regime_pipeline.pipeline.partitions import partition_key
-from regime_pipeline.services.stages import STAGES
+from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.settings import Settings
-from regime_pipeline.storage.migrate import upgrade
-from regime_pipeline_tests.e2e.cluster_kit import order, redis_server, running_cluster, runs_by_worker, two_databases
-from regime_pipeline_tests.e2e.up_kit import Up, until
-from regime_pipeline_tests.workbench import assert_same_bytes, dump, run_stages
+from regime_pipeline.storage.admin.migrate import upgrade
+from regime_pipeline_tests.e2e.cluster import order, redis_server, running_cluster, runs_by_worker, two_databases
+from regime_pipeline_tests.e2e.regime_up import Up, until
+from regime_pipeline_tests.factories import assert_same_bytes, dump, run_stages
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 

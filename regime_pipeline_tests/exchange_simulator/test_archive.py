@@ -14,17 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from regime_pipeline.domain.candles import Candles
 from regime_pipeline.domain.errors import SourceError
-from regime_pipeline.domain.market import DAY_MS, HOUR_MS, MINUTE_MS, Market
-from regime_pipeline.domain.window import to_ms
-from regime_pipeline.exchange_simulator.exchange import Exchange
-from regime_pipeline.exchange_simulator.faults import Kind
-from regime_pipeline.sources.archive import ArchiveSource, folder_of
-from regime_pipeline.sources.archive_files import ArchiveFiles
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, MINUTE_MS, Market
+from regime_pipeline.domain.market_data.window import to_ms
+from regime_pipeline.sources.archive import ArchiveFiles, ArchiveSource, folder_of
 from regime_pipeline.sources.archive_http import ArchiveHttp
 from regime_pipeline.sources.base import Fetched
-from regime_pipeline_tests.exchange_simulator.exchange_kit import SCALE, exchange, fault, patience, source, truth
+from regime_pipeline_tests.exchange_simulator.exchange import Exchange
+from regime_pipeline_tests.exchange_simulator.faults import Kind
+from regime_pipeline_tests.exchange_simulator.fixtures import SCALE, exchange, fault, patience, source, truth
 from regime_pipeline_tests.exchange_simulator.test_forms import assert_same
 
 MARKET = Market("ETH-USDT", "1h")

@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from regime_pipeline.domain.market import HOUR_MS
-from regime_pipeline.exchange_simulator.clock import Clock
-from regime_pipeline.exchange_simulator.ledger import BAN_S, BANNED_AFTER, Ledger
-from regime_pipeline_tests.cli.cli_kit import regime
-from regime_pipeline_tests.e2e.up_kit import free_port
-from regime_pipeline_tests.exchange_simulator.exchange_kit import NOW, exchange
+from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline_tests.cli.fixtures import regime
+from regime_pipeline_tests.e2e.regime_up import free_port
+from regime_pipeline_tests.exchange_simulator.clock import Clock
+from regime_pipeline_tests.exchange_simulator.exchange import BAN_S, BANNED_AFTER, Ledger
+from regime_pipeline_tests.exchange_simulator.fixtures import NOW, exchange
 
 
 def test_the_clock_stands_moves_and_runs() -> None:

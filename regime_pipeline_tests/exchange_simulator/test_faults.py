@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from regime_pipeline.domain.errors import SourceError
-from regime_pipeline.exchange_simulator.faults import Kind
 from regime_pipeline.sources.exchange import ExchangeSource
-from regime_pipeline_tests.exchange_simulator.exchange_kit import (
+from regime_pipeline_tests.exchange_simulator.faults import Kind
+from regime_pipeline_tests.exchange_simulator.fixtures import (
     ETH,
     FORMS,
     NOW,

@@ -8,11 +8,11 @@ import httpx
 import numpy as np
 import pytest
 
-from regime_pipeline.domain.candles import Candles
 from regime_pipeline.domain.errors import SourceError
-from regime_pipeline.domain.market import HOUR_MS, MINUTE_MS, Market
-from regime_pipeline.exchange_simulator.faults import Kind
-from regime_pipeline_tests.exchange_simulator.exchange_kit import (
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.market import HOUR_MS, MINUTE_MS, Market
+from regime_pipeline_tests.exchange_simulator.faults import Kind
+from regime_pipeline_tests.exchange_simulator.fixtures import (
     ETH,
     FORMS,
     NOW,

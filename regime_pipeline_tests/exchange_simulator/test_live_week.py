@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window
-from regime_pipeline.exchange_simulator.exchange import Exchange
-from regime_pipeline.exchange_simulator.faults import Fault, Kind
-from regime_pipeline.services.catch_up import corrections, frontier, next_window, recheck_from
-from regime_pipeline.services.stages import STAGES
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.services.chain.scheduling import corrections, frontier, next_window, recheck_from
+from regime_pipeline.services.chain.stages import STAGES
+from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline_tests.conftest import SOAK
-from regime_pipeline_tests.exchange_simulator.exchange_kit import FORMS, exchange, source, truth
-from regime_pipeline_tests.workbench import START, assert_same_bytes, dump, run_stages, simulated_workspace
+from regime_pipeline_tests.exchange_simulator.exchange import Exchange
+from regime_pipeline_tests.exchange_simulator.faults import Fault, Kind
+from regime_pipeline_tests.exchange_simulator.fixtures import FORMS, exchange, source, truth
+from regime_pipeline_tests.factories import START, assert_same_bytes, dump, run_stages, simulated_workspace
 
 MARKETS = (Market("ETH-USDT", "1h"), Market("BTC-USDT", "15m"))
 WEEK = 168

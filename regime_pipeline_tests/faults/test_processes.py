@@ -11,14 +11,14 @@ import psutil
 import psycopg
 import pytest
 
-from regime_pipeline.composition import open_databases, open_workspace, read_universe
-from regime_pipeline.domain.market import DAY_MS
-from regime_pipeline.domain.window import Window, to_ms
+from regime_pipeline.bootstrap import open_databases, open_workspace, read_universe
+from regime_pipeline.domain.market_data.market import DAY_MS
+from regime_pipeline.domain.market_data.window import Window, to_ms
 from regime_pipeline.pipeline.partitions import range_tags
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline.storage.embedded import embedded_server
-from regime_pipeline_tests.e2e.up_kit import Up, processes_of_session, running_up, until
-from regime_pipeline_tests.workbench import assert_same_bytes, dump, run_stages, simulated_workspace
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.storage.embedded.server import embedded_server
+from regime_pipeline_tests.e2e.regime_up import Up, processes_of_session, running_up, until
+from regime_pipeline_tests.factories import assert_same_bytes, dump, run_stages, simulated_workspace
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 

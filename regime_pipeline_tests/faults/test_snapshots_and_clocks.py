@@ -9,14 +9,12 @@ import orjson
 import pytest
 
 from regime_pipeline.domain.errors import BadSnapshotError
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.services.catch_up import frontier, next_window, recheck_from
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline.storage.snapshot_codec import encode
-from regime_pipeline.storage.snapshot_files import SnapshotReport, SnapshotStore
-from regime_pipeline_tests.storage.snapshot_kit import HOURLY, hour_of
-from regime_pipeline_tests.storage.snapshot_kit import START as SNAPSHOT_MS
-from regime_pipeline_tests.workbench import (
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.services.chain.scheduling import frontier, next_window, recheck_from
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.storage.snapshots.codec import encode
+from regime_pipeline.storage.snapshots.store import SnapshotReport, SnapshotStore
+from regime_pipeline_tests.factories import (
     START,
     assert_same_bytes,
     dump,
@@ -24,6 +22,8 @@ from regime_pipeline_tests.workbench import (
     run_stages,
     simulated_workspace,
 )
+from regime_pipeline_tests.storage.snapshots.factories import HOURLY, hour_of
+from regime_pipeline_tests.storage.snapshots.factories import START as SNAPSHOT_MS
 
 pytestmark = pytest.mark.faults
 

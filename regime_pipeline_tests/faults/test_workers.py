@@ -12,11 +12,11 @@ import psutil
 import psycopg
 import pytest
 
-from regime_pipeline.composition import open_workspace, read_universe
-from regime_pipeline.domain.window import Window, to_ms
-from regime_pipeline_tests.e2e.cluster_kit import redis_on, redis_server, running_cluster, two_databases
-from regime_pipeline_tests.e2e.up_kit import Up, free_port, until
-from regime_pipeline_tests.workbench import assert_same_bytes, dump, run_stages, simulated_workspace
+from regime_pipeline.bootstrap import open_workspace, read_universe
+from regime_pipeline.domain.market_data.window import Window, to_ms
+from regime_pipeline_tests.e2e.cluster import redis_on, redis_server, running_cluster, two_databases
+from regime_pipeline_tests.e2e.regime_up import Up, free_port, until
+from regime_pipeline_tests.factories import assert_same_bytes, dump, run_stages, simulated_workspace
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 

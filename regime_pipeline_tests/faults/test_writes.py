@@ -20,19 +20,19 @@ import pytest
 from psycopg import sql
 
 from regime_pipeline.domain.errors import StorageError
-from regime_pipeline.domain.market import HOUR_MS
-from regime_pipeline.storage import bulk_io
-from regime_pipeline.storage.bulk_tables import CANDLE_REGIME
+from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.storage.admin.migrate import upgrade
+from regime_pipeline.storage.bulk import statements as bulk_io
+from regime_pipeline.storage.bulk.columns import CANDLE_REGIME
 from regime_pipeline.storage.databases import resolve_database
-from regime_pipeline.storage.embedded import EmbeddedServer, embedded_server
-from regime_pipeline.storage.migrate import upgrade
-from regime_pipeline.storage.snapshot_codec import encode
-from regime_pipeline.storage.snapshot_files import SnapshotStore
+from regime_pipeline.storage.embedded.server import EmbeddedServer, embedded_server
+from regime_pipeline.storage.snapshots.codec import encode
+from regime_pipeline.storage.snapshots.store import SnapshotStore
 from regime_pipeline.storage.warehouse import Warehouse
-from regime_pipeline_tests.storage.crash_client import POINTS, WINDOW
-from regime_pipeline_tests.storage.snapshot_kit import HOURLY, random_candles, snapshots_of
-from regime_pipeline_tests.storage.test_crash import Writer, stored_seed
-from regime_pipeline_tests.storage.warehouse_kit import MINUTES, begin, hours, random_rows
+from regime_pipeline_tests.storage.bulk.crash_client import POINTS, WINDOW
+from regime_pipeline_tests.storage.bulk.test_crash import Writer, stored_seed
+from regime_pipeline_tests.storage.factories import MINUTES, begin, hours, random_rows
+from regime_pipeline_tests.storage.snapshots.factories import HOURLY, random_candles, snapshots_of
 
 pytestmark = [pytest.mark.faults, pytest.mark.postgres]
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from regime_pipeline.domain.analysis import analyze, reach_hours
-from regime_pipeline.domain.layout import VERDICTS
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.resample import resample_complete
-from regime_pipeline.domain.window import Window, to_ms
-from regime_pipeline.services.import_plan import read_files
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.resample import resample_complete
+from regime_pipeline.domain.market_data.window import Window, to_ms
+from regime_pipeline.domain.schema import VERDICTS
+from regime_pipeline.domain.verdicts.engine import analyze, reach_hours
+from regime_pipeline.services.imports.plan import read_files
 from regime_pipeline.sources.files.layouts import ReadOptions
-from regime_pipeline_tests.domain.verdict_kit import NULLS, POLICY
+from regime_pipeline_tests.domain.verdicts.factories import NULLS, POLICY
 
 EPISODES = tomllib.loads(Path(__file__).with_name("episodes.toml").read_text("utf-8"))["episodes"]
 MINUTES = Market("BTC-USDT", "1m")

@@ -12,13 +12,13 @@ from fastapi.testclient import TestClient
 
 import regime_pipeline as rp
 from regime_pipeline.api.app import create_app
-from regime_pipeline.domain.window import Window, to_iso
-from regime_pipeline.services.records import records
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline.storage.snapshot_reader import SnapshotReader
-from regime_pipeline_tests.cli.cli_kit import regime
-from regime_pipeline_tests.mcp.mcp_kit import Desk
-from regime_pipeline_tests.served_kit import END, ETH, WINDOW, hour
+from regime_pipeline.domain.market_data.window import Window, to_iso
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.queries.json_records import records
+from regime_pipeline.storage.snapshots.reader import SnapshotReader
+from regime_pipeline_tests.cli.fixtures import regime
+from regime_pipeline_tests.mcp.fixtures import Desk
+from regime_pipeline_tests.served_home import END, ETH, WINDOW, hour
 
 HOURS = (5, 318, 333, 371, 419)
 """One with too little data, and the last."""

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regime_pipeline.domain.candles import Candles, concatenate
-from regime_pipeline.domain.completeness import clip_spans
-from regime_pipeline.domain.layout import HOUR_STATUSES, STATUSES, VERDICTS
-from regime_pipeline.domain.market import DAY_MS, HOUR_MS, Market
-from regime_pipeline.domain.window import Window, to_ms
-from regime_pipeline.services.catch_up import corrections
-from regime_pipeline.services.import_plan import read_files
-from regime_pipeline.services.stages import STAGES
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.domain.market_data.candles import Candles, concatenate
+from regime_pipeline.domain.market_data.completeness import clip_spans
+from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window, to_ms
+from regime_pipeline.domain.schema import HOUR_STATUSES, STATUSES, VERDICTS
+from regime_pipeline.services.chain.scheduling import corrections
+from regime_pipeline.services.chain.stages import STAGES
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.imports.plan import read_files
 from regime_pipeline.sources.base import Fetched
 from regime_pipeline.sources.files.layouts import ReadOptions
-from regime_pipeline_tests.workbench import assert_same_bytes, dump, run_stages, simulated_workspace
+from regime_pipeline_tests.factories import assert_same_bytes, dump, run_stages, simulated_workspace
 
 MINUTES, HOURS = Market("BTC-USDT", "1m"), Market("ETH-USDT", "1h")
 COMPUTED = {"candle_regimes", "features", "scores", "regime_verdicts"}

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regime_pipeline.cli.chain_runs import run_chain
-from regime_pipeline.composition import open_workspace, read_universe
-from regime_pipeline.domain.layout import HOUR_STATUSES, VERDICTS
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window, to_ms
-from regime_pipeline.services.import_candles import import_candles
-from regime_pipeline.services.import_plan import read_files
-from regime_pipeline.services.markets_file import MarketSpec, ensure_market
-from regime_pipeline.services.stages import correction_reach
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.bootstrap import open_workspace, read_universe
+from regime_pipeline.cli.backfill import run_chain
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window, to_ms
+from regime_pipeline.domain.schema import HOUR_STATUSES, VERDICTS
+from regime_pipeline.services.chain.stages import correction_reach
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.imports.plan import read_files
+from regime_pipeline.services.imports.write import import_candles
+from regime_pipeline.services.universe import MarketSpec, ensure_market
 from regime_pipeline.settings import Settings
 from regime_pipeline.sources.files.layouts import ReadOptions
 

@@ -9,15 +9,15 @@ from functools import partial
 
 import pytest
 
-from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.window import Window
-from regime_pipeline.services.grid_operations import proposed_fields, stop_grid, update_grid
-from regime_pipeline.services.stages import STAGES
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.services.chain.stages import STAGES
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.grids import proposed_fields, stop_grid, update_grid
 from regime_pipeline_tests.conftest import fresh_database
-from regime_pipeline_tests.mcp import mcp_kit as kit
-from regime_pipeline_tests.mcp.mcp_kit import BTC, CHAIN, ETH, QUARTERS, YEAR, Agent, Desk
-from regime_pipeline_tests.workbench import simulated_workspace
+from regime_pipeline_tests.factories import simulated_workspace
+from regime_pipeline_tests.mcp import fixtures as kit
+from regime_pipeline_tests.mcp.fixtures import BTC, CHAIN, ETH, QUARTERS, YEAR, Agent, Desk
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regime_pipeline.mcp.answers import MAX_BYTES, encode, page, single
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline_tests.mcp.mcp_kit import BTC, QUARTERS, Agent, Desk, RefusalError
+from regime_pipeline.mcp.responses import MAX_BYTES, encode, page, single
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline_tests.mcp.fixtures import BTC, QUARTERS, Agent, Desk, RefusalError
 
 pytestmark = pytest.mark.postgres
 MARKET = {"symbol": QUARTERS.symbol, "timeframe": QUARTERS.timeframe}

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 
-from regime_pipeline.domain.market import Market
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline_tests.mcp.mcp_kit import BTC, QUARTERS, Agent
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline_tests.mcp.fixtures import BTC, QUARTERS, Agent
 
 pytestmark = pytest.mark.postgres
 HOUR_S = 3600

@@ -11,9 +11,9 @@ import pytest
 
 from regime_pipeline.domain.errors import StorageError
 from regime_pipeline.mcp import server
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline_tests.mcp.mcp_kit import Agent, Desk, RefusalError
-from regime_pipeline_tests.workbench import simulated_workspace
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline_tests.factories import simulated_workspace
+from regime_pipeline_tests.mcp.fixtures import Agent, Desk, RefusalError
 
 pytestmark = pytest.mark.postgres
 BTC = {"symbol": "BTC-USDT"}

@@ -20,16 +20,16 @@ import psycopg
 import pytest
 
 from regime_pipeline import __version__
-from regime_pipeline.cli import mcp as command
+from regime_pipeline.cli import serve as command
+from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED
 from regime_pipeline.domain.errors import UsageError
-from regime_pipeline.domain.regime_state import SIMPLIFIED
 from regime_pipeline.mcp import arguments, server
-from regime_pipeline.mcp.catalog import TOOLS
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline.storage.embedded import EmbeddedServer
-from regime_pipeline_tests.cli.cli_kit import regime
+from regime_pipeline.mcp.tools import TOOLS
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.storage.embedded.server import EmbeddedServer
+from regime_pipeline_tests.cli.fixtures import regime
 from regime_pipeline_tests.conftest import REPOSITORY
-from regime_pipeline_tests.mcp.mcp_kit import COMMAND, Agent, Desk
+from regime_pipeline_tests.mcp.fixtures import COMMAND, Agent, Desk
 
 pytestmark = pytest.mark.postgres
 EIGHT = [

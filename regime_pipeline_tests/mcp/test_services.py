@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.regime_state import SIMPLIFIED
-from regime_pipeline.domain.window import to_iso, to_ms
-from regime_pipeline.services import regimes
-from regime_pipeline.services.regimes import RegimeSeries
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline_tests.mcp.mcp_kit import BTC, ETH, Desk
+from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.window import to_iso, to_ms
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.queries import candle_regimes as regimes
+from regime_pipeline.services.queries.candle_regimes import RegimeSeries
+from regime_pipeline_tests.mcp.fixtures import BTC, ETH, Desk
 
 pytestmark = pytest.mark.postgres
 SPANS = [

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window, to_iso, to_ms
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window, to_iso, to_ms
 from regime_pipeline.mcp import verdict_tools
-from regime_pipeline.services.records import records
-from regime_pipeline.services.stages import STAGES
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline_tests.mcp.mcp_kit import BTC, CHAIN, MOMENTS, YEAR, Agent, Desk
-from regime_pipeline_tests.workbench import START, hours_from_start, simulated_workspace
+from regime_pipeline.services.chain.stages import STAGES
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.queries.json_records import records
+from regime_pipeline_tests.factories import START, hours_from_start, simulated_workspace
+from regime_pipeline_tests.mcp.fixtures import BTC, CHAIN, MOMENTS, YEAR, Agent, Desk
 
 pytestmark = pytest.mark.postgres
 NEWEST = YEAR.end_ms - HOUR_MS

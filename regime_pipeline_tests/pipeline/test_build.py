@@ -8,7 +8,7 @@ import pytest
 
 from regime_pipeline.pipeline.build import CHAIN_JOB, build_pipeline
 from regime_pipeline.pipeline.partitions import MAX_PARTITIONS
-from regime_pipeline.services.markets_file import load_universe
+from regime_pipeline.services.universe import load_universe
 from regime_pipeline_tests.conftest import REPOSITORY
 
 HOURS_A_YEAR = 365 * 24

@@ -11,16 +11,16 @@ import dagster as dg
 import pytest
 
 from regime_pipeline.domain.errors import SourceError
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.pipeline.build import CHAIN_JOB, build_pipeline
 from regime_pipeline.pipeline.partitions import range_tags
-from regime_pipeline.services.markets_file import Universe
-from regime_pipeline.services.stages import STAGES
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.services.chain.stages import STAGES
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.universe import Universe
 from regime_pipeline.sources.base import Fetched
 from regime_pipeline.sources.simulated import SimulatedSource
-from regime_pipeline_tests.workbench import START, assert_same_bytes, dump, hours_from_start, simulated_workspace
+from regime_pipeline_tests.factories import START, assert_same_bytes, dump, hours_from_start, simulated_workspace
 
 MARKETS = (Market("ALFA-USDT", "15m"), Market("ALFA-USDT", "1h"), Market("BRAVO-USDT", "1h"))
 

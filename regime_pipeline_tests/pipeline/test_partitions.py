@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window, to_ms
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window, to_ms
 from regime_pipeline.pipeline.partitions import MarketHours, build_partitions, partition_key, range_tags
-from regime_pipeline.services.markets_file import MarketSpec, Universe
+from regime_pipeline.services.universe import MarketSpec, Universe
 
 START = to_ms("2020-02-01T00:00:00Z")
 MARKETS = tuple(Market(symbol, timeframe) for symbol in ("ZEC-USDT", "BTC-USDT") for timeframe in ("1m", "1h"))

@@ -15,17 +15,17 @@ import dagster as dg
 import pytest
 
 from regime_pipeline.domain.errors import SourceError, UsageError
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.pipeline.build import CHAIN_JOB, build_pipeline
 from regime_pipeline.pipeline.sensors import build_sensors
-from regime_pipeline.services.alerts import send_alert
-from regime_pipeline.services.catch_up import Correction
-from regime_pipeline.services.stages import STAGES
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.services.chain.scheduling import Correction
+from regime_pipeline.services.chain.stages import STAGES
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.webhooks import send_alert
 from regime_pipeline.sources.base import Fetched
 from regime_pipeline.sources.simulated import SimulatedSource
-from regime_pipeline_tests.workbench import NOW, START, simulated_workspace
+from regime_pipeline_tests.factories import NOW, START, simulated_workspace
 
 MARKETS = (Market("ALFA-USDT", "1h"), Market("BRAVO-USDT", "15m"))
 EVENING = NOW - HOUR_MS

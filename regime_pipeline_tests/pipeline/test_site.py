@@ -10,14 +10,14 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.pipeline.build import CHAIN_JOB, SITE_JOB, build_pipeline
 from regime_pipeline.pipeline.instance import materialize_site
 from regime_pipeline.pipeline.partitions import range_tags
 from regime_pipeline.pipeline.sensors import build_site_sensor
-from regime_pipeline.services.markets_file import Universe
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline_tests.workbench import START, hours_from_start, simulated_workspace
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.universe import Universe
+from regime_pipeline_tests.factories import START, hours_from_start, simulated_workspace
 
 MARKET = Market("ALFA-USDT", "1h")
 NUMBERS = {"markets", "parts_made", "files_written", "site_bytes"}

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline_tests.conftest import fresh_database
-from regime_pipeline_tests.workbench import assert_same_bytes, dump, hours_from_start, run_stages, simulated_workspace
+from regime_pipeline_tests.factories import assert_same_bytes, dump, hours_from_start, run_stages, simulated_workspace
 
 TIMEFRAMES = ("1m", "15m", "1h", "4h")
 HOURS = 400

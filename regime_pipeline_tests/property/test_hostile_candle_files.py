@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 
-from regime_pipeline.domain.market import Market
-from regime_pipeline.services.import_plan import read_files
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.services.imports.plan import read_files
 from regime_pipeline.sources.files.layouts import ReadOptions
-from regime_pipeline_tests.property.hostile_kit import VALUES, altered, damaged, fuzzed, read_or_refuse
+from regime_pipeline_tests.property.hostile_inputs import VALUES, altered, damaged, fuzzed, read_or_refuse
 
 MARKET = Market("ETH-USDT", "1m")
 START = 1_709_251_200_000

@@ -16,19 +16,27 @@ import yaml  # type: ignore[import-untyped]
 from hypothesis import given
 
 from regime_pipeline.domain.grids.formats import to_json
-from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.window import to_ms
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.window import to_ms
 from regime_pipeline.policy import load_policy
 from regime_pipeline.python_api.verdicts import _read as read_bundle
-from regime_pipeline.services.grid_operations import read_histories
-from regime_pipeline.services.markets_file import load_universe
-from regime_pipeline.storage.snapshot_bundle import candles_of_bundle
-from regime_pipeline.storage.snapshot_codec import bar_rows, encode, hash_of, to_document
-from regime_pipeline.storage.snapshot_decoder import decode, from_document
+from regime_pipeline.services.grids import read_histories
+from regime_pipeline.services.universe import load_universe
+from regime_pipeline.storage.snapshots.bundle import candles_of_bundle
+from regime_pipeline.storage.snapshots.codec import bar_rows, encode, hash_of, to_document
+from regime_pipeline.storage.snapshots.validation import decode, from_document
 from regime_pipeline_tests.conftest import REPOSITORY
-from regime_pipeline_tests.domain.grids.grid_kit import history_of
-from regime_pipeline_tests.property.hostile_kit import VALUES, altered, as_toml, damaged, fuzzed, read_or_refuse, sealed
-from regime_pipeline_tests.storage.snapshot_kit import HOURLY, MINUTES, hour_of, random_candles, snapshots_of
+from regime_pipeline_tests.domain.grids.factories import history_of
+from regime_pipeline_tests.property.hostile_inputs import (
+    VALUES,
+    altered,
+    as_toml,
+    damaged,
+    fuzzed,
+    read_or_refuse,
+    sealed,
+)
+from regime_pipeline_tests.storage.snapshots.factories import HOURLY, MINUTES, hour_of, random_candles, snapshots_of
 
 LATER = snapshots_of(random_candles(HOURLY, 6), 6)[-1]
 HISTORY = {"hours": 5, "price_scale": 100, "bars": bar_rows(random_candles(HOURLY, 6))[:-1]}

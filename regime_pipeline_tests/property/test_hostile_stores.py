@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 
 from regime_pipeline.domain.errors import BadSnapshotError, UsageError
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window
-from regime_pipeline.null_data import NULL_TABLE_PATH, load_null_table
-from regime_pipeline.services.markets_file import MarketSpec, ensure_market, load_universe
-from regime_pipeline.storage.snapshot_codec import encode
-from regime_pipeline.storage.snapshot_files import SnapshotStore
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.services.null_table import NULL_TABLE_PATH, load_null_table
+from regime_pipeline.services.universe import MarketSpec, ensure_market, load_universe
+from regime_pipeline.storage.snapshots.codec import encode
+from regime_pipeline.storage.snapshots.store import SnapshotStore
 from regime_pipeline_tests.conftest import REPOSITORY
-from regime_pipeline_tests.property.hostile_kit import altered, as_toml, damaged, fuzzed, read_or_refuse, sealed
-from regime_pipeline_tests.storage.snapshot_kit import HOURLY, START, hour_of
+from regime_pipeline_tests.property.hostile_inputs import altered, as_toml, damaged, fuzzed, read_or_refuse, sealed
+from regime_pipeline_tests.storage.snapshots.factories import HOURLY, START, hour_of
 
 SOUND = encode(hour_of(HOURLY))
 MARKETS = (REPOSITORY / "markets.toml").read_bytes()

@@ -13,16 +13,16 @@ import sys
 import numpy as np
 import pytest
 
-from regime_pipeline.domain.analysis import analyze
-from regime_pipeline.domain.classifier import classify
-from regime_pipeline.domain.indicators import compute_indicators
-from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.periods import periods, transitions
-from regime_pipeline.domain.regime_state import REGIME_STATES, SIMPLIFIED_OF_STATE
-from regime_pipeline.domain.simulation import simulate, simulate_null
+from regime_pipeline.domain.candle_regimes.classifier import classify
+from regime_pipeline.domain.candle_regimes.indicators import compute_indicators
+from regime_pipeline.domain.candle_regimes.periods import periods, transitions
+from regime_pipeline.domain.candle_regimes.states import REGIME_STATES, SIMPLIFIED_OF_STATE
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.simulation.regimes import simulate, simulate_null
+from regime_pipeline.domain.verdicts.engine import analyze
 from regime_pipeline.policy import CandleRegimePolicy
-from regime_pipeline_tests.domain.candle_kit import without
-from regime_pipeline_tests.domain.verdict_kit import NULLS, POLICY
+from regime_pipeline_tests.domain.candle_regimes.factories import without
+from regime_pipeline_tests.domain.verdicts.factories import NULLS, POLICY
 
 CANDLES = POLICY.candle_regime
 HOURLY = Market("DEFECT-USDT", "1h")
@@ -74,7 +74,7 @@ def test_defect_4_a_clean_range_is_as_confident_as_a_clean_trend() -> None:
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
 def test_defect_8_no_time_depends_on_the_zone_of_the_host(zone: str) -> None:
     code = (
-        "from regime_pipeline.domain.window import to_iso, to_ms\n"
+        "from regime_pipeline.domain.market_data.window import to_iso, to_ms\n"
         "ms = to_ms('2020-03-12T10:00:00+02:00'); print(ms, to_iso(ms))"
     )
 

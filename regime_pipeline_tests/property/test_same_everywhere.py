@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 
 import regime_pipeline as rp
-from regime_pipeline.domain.analysis import reach_hours
-from regime_pipeline.domain.layout import VERDICTS
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline.storage.snapshot_bundle import bundle
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.domain.schema import VERDICTS
+from regime_pipeline.domain.verdicts.engine import reach_hours
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.storage.snapshots.bundle import bundle
 from regime_pipeline_tests.conftest import fresh_database
-from regime_pipeline_tests.python_api.frames_kit import frame_of
-from regime_pipeline_tests.workbench import hours_from_start, run_stages, simulated_workspace
+from regime_pipeline_tests.factories import hours_from_start, run_stages, simulated_workspace
+from regime_pipeline_tests.python_api.factories import frame_of
 
 MARKETS = (Market("ALFA-USDT", "1h"), Market("ALFA-USDT", "15m"))
 HOURS = 900

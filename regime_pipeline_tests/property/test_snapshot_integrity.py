@@ -15,19 +15,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regime_pipeline.domain.candles import Candles
-from regime_pipeline.domain.completeness import COMPLETE, EXCHANGE_GAP, hour_statuses
 from regime_pipeline.domain.errors import BadSnapshotError
-from regime_pipeline.domain.market import HOUR_MS, MINUTE_MS, Market
-from regime_pipeline.domain.resample import resample
-from regime_pipeline.domain.snapshot import build_snapshots
-from regime_pipeline.domain.window import Window, to_ms
-from regime_pipeline.storage.snapshot_bundle import bundle, candles_of_bundle
-from regime_pipeline.storage.snapshot_codec import encode
-from regime_pipeline.storage.snapshot_decoder import from_document
-from regime_pipeline.storage.snapshot_files import SnapshotReport, SnapshotStore
-from regime_pipeline.storage.snapshot_reader import SnapshotReader
-from regime_pipeline_tests.storage.snapshot_kit import (
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.completeness import COMPLETE, EXCHANGE_GAP, hour_statuses
+from regime_pipeline.domain.market_data.market import HOUR_MS, MINUTE_MS, Market
+from regime_pipeline.domain.market_data.resample import resample
+from regime_pipeline.domain.market_data.snapshot import build_snapshots
+from regime_pipeline.domain.market_data.window import Window, to_ms
+from regime_pipeline.storage.snapshots.bundle import bundle, candles_of_bundle
+from regime_pipeline.storage.snapshots.codec import encode
+from regime_pipeline.storage.snapshots.reader import SnapshotReader
+from regime_pipeline.storage.snapshots.store import SnapshotReport, SnapshotStore
+from regime_pipeline.storage.snapshots.validation import from_document
+from regime_pipeline_tests.storage.snapshots.factories import (
     HOURLY,
     MINUTES,
     START,

@@ -13,14 +13,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.naive_features import naive_features
-from regime_pipeline.domain.candles import Candles
-from regime_pipeline.domain.features import compute_features, feature_lookback_bars
-from regime_pipeline.domain.layout import STATUSES, VERDICTS
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.scores import compute_scores, score_lookback_hours
-from regime_pipeline.domain.verdict import decide_verdicts, verdict_lookback_hours
-from regime_pipeline.domain.window import Int64
-from regime_pipeline_tests.domain.verdict_kit import NULLS, POLICY, Engine, assert_same, hours_of, run, take, walk
+from regime_pipeline.domain.features.hourly import compute_features, feature_lookback_bars
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Int64
+from regime_pipeline.domain.schema import STATUSES, VERDICTS
+from regime_pipeline.domain.scoring.scores import compute_scores, score_lookback_hours
+from regime_pipeline.domain.verdicts.verdict import decide_verdicts, verdict_lookback_hours
+from regime_pipeline_tests.domain.verdicts.factories import (
+    NULLS,
+    POLICY,
+    Engine,
+    assert_same,
+    hours_of,
+    run,
+    take,
+    walk,
+)
 
 BARS = {"15m": 4_000, "1h": 2_000, "4h": 1_800}
 MARKETS = st.sampled_from(["15m", "1h", "4h"])

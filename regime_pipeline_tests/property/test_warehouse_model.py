@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.storage.bulk_tables import BULK_TABLES, BulkTable
-from regime_pipeline.storage.migrate import upgrade
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.storage.admin.migrate import upgrade
+from regime_pipeline.storage.bulk.columns import BULK_TABLES, BulkTable
 from regime_pipeline.storage.warehouse import Warehouse
-from regime_pipeline_tests.storage.test_period_upkeep import assert_periods_are_from_scratch
-from regime_pipeline_tests.storage.warehouse_kit import ETH, START_MS, begin, hours, random_rows
+from regime_pipeline_tests.storage.bulk.test_regime_periods import assert_periods_are_from_scratch
+from regime_pipeline_tests.storage.factories import ETH, START_MS, begin, hours, random_rows
 
 FOUR_HOURS = Market("ETH-USDT", "4h")
 QUARTERS = Market("ETH-USDT", "15m")

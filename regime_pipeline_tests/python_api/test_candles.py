@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 import regime_pipeline as rp
-from regime_pipeline.domain.classifier import classify
-from regime_pipeline.domain.regime_state import REGIME_STATES
+from regime_pipeline.domain.candle_regimes.classifier import classify
+from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
 from regime_pipeline.policy import default_policy
-from regime_pipeline_tests.python_api.frames_kit import candles, frame_of
+from regime_pipeline_tests.python_api.factories import candles, frame_of
 
 FOUND = candles(600)
 FRAME, SCALE = frame_of(FOUND), FOUND.price_scale

@@ -10,10 +10,10 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from regime_pipeline.domain.candles import COLUMNS
 from regime_pipeline.domain.errors import RegimeError
+from regime_pipeline.domain.market_data.candles import COLUMNS
 from regime_pipeline.python_api.inputs import candle_of_mapping, candles_of_frame
-from regime_pipeline_tests.python_api.frames_kit import HOURLY, candles, frame_of
+from regime_pipeline_tests.python_api.factories import HOURLY, candles, frame_of
 
 FOUND = candles(30)
 FRAME = frame_of(FOUND)

@@ -9,16 +9,16 @@ import pandas as pd
 import pytest
 
 import regime_pipeline as rp
-from regime_pipeline.domain.analysis import reach_hours
-from regime_pipeline.domain.layout import VERDICTS
-from regime_pipeline.domain.market import HOUR_MS
-from regime_pipeline.domain.snapshot import build_snapshots
-from regime_pipeline.domain.window import Window
+from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.market_data.snapshot import build_snapshots
+from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.domain.schema import VERDICTS
+from regime_pipeline.domain.verdicts.engine import reach_hours
 from regime_pipeline.policy import default_policy
-from regime_pipeline.storage.snapshot_bundle import bundle
-from regime_pipeline.storage.snapshot_files import SnapshotStore
-from regime_pipeline_tests.domain.verdict_kit import run
-from regime_pipeline_tests.python_api.frames_kit import candles, frame_of
+from regime_pipeline.storage.snapshots.bundle import bundle
+from regime_pipeline.storage.snapshots.store import SnapshotStore
+from regime_pipeline_tests.domain.verdicts.factories import run
+from regime_pipeline_tests.python_api.factories import candles, frame_of
 
 BARS = {"15m": 3_000, "1h": 900, "4h": 900}
 DOCUMENTED = [

@@ -8,10 +8,10 @@ import pytest
 
 import regime_pipeline as rp
 from regime_pipeline.domain.errors import MissingDataError, UsageError
-from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.window import to_iso
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline_tests.served_kit import BTC, ETH, HOURS, WINDOW, hour
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline_tests.served_home import BTC, ETH, HOURS, WINDOW, hour
 
 SCORES = ["trend_score", "mean_rev_score", "vol_change_score", "range_quality_score", "grid_capacity_score"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.demo_grids import add_demo_grids
-from regime_pipeline.services.workspace import Workspace
-from regime_pipeline_tests.workbench import START, hours_from_start, run_stages, simulated_workspace
+from regime_pipeline_tests.factories import START, hours_from_start, run_stages, simulated_workspace
 
 MARKETS = (Market("ALFA-USDT", "15m"), Market("ALFA-USDT", "1h"), Market("BRAVO-USDT", "1h"))
 

@@ -10,13 +10,13 @@ import ccxt
 import pytest
 
 from regime_pipeline.domain.errors import UsageError
-from regime_pipeline.sources import ccxt_import
+from regime_pipeline.sources import exchange_client as ccxt_import
 
 
 def test_one_exchange_is_imported_without_the_others_and_the_whole_comes_after_it() -> None:
     code = (
         "import sys\n"
-        "from regime_pipeline.sources.ccxt_import import error_classes, exchange_class\n"
+        "from regime_pipeline.sources.exchange_client import error_classes, exchange_class\n"
         "made, errors = exchange_class('kraken'), error_classes()\n"
         "print('ccxt.binance' in sys.modules, 'ccxt' in sys.modules, made().id)\n"
         "import ccxt\n"

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regime_pipeline.domain.completeness import hour_statuses
 from regime_pipeline.domain.errors import SourceError
-from regime_pipeline.domain.layout import HOUR_STATUSES
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window
+from regime_pipeline.domain.market_data.completeness import hour_statuses
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.domain.schema import HOUR_STATUSES
+from regime_pipeline.retry import ATTEMPTS, LONGEST_PAUSE_S, Patience, RequestError, patiently
 from regime_pipeline.sources.exchange import LAG_MS, SETTLE_MS, ExchangeSource
 from regime_pipeline.sources.exchange_client import Row
-from regime_pipeline.sources.exchange_retry import ATTEMPTS, LONGEST_PAUSE_S, Patience, RequestError, patiently
 
 MARKET = Market("ETH-USDT", "1h")
 START = 1_788_220_800_000 // HOUR_MS * HOUR_MS

@@ -10,12 +10,12 @@ from typing import Any
 import ccxt
 import pytest
 
-from regime_pipeline.composition import open_workspace
+from regime_pipeline.bootstrap import open_workspace
 from regime_pipeline.domain.errors import UsageError
-from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.retry import RequestError
 from regime_pipeline.settings import Settings
 from regime_pipeline.sources.exchange_client import SHARE_OF_RATE, CcxtClient
-from regime_pipeline.sources.exchange_retry import RequestError
 
 MARKET = Market("ETH-USDT", "1h")
 START = 1_700_006_400_000

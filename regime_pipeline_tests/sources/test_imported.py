@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from regime_pipeline.domain.candles import Candles
-from regime_pipeline.domain.completeness import hour_statuses
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window, to_ms
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.completeness import hour_statuses
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window, to_ms
 from regime_pipeline.sources.imported import ImportedSource
 
 DAY = to_ms("2020-02-09T00:00:00Z")

@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regime_pipeline.domain.candles import Candles
-from regime_pipeline.domain.completeness import COMPLETE, EXCHANGE_GAP, MISSING, clip_spans, hour_statuses
-from regime_pipeline.domain.market import HOUR_MS, MINUTE_MS, Market
-from regime_pipeline.domain.resample import resample
-from regime_pipeline.domain.window import Window, to_ms
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.completeness import COMPLETE, EXCHANGE_GAP, MISSING, clip_spans, hour_statuses
+from regime_pipeline.domain.market_data.market import HOUR_MS, MINUTE_MS, Market
+from regime_pipeline.domain.market_data.resample import resample
+from regime_pipeline.domain.market_data.window import Window, to_ms
 from regime_pipeline.sources.base import Fetched
-from regime_pipeline.sources.resampled import ResampledSource
+from regime_pipeline.sources.derived import ResampledSource
 from regime_pipeline.sources.simulated import SimulatedSource
 
 DAY = to_ms("2020-02-09T00:00:00Z")

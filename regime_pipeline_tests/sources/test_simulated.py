@@ -5,12 +5,12 @@ import time
 import numpy as np
 import pytest
 
-from regime_pipeline.domain.candles import COLUMNS
-from regime_pipeline.domain.completeness import COMPLETE, EXCHANGE_GAP, absent_bars, hour_statuses
-from regime_pipeline.domain.market import HOUR_MS, MINUTE_MS, Market
-from regime_pipeline.domain.simulation import LABELS
-from regime_pipeline.domain.simulation_market import EPOCH_MS
-from regime_pipeline.domain.window import Window, to_ms
+from regime_pipeline.domain.market_data.candles import COLUMNS
+from regime_pipeline.domain.market_data.completeness import COMPLETE, EXCHANGE_GAP, absent_bars, hour_statuses
+from regime_pipeline.domain.market_data.market import HOUR_MS, MINUTE_MS, Market
+from regime_pipeline.domain.market_data.window import Window, to_ms
+from regime_pipeline.domain.simulation.market import EPOCH_MS
+from regime_pipeline.domain.simulation.regimes import LABELS
 from regime_pipeline.sources.simulated import SimulatedSource
 
 NOW = to_ms("2026-11-20T10:37:12Z")

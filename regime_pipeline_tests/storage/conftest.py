@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from regime_pipeline.storage.migrate import upgrade
+from regime_pipeline.storage.admin.migrate import upgrade
 from regime_pipeline.storage.warehouse import Warehouse
 
-CLIENT_PROGRAM = Path(__file__).with_name("embedded_client.py")
+CLIENT_PROGRAM = Path(__file__).parent / "embedded" / "embedded_client.py"
 
 
 class ClientProcess:

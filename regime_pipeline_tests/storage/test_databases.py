@@ -20,7 +20,7 @@ from regime_pipeline.storage.databases import (
     resolve_database,
     server_version,
 )
-from regime_pipeline.storage.embedded import embedded_server
+from regime_pipeline.storage.embedded.server import embedded_server
 from regime_pipeline.storage.urls import libpq_url, with_database
 
 pytestmark = pytest.mark.postgres

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from regime_pipeline.domain.gates.events import StopEvent
 from regime_pipeline.domain.grids.config import GridConfig, StaleGridError
 from regime_pipeline.domain.grids.versions import History, new_version
-from regime_pipeline.storage import migrate
+from regime_pipeline.domain.restart_gates.machine import StopEvent
+from regime_pipeline.storage.admin import migrate
 from regime_pipeline.storage.warehouse import Warehouse
-from regime_pipeline_tests.domain.grids.grid_kit import FIELDS
+from regime_pipeline_tests.domain.grids.factories import FIELDS
 
 WHEN = datetime(2026, 9, 1, tzinfo=UTC)
 

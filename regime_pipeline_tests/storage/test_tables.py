@@ -8,11 +8,10 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from regime_pipeline.domain.regime_state import REGIME_STATES
-from regime_pipeline.storage.migrate import VERSION_TABLE, upgrade
-from regime_pipeline.storage.tables import metadata
+from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
+from regime_pipeline.storage.admin.migrate import VERSION_TABLE, upgrade
+from regime_pipeline.storage.tables import VIEWS, metadata
 from regime_pipeline.storage.urls import sqlalchemy_url
-from regime_pipeline.storage.views import VIEWS
 
 _SCHEMA = "SELECT oid FROM pg_namespace WHERE nspname = current_schema()"
 _CATALOG = f"""

@@ -14,17 +14,17 @@ from pathlib import Path
 import pytest
 
 from regime_pipeline.domain.errors import StorageError
-from regime_pipeline.storage.snapshot_codec import encode
-from regime_pipeline.storage.snapshot_files import SnapshotReport, SnapshotStore
-from regime_pipeline.storage.temporary_files import remove_leftovers, temporary_file
+from regime_pipeline.storage.file_locks import remove_leftovers, temporary_file
+from regime_pipeline.storage.snapshots.codec import encode
+from regime_pipeline.storage.snapshots.store import SnapshotReport, SnapshotStore
 from regime_pipeline_tests.conftest import REPOSITORY
-from regime_pipeline_tests.storage.snapshot_kit import HOURLY, MINUTES, START, hour_of
+from regime_pipeline_tests.storage.snapshots.factories import HOURLY, MINUTES, START, hour_of
 
 FOLDER = "2020/03/12/00"
 HOLDER = """
 import sys, time
 from pathlib import Path
-from regime_pipeline.storage.temporary_files import temporary_file
+from regime_pipeline.storage.file_locks import temporary_file
 with temporary_file(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()

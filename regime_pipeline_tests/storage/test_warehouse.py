@@ -10,14 +10,14 @@ import pandas as pd
 import psycopg
 import pytest
 
-from regime_pipeline.domain.completeness import hour_statuses
 from regime_pipeline.domain.errors import MissingDataError, StorageError
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window
+from regime_pipeline.domain.market_data.completeness import hour_statuses
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.storage import warehouse as warehouse_module
-from regime_pipeline.storage.bulk_tables import BULK_TABLES, bulk_table
+from regime_pipeline.storage.bulk.columns import BULK_TABLES, bulk_table
 from regime_pipeline.storage.warehouse import Warehouse
-from regime_pipeline_tests.storage.warehouse_kit import (
+from regime_pipeline_tests.storage.factories import (
     ETH,
     MINUTES,
     SCALE,

@@ -1,1 +1,1 @@
-"""Grids: configuration and its versions, comparison, advice, the grid after a restart, a simulator of fills."""
+"""Grids: configuration and versions, comparison, advice, quick stops, and the probationary grid after a restart."""

@@ -16,17 +16,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from regime_pipeline.domain.candles import Float64
-from regime_pipeline.domain.gates.machine import GATE_STATES
-from regime_pipeline.domain.grids.advice_reasons import reasons_json
+from regime_pipeline.domain.grids.advice_explanation import reasons_json
 from regime_pipeline.domain.grids.advice_state import Decisions, Situation
 from regime_pipeline.domain.grids.comparison import Comparison
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.config_rules import from_ticks, whole_ticks
-from regime_pipeline.domain.grids.layout import ACTIONS, ADVICE_STATUSES, INVENTORY
-from regime_pipeline.domain.verdict_evidence import INSUFFICIENT_DATA, RANGE_OK, TRANSITION, TREND
+from regime_pipeline.domain.grids.schema import ACTIONS, ADVICE_STATUSES, GATE_STATES, INVENTORY
+from regime_pipeline.domain.market_data.candles import Float64
+from regime_pipeline.domain.verdicts.rules import INSUFFICIENT_DATA, RANGE_OK, TRANSITION, TREND
 from regime_pipeline.policy import Policy
-from regime_pipeline.policy_grids import GridsPolicy
+from regime_pipeline.policy.grids import GridsPolicy
 
 OK, NO_GRID, NO_VERDICT = range(len(ADVICE_STATUSES))
 NONE, KEEP, ENABLE, STOP_PLACING, REPOSITION = range(len(ACTIONS))

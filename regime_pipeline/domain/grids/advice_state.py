@@ -12,9 +12,9 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from regime_pipeline.domain.candles import Float64
-from regime_pipeline.domain.gates.machine import GATE_STATES
 from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.grids.schema import GATE_STATES
+from regime_pipeline.domain.market_data.candles import Float64
 
 NOT_STOPPED: Final = GATE_STATES.index("NONE")
 PERMITTED: Final = GATE_STATES.index("PERMITTED")

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from regime_pipeline.domain.candles import Float64
-from regime_pipeline.domain.capacity import Capacity, grid_capacity
 from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.market_data.candles import Float64
+from regime_pipeline.domain.scoring.grid_capacity import Capacity, grid_capacity
 from regime_pipeline.policy import GridCapacityPolicy
 
 

@@ -27,10 +27,17 @@ from pydantic import (
 )
 
 from regime_pipeline.domain.errors import UsageError
-from regime_pipeline.domain.grids.config_rules import RULES, Spacing, from_ticks, in_ticks, no_rule
-from regime_pipeline.domain.grids.levels import net_gain, tick_lines
-from regime_pipeline.domain.market import parse_symbol
-from regime_pipeline.domain.window import to_iso, to_ms
+from regime_pipeline.domain.grids.config_rules import (
+    RULES,
+    Spacing,
+    from_ticks,
+    in_ticks,
+    net_gain,
+    no_rule,
+    tick_lines,
+)
+from regime_pipeline.domain.market_data.market import parse_symbol
+from regime_pipeline.domain.market_data.window import to_iso, to_ms
 
 _MAX_DIGITS: Final = 16
 _MAX_DECIMALS: Final = 18

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from regime_pipeline.domain.capacity import grid_capacity
 from regime_pipeline.domain.grids.config import GridConfigError
 from regime_pipeline.domain.grids.config_rules import MIN_LEVELS, from_ticks
-from regime_pipeline.domain.market import parse_symbol
+from regime_pipeline.domain.market_data.market import parse_symbol
+from regime_pipeline.domain.scoring.grid_capacity import grid_capacity
 from regime_pipeline.policy import Policy
-from regime_pipeline.policy_grids import GridDefaults
+from regime_pipeline.policy.grids import GridDefaults
 
 
 def defaults_for(symbol: str, price: Decimal, tick: Decimal, policy: Policy) -> dict[str, Any]:

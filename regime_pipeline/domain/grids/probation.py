@@ -8,15 +8,122 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from math import ceil, floor
-from operator import ge, le
+from operator import ge, le, lt
 from typing import Any, Final
 
-from regime_pipeline.domain.candles import Candles
-from regime_pipeline.domain.grids.checks import Check, check
+import numpy as np
+
+from regime_pipeline.domain.candle_regimes.indicators import compute_indicators
+from regime_pipeline.domain.features.ranges.consensus import discover_ranges
+from regime_pipeline.domain.features.windows import Windows
 from regime_pipeline.domain.grids.config import GridConfig, canonical
 from regime_pipeline.domain.grids.config_rules import from_ticks, whole_ticks
-from regime_pipeline.domain.grids.fresh_range import FreshRange, fresh_range
+from regime_pipeline.domain.grids.quick_stops import Check, check
+from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.policy import Policy
+from regime_pipeline.policy.grids import GraduationPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class ProbationRecord:
+    """What a probationary grid did since its start.
+
+    Parameters
+    ----------
+    bars, range_ok_bars : int
+        Bars since the start, and those whose verdict is RANGE_OK.
+    round_trips : int
+        Completed: bought at a line and sold at the next.
+    excursion_spacings : float
+        Farthest price beyond an edge, in spacings; 0 inside.
+    net_quote : float
+        Realised gain after fees, quote currency.
+    """
+
+    bars: int
+    range_ok_bars: int
+    round_trips: int
+    excursion_spacings: float
+    net_quote: float
+
+
+def graduation(record: ProbationRecord, policy: GraduationPolicy) -> tuple[Check, ...]:
+    """Return every condition of graduation; the grid graduates when all are met."""
+    share = record.range_ok_bars / record.bars if record.bars else 0.0
+    return (
+        check("BARS", "bars on probation", record.bars, ge, policy.min_bars),
+        check("RANGE_OK_SHARE", "share of bars with RANGE_OK", share, ge, policy.range_ok_share_from),
+        check("ROUND_TRIPS", "completed round trips", record.round_trips, ge, policy.min_round_trips),
+        check(
+            "EXCURSION",
+            "farthest price beyond an edge in spacings",
+            record.excursion_spacings,
+            lt,
+            policy.excursion_spacings_below,
+        ),
+        check("NET", "realised gain after fees in quote currency", record.net_quote, ge, policy.net_quote_from),
+    )
+
+
+def has_graduated(checks: tuple[Check, ...]) -> bool:
+    """Return whether every condition is met."""
+    return all(made.is_met for made in checks)
+
+
+_WINDOWS: Final = ("quantile_bars", "donchian_bars", "pivot_bars", "profile_bars", "channel_bars", "quality_bars")
+
+
+@dataclass(frozen=True, slots=True)
+class FreshRange:
+    """What the bars since a stop say; prices in quote currency.
+
+    Parameters
+    ----------
+    bars : int
+        Unbroken bars up to the newest, all opened at or after the stop.
+    low, high : float
+        Consensus edges; NaN without consensus or with too few bars.
+    atr, close : float
+        Wilder ATR begun cold at the first of these bars, and the newest close; NaN with too few bars.
+    """
+
+    bars: int
+    low: float
+    high: float
+    atr: float
+    close: float
+
+
+def fresh_range(candles: Candles, stopped_at_ms: int, policy: Policy) -> FreshRange:
+    """Return range, ATR and price from post-stop bars alone.
+
+    Parameters
+    ----------
+    candles : Candles
+        Bars closed by the moment of the decision; those opened before the stop, or before a gap, change nothing.
+    stopped_at_ms : int
+        When the grid was stopped, epoch milliseconds UTC.
+    policy : Policy
+        Range methods and their windows, each cut to the bars there are; `grids.probation.min_post_stop_bars`.
+    """
+    from regime_pipeline.domain.features.kernels import slope_t
+
+    since = candles.between(stopped_at_ms, 2**62)
+    bars = int(compute_indicators(since, policy.candle_regime).age[-1]) + 1 if len(since) else 0
+    if bars < policy.grids.probation.min_post_stop_bars:
+        return FreshRange(bars, np.nan, np.nan, np.nan, np.nan)
+    unbroken = since[len(since) - bars :]
+    atr = compute_indicators(unbroken, policy.candle_regime).atr[-1:]
+    windows = Windows.of(unbroken, np.array([bars - 1]), policy.features)
+    slope = slope_t(windows.log_close, windows.ends, min(policy.features.slope_bars, bars), policy.features.slope_lags)
+    cut = {name: min(getattr(policy.ranges, name), bars - 1) for name in _WINDOWS}
+    found = discover_ranges(windows, atr, slope, policy.ranges.model_copy(update=cut))
+    low, high, width, close = (
+        float(value[0]) / candles.price_scale
+        for value in (found["range_low"], found["range_high"], atr, unbroken.close[-1:])
+    )
+    return FreshRange(bars, low, high, width, close)
+
 
 _EXACT: Final = Context(prec=60)
 _SMALLEST: Final = Decimal("1e-18")

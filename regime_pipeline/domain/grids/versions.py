@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from regime_pipeline.domain.grids.config import GridConfig, GridConfigError, StaleGridError
-from regime_pipeline.domain.window import Int64, to_iso
+from regime_pipeline.domain.market_data.window import Int64, to_iso
 
 History = tuple[GridConfig, ...]
 """Versions 1, 2, … of one symbol's grid, oldest first."""

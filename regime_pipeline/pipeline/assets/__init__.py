@@ -1,1 +1,1 @@
-"""One file per layer of the chain; assets are thin."""
+"""The assets: the hourly chain in one file, the dashboard site in another."""

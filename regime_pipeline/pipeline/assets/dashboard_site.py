@@ -8,10 +8,10 @@ from pathlib import Path
 import dagster as dg
 
 from regime_pipeline import __version__
-from regime_pipeline.dashboard.folder import broken_links
-from regime_pipeline.pipeline.assets.chain import OWNERS
-from regime_pipeline.services.dashboard_site import build_site
-from regime_pipeline.services.workspace import Workspace
+from regime_pipeline.dashboard.build import build_site
+from regime_pipeline.dashboard.site.writer import broken_links
+from regime_pipeline.pipeline.assets.hourly_chain import OWNERS
+from regime_pipeline.services.chain.workspace import Workspace
 
 LINKS = "links_lead_somewhere"
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from regime_pipeline.domain.candles import Float64
-from regime_pipeline.services.judgement.tracks import ABSTAIN, RANGE, TREND, VOLATILE, Classes
+from regime_pipeline.domain.market_data.candles import Float64
+from regime_pipeline.services.backtest.classes import ABSTAIN, RANGE, TREND, VOLATILE, Classes
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from regime_pipeline.domain.candles import Candles, Float64
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Int64, Window
+from regime_pipeline.domain.market_data.candles import Candles, Float64
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Int64, Window
+from regime_pipeline.services.backtest.classes import ABSTAIN, Classes
 from regime_pipeline.services.backtest.hindsight import HindsightRule, hindsight_classes
 from regime_pipeline.services.backtest.readers import FoundVerdicts
-from regime_pipeline.services.judgement.tracks import ABSTAIN, Classes
 
 _BPS = 10_000.0
 

@@ -11,14 +11,55 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regime_pipeline.domain.candles import Float64
-from regime_pipeline.domain.layout import VERDICTS
-from regime_pipeline.domain.market import HOUR_MS
+from regime_pipeline.domain.market_data.candles import COLUMNS, Candles, Float64
+from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.market_data.window import Int64
+from regime_pipeline.domain.schema import VERDICTS
+from regime_pipeline.domain.simulation.market import EPOCH_MS, MarketSimulation
+from regime_pipeline.services.backtest.classes import ABSTAIN, CLASS_OF_LABEL, CLASS_OF_VERDICT, CLASSES, Classes
 from regime_pipeline.services.backtest.figures import CONFIDENCE_BINS, DelayFigures, LabelFigures
 from regime_pipeline.services.backtest.hours import MarketHours
-from regime_pipeline.services.judgement.methods import CLASS_OF_VERDICT
-from regime_pipeline.services.judgement.metrics import confusion, detection_delays, flips
-from regime_pipeline.services.judgement.tracks import ABSTAIN, CLASSES, Classes
+from regime_pipeline.services.backtest.metrics import confusion, detection_delays, flips
+
+_PROBE_BARS = 100
+
+
+def true_classes(candles: Candles, hours: Int64, seed: int) -> Classes | None:
+    """Return the true class of each hour.
+
+    Parameters
+    ----------
+    candles : Candles
+        Stored candles of the market.
+    hours : ndarray of int64, shape (n,)
+        Starts of hours, epoch milliseconds UTC, ascending.
+    seed : int
+        Of the simulator.
+
+    Returns
+    -------
+    ndarray of int8, shape (n,), or None
+        Codes into `tracks.CLASSES`; None unless every stored candle is one of the simulator's, to the last tick: no
+        name and no setting makes a market simulated.
+    """
+    if not len(candles) or not len(hours) or candles.open_time_ms[0] < EPOCH_MS:
+        return None
+    simulation = MarketSimulation(seed, candles.market.symbol, candles.price_scale)
+    if not (_is_made_by(simulation, candles[:_PROBE_BARS]) and _is_made_by(simulation, candles)):
+        return None
+    first = max(int(hours[0]), EPOCH_MS)
+    labels = CLASS_OF_LABEL[simulation.labels(first, int(hours[-1]) + HOUR_MS)]
+    found = np.full(len(hours), ABSTAIN, dtype=np.int8)
+    is_listed = hours >= first
+    found[is_listed] = labels[(hours[is_listed] - first) // HOUR_MS]
+    return found
+
+
+def _is_made_by(simulation: MarketSimulation, candles: Candles) -> bool:
+    first, last = int(candles.open_time_ms[0]), int(candles.close_time_ms[-1])
+    made = simulation.bars(candles.market.timeframe, first, last)
+    made = made[np.isin(made.open_time_ms, candles.open_time_ms)]
+    return all(np.array_equal(getattr(made, name), getattr(candles, name)) for name in COLUMNS)
 
 
 def label_figures(verdict: NDArray[np.int8], confidence: Float64, labels: Classes) -> LabelFigures:

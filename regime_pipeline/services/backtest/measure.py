@@ -11,10 +11,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from regime_pipeline.domain.candles import Float64
-from regime_pipeline.domain.layout import DIRECTIONS, VERDICTS
-from regime_pipeline.domain.market import HOUR_MS
-from regime_pipeline.domain.performance import summarize_returns
+from regime_pipeline.domain.candle_regimes.periods import summarize_returns
+from regime_pipeline.domain.market_data.candles import Float64
+from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.schema import DIRECTIONS, VERDICTS
+from regime_pipeline.services.backtest.classes import ABSTAIN
 from regime_pipeline.services.backtest.figures import (
     CONFIDENCE_BINS,
     Distribution,
@@ -25,7 +26,6 @@ from regime_pipeline.services.backtest.figures import (
 )
 from regime_pipeline.services.backtest.hours import MarketHours
 from regime_pipeline.services.backtest.labels import delay_figures, label_figures
-from regime_pipeline.services.judgement.tracks import ABSTAIN
 
 Mask = NDArray[np.bool_]
 RETURN_GROUPS: Final = (*VERDICTS[1:4], "TREND up", "TREND down", *VERDICTS[4:], VERDICTS[0], "all")

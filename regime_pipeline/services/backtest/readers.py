@@ -11,15 +11,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from regime_pipeline.domain.candles import Candles
-from regime_pipeline.domain.layout import DIRECTIONS, VERDICTS
-from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.null_table import NullTable
-from regime_pipeline.domain.window import Int64, Window, to_iso
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.window import Int64, Window, to_iso
+from regime_pipeline.domain.schema import DIRECTIONS, VERDICTS
+from regime_pipeline.domain.scoring.null_table import NullTable
 from regime_pipeline.policy import Policy
 from regime_pipeline.services.analysis_service import RegimeAnalysisService
-from regime_pipeline.services.stages import candle_span
-from regime_pipeline.storage.snapshot_reader import SnapshotReader
+from regime_pipeline.services.chain.stages import candle_span
+from regime_pipeline.storage.snapshots.reader import SnapshotReader
 from regime_pipeline.storage.warehouse import Warehouse
 
 _COLUMNS = ("hour_start", "verdict", "confidence", "direction", "policy_hash")

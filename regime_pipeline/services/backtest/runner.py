@@ -14,14 +14,14 @@ from datetime import datetime
 import numpy as np
 
 from regime_pipeline.domain.errors import MissingDataError, UsageError
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import Window, to_iso, to_ms
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window, to_iso, to_ms
 from regime_pipeline.services.backtest.figures import Figures
 from regime_pipeline.services.backtest.hindsight import HindsightRule
 from regime_pipeline.services.backtest.hours import MarketHours, market_hours, no_hours
+from regime_pipeline.services.backtest.labels import true_classes
 from regime_pipeline.services.backtest.measure import measure
 from regime_pipeline.services.backtest.readers import VerdictReader
-from regime_pipeline.services.backtest.truth import true_classes
 
 
 @dataclass(frozen=True, eq=False)

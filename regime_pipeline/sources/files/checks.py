@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from regime_pipeline.domain.candles import Float64
-from regime_pipeline.domain.completeness import Spans
-from regime_pipeline.domain.market import HOUR_MS, TIMEFRAME_MINUTES, Market
-from regime_pipeline.domain.window import Int64, to_iso
+from regime_pipeline.domain.market_data.candles import Float64
+from regime_pipeline.domain.market_data.completeness import Spans
+from regime_pipeline.domain.market_data.market import HOUR_MS, TIMEFRAME_MINUTES, Market
+from regime_pipeline.domain.market_data.window import Int64, to_iso
 from regime_pipeline.sources.files.layouts import FIELDS, ReadOptions
 from regime_pipeline.sources.files.names import Promise
 from regime_pipeline.sources.files.table import Table

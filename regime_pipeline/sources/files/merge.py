@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from regime_pipeline.domain.candles import MAX_TICKS, Candles, Float64
-from regime_pipeline.domain.completeness import Spans, absent_bars, clip_spans, merge_spans, runs_of
-from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.window import Int64, to_iso
+from regime_pipeline.domain.market_data.candles import MAX_TICKS, Candles, Float64
+from regime_pipeline.domain.market_data.completeness import Spans, absent_bars, clip_spans, merge_spans, runs_of
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.window import Int64, to_iso
 from regime_pipeline.sources.files.checks import VALUES, FileRows
 from regime_pipeline.sources.files.table import BadFileError
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from regime_pipeline.domain.market import Market
+from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.sources.files.table import BadFileError
 
 _ARCHIVE: Final = re.compile(r"([A-Z0-9]+)-(\d+[a-z]+)-(\d{4})-(\d{2})(?:-(\d{2}))?(?:\.csv)?(?:\.gz|\.zip)?")

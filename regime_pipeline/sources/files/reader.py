@@ -9,12 +9,10 @@ from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import Final
 
-from regime_pipeline.domain.market import Market
+from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.sources.files.checks import FileRows, check_rows
-from regime_pipeline.sources.files.columnar import read_columnar
 from regime_pipeline.sources.files.containers import unpack
-from regime_pipeline.sources.files.delimited import read_delimited
-from regime_pipeline.sources.files.json_rows import read_json
+from regime_pipeline.sources.files.formats import read_columnar, read_delimited, read_json
 from regime_pipeline.sources.files.layouts import ReadOptions
 from regime_pipeline.sources.files.names import read_name
 from regime_pipeline.sources.files.table import BadFileError, Table

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from regime_pipeline.domain.window import Int64
+from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.sources.files.table import Table
 
 _SECONDS_BELOW: Final = 10**11

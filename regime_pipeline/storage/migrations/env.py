@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from regime_pipeline.storage.migrate import VERSION_TABLE
+from regime_pipeline.storage.admin.migrate import VERSION_TABLE
 from regime_pipeline.storage.tables import metadata
 
 context.configure(

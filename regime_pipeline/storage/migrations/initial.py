@@ -13,9 +13,8 @@ from typing import Final
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateSequence, CreateTable, DDLElement
 
-from regime_pipeline.domain.regime_state import REGIME_STATES
-from regime_pipeline.storage.tables import dirty_ids, metadata
-from regime_pipeline.storage.views import VIEWS
+from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
+from regime_pipeline.storage.tables import VIEWS, dirty_ids, metadata
 
 PATH: Final = Path(__file__).parent / "versions" / "r0001_initial.sql"
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regime_pipeline.domain.capacity import grid_capacity
 from regime_pipeline.domain.grids.comparison import capacity_policy, compare, overlap
-from regime_pipeline_tests.domain.grids.grid_kit import POLICY, grid
+from regime_pipeline.domain.scoring.grid_capacity import grid_capacity
+from regime_pipeline_tests.domain.grids.factories import POLICY, grid
 
 EDGES = st.tuples(st.integers(1, 400), st.integers(1, 400)).filter(lambda edge: edge[0] != edge[1]).map(sorted)
 P = POLICY.grid_capacity

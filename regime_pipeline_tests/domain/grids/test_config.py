@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regime_pipeline.domain.grids.config import GridConfig, GridConfigError
-from regime_pipeline.domain.grids.levels import net_gain, tick_lines
-from regime_pipeline_tests.domain.grids.grid_kit import FIELDS, KEPT, SOUND_FIELDS, grid
+from regime_pipeline.domain.grids.config_rules import net_gain, tick_lines
+from regime_pipeline_tests.domain.grids.factories import FIELDS, KEPT, SOUND_FIELDS, grid
 
 REQUIRED = sorted((FIELDS | KEPT).keys() - {"limit_lower", "limit_upper", "supersedes"})
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from regime_pipeline.domain.grids.config import GridConfig, GridConfigError
 from regime_pipeline.domain.grids.defaults import defaults_for
-from regime_pipeline_tests.domain.grids.grid_kit import KEPT, POLICY
+from regime_pipeline_tests.domain.grids.factories import KEPT, POLICY
 
 SYMBOLS = st.sampled_from(["ETHUSDT", "BTC-USDT", "SHIB/USDC"])
 

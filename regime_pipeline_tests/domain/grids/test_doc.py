@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from regime_pipeline.domain.grids.config import GridConfig
-from regime_pipeline.domain.grids.exports import to_freqtrade, to_hummingbot, to_threecommas
-from regime_pipeline.domain.grids.layout import ACTIONS, ADVICE_STATUSES
+from regime_pipeline.domain.grids.formats import to_freqtrade, to_hummingbot, to_threecommas
 from regime_pipeline.domain.grids.quick_stops import GridHealth, quick_stops
+from regime_pipeline.domain.grids.schema import ACTIONS, ADVICE_STATUSES
 from regime_pipeline_tests.conftest import REPOSITORY
-from regime_pipeline_tests.domain.grids.grid_kit import POLICY, grid
+from regime_pipeline_tests.domain.grids.factories import POLICY, grid
 
 PAGE = (REPOSITORY / "docs" / "grids.md").read_text("utf-8")
 OTHERS = {

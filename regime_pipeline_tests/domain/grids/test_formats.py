@@ -12,10 +12,17 @@ import pytest
 from hypothesis import given, settings
 
 from regime_pipeline.domain.grids.config import GridConfig, GridConfigError
-from regime_pipeline.domain.grids.exports import to_freqtrade, to_hummingbot, to_threecommas
-from regime_pipeline.domain.grids.formats import from_json, from_toml, to_json, to_toml
+from regime_pipeline.domain.grids.formats import (
+    from_json,
+    from_toml,
+    to_freqtrade,
+    to_hummingbot,
+    to_json,
+    to_threecommas,
+    to_toml,
+)
 from regime_pipeline.domain.grids.versions import History
-from regime_pipeline_tests.domain.grids.grid_kit import KEPT, SOUND_FIELDS, grid, history_of, sound_histories
+from regime_pipeline_tests.domain.grids.factories import KEPT, SOUND_FIELDS, grid, history_of, sound_histories
 
 CALLS = [(to_json, from_json), (to_toml, from_toml)]
 

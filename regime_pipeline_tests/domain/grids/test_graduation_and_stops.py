@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regime_pipeline.domain.grids.graduation import ProbationRecord, graduation, has_graduated
+from regime_pipeline.domain.grids.probation import ProbationRecord, graduation, has_graduated
 from regime_pipeline.domain.grids.quick_stops import GridHealth, quick_stops
-from regime_pipeline_tests.domain.grids.grid_kit import POLICY, grid
+from regime_pipeline_tests.domain.grids.factories import POLICY, grid
 
 GOOD = ProbationRecord(bars=24, range_ok_bars=20, round_trips=2, excursion_spacings=0.99, net_quote=0.0)
 CALM = GridHealth(

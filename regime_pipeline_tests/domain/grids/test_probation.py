@@ -10,15 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regime_pipeline.domain.candles import Candles, concatenate
+from regime_pipeline.domain.candle_regimes.indicators import compute_indicators
 from regime_pipeline.domain.grids.config import GridConfig
-from regime_pipeline.domain.grids.fresh_range import fresh_range
-from regime_pipeline.domain.grids.probation import Probation, probationary_grid
+from regime_pipeline.domain.grids.probation import Probation, fresh_range, probationary_grid
 from regime_pipeline.domain.grids.versions import new_version
-from regime_pipeline.domain.indicators import compute_indicators
-from regime_pipeline.domain.market import HOUR_MS
+from regime_pipeline.domain.market_data.candles import Candles, concatenate
+from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.policy import Policy
-from regime_pipeline_tests.domain.grids.grid_kit import POLICY, START, START_MS, bars, grid, history_of
+from regime_pipeline_tests.domain.grids.factories import POLICY, START, START_MS, bars, grid, history_of
 
 P = POLICY.grids.probation
 CLOSED_MS = 10**6 * HOUR_MS

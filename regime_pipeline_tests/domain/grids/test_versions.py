@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from regime_pipeline.domain.grids.config import GridConfigError, StaleGridError
 from regime_pipeline.domain.grids.versions import History, check_history, new_version, repositions_ms, valid_at
-from regime_pipeline_tests.domain.grids.grid_kit import FIELDS, START, grid, history_of, sound_histories
+from regime_pipeline_tests.domain.grids.factories import FIELDS, START, grid, history_of, sound_histories
 
 HISTORIES = sound_histories()
 CHANGES = st.fixed_dictionaries(

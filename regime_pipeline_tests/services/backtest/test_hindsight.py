@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regime_pipeline.services.backtest.classes import ABSTAIN, RANGE, TREND, VOLATILE
 from regime_pipeline.services.backtest.hindsight import HindsightRule, hindsight_classes
-from regime_pipeline.services.judgement.tracks import ABSTAIN, RANGE, TREND, VOLATILE
 
 SHORT = HindsightRule(bars=4, volatile_from=1.5, trend_from=0.5)
 

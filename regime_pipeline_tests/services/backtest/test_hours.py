@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regime_pipeline.domain.candles import Candles
-from regime_pipeline.domain.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.services.backtest.classes import ABSTAIN
 from regime_pipeline.services.backtest.hindsight import HindsightRule
 from regime_pipeline.services.backtest.hours import MarketHours, market_hours, no_hours, observed_hours
 from regime_pipeline.services.backtest.readers import FoundVerdicts
-from regime_pipeline.services.judgement.tracks import ABSTAIN
-from regime_pipeline_tests.services.backtest.backtest_kit import ALFA, candles_of
-from regime_pipeline_tests.workbench import hours_from_start
+from regime_pipeline_tests.factories import hours_from_start
+from regime_pipeline_tests.services.backtest.factories import ALFA, candles_of
 
 WINDOW = hours_from_start(0, 60)
 RULE = HindsightRule(bars=5)

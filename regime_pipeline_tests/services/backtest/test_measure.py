@@ -13,15 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regime_pipeline.domain.layout import DIRECTIONS, VERDICTS
+from regime_pipeline.domain.schema import DIRECTIONS, VERDICTS
+from regime_pipeline.services.backtest.classes import ABSTAIN, CLASS_OF_VERDICT, CLASSES
 from regime_pipeline.services.backtest.figures import Distribution, LabelFigures
 from regime_pipeline.services.backtest.hours import MarketHours
 from regime_pipeline.services.backtest.labels import label_figures
 from regime_pipeline.services.backtest.measure import RETURN_GROUPS, distribution, measure
-from regime_pipeline.services.judgement.methods import CLASS_OF_VERDICT
-from regime_pipeline.services.judgement.metrics import score
-from regime_pipeline.services.judgement.tracks import ABSTAIN, CLASSES
-from regime_pipeline_tests.services.backtest.backtest_kit import ALFA, BRAVO, hours_of, market_rows
+from regime_pipeline.services.backtest.metrics import score
+from regime_pipeline_tests.services.backtest.factories import ALFA, BRAVO, hours_of, market_rows
 
 BOTH = st.tuples(market_rows(ALFA), market_rows(BRAVO))
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from regime_pipeline.domain.candles import Candles
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.simulation import LABELS
-from regime_pipeline.domain.simulation_market import EPOCH_MS, MarketSimulation
-from regime_pipeline.domain.window import Window
-from regime_pipeline.services.backtest.truth import true_classes
-from regime_pipeline.services.judgement.tracks import ABSTAIN, CLASSES
-from regime_pipeline_tests.services.backtest.backtest_kit import ALFA, SEED, candles_of
-from regime_pipeline_tests.workbench import hours_from_start
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.domain.simulation.market import EPOCH_MS, MarketSimulation
+from regime_pipeline.domain.simulation.regimes import LABELS
+from regime_pipeline.services.backtest.classes import ABSTAIN, CLASSES
+from regime_pipeline.services.backtest.labels import true_classes
+from regime_pipeline_tests.factories import hours_from_start
+from regime_pipeline_tests.services.backtest.factories import ALFA, SEED, candles_of
 
 WINDOW = hours_from_start(0, 300)
 

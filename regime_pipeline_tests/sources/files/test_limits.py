@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import feather, parquet
 
-from regime_pipeline.domain.candles import Candles
 from regime_pipeline.domain.errors import BadCandlesError
-from regime_pipeline.domain.market import Market
-from regime_pipeline.sources.files import columnar
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.sources.files import formats as columnar
 from regime_pipeline.sources.files.layouts import FIELDS, ReadOptions
 from regime_pipeline.sources.files.reader import read_file
 from regime_pipeline.sources.files.table import BadFileError

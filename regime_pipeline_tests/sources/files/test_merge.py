@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from regime_pipeline.domain.market import Market
-from regime_pipeline.domain.window import to_ms
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.window import to_ms
 from regime_pipeline.sources.files.checks import FileRows
 from regime_pipeline.sources.files.layouts import ReadOptions
 from regime_pipeline.sources.files.merge import find_gaps, merge_rows

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import feather, parquet
 
-from regime_pipeline.domain.market import HOUR_MS, Market
-from regime_pipeline.domain.window import to_ms
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import to_ms
 from regime_pipeline.sources.files.checks import FileRows
 from regime_pipeline.sources.files.layouts import ReadOptions
 from regime_pipeline.sources.files.reader import read_file

@@ -1,0 +1,100 @@
+"""Parameters that many routes share: market, times, limits, cursors.
+
+What a route does with them does not belong here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Path, Query, Request
+from pydantic import BaseModel, Field
+
+from regime_pipeline.api.errors import ApiError
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.window import to_ms
+from regime_pipeline.services.queries.candle_regimes import FOREVER
+
+
+class Page(BaseModel):
+    """One page of a list."""
+
+    items: list[dict[str, Any]]
+    total: int = Field(description="Items of the whole list.")
+    next_url: str | None = Field(description="The next page; null at the end.")
+
+
+def page_of(request: Request, items: list[dict[str, Any]], limit: int, cursor: str) -> Page:
+    """Return the page of a list that a cursor points at."""
+    first = decode_cursor(cursor) or 0
+    until = first + limit
+    return Page(items=items[first:until], total=len(items), next_url=next_url(request, until, until < len(items)))
+
+
+def next_url(request: Request, position: int, is_more: bool) -> str | None:
+    """Return the address of the page at a position, None where there is no more."""
+    return str(request.url.include_query_params(cursor=encode_cursor(position))) if is_more else None
+
+
+MOST_BARS: Final = 20_000
+MOST_ROWS: Final = 1_000
+SymbolPath = Annotated[
+    str, Path(description="BASE-QUOTE; the old form ETHUSDT is accepted.", max_length=40, examples=["ETH-USDT"])
+]
+TimeframePath = Annotated[str, Path(description="1m 5m 15m 1h 4h or 1d.", max_length=4, examples=["1h"])]
+TimePath = Annotated[
+    str, Path(description="A moment, ISO-8601 with offset.", max_length=40, examples=["2026-09-01T12:00:00Z"])
+]
+_StartQuery = Annotated[
+    str, Query(description="First moment, ISO-8601 with offset.", max_length=40, examples=["2026-09-01T00:00:00Z"])
+]
+_EndQuery = Annotated[
+    str, Query(description="End (exclusive), ISO-8601 with offset.", max_length=40, examples=["2026-09-08T00:00:00Z"])
+]
+BarsLimit = Annotated[int, Query(ge=1, le=MOST_BARS, description="Most bars, the newest ones.", examples=[120])]
+RowsLimit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Most rows of a page.", examples=[50])]
+CursorQuery = Annotated[str, Query(max_length=200, description="From `next_url` of the page before.")]
+
+
+async def market_of(symbol: SymbolPath, timeframe: TimeframePath) -> Market:
+    """Return the market of a path; raises `UsageError` for what is none."""
+    return Market(symbol, timeframe)
+
+
+async def span_of(start: _StartQuery = "", end: _EndQuery = "") -> tuple[int, int]:
+    """Return the span asked for, epoch milliseconds UTC; everything by default."""
+    span = moment_of(start, FOREVER[0]), moment_of(end, FOREVER[1])
+    if span[0] >= span[1]:
+        raise ApiError(422, "usage", f"The start {start or 'of time'} is not before the end {end or 'of time'}.")
+    return span
+
+
+def moment_of(text: str, default: int) -> int:
+    """Return a moment in epoch milliseconds; a plus sign that a URL turned into a space is read as one."""
+    if not text:
+        return default
+    moment = to_ms(text.replace(" ", "+"))
+    if not FOREVER[0] <= moment <= FOREVER[1]:
+        raise ApiError(422, "usage", f"The time '{text}' is not within 1970 to 2100.")
+    return moment
+
+
+MarketParameter = Annotated[Market, Depends(market_of)]
+SpanParameter = Annotated[tuple[int, int], Depends(span_of)]
+
+
+def encode_cursor(position: int) -> str:
+    """Return a position as a cursor."""
+    return base64.urlsafe_b64encode(str(position).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> int | None:
+    """Return the position of a cursor, None for an empty one."""
+    if not cursor:
+        return None
+    try:
+        return int(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, binascii.Error) as error:
+        raise ApiError(422, "usage", "The cursor is none that this API gave; begin again without it.") from error

@@ -1,0 +1,57 @@
+"""The environment in which pages are rendered: templates, macros and words that the site and reports share.
+
+What a page shows is decided where it is rendered.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import lru_cache
+from typing import Final
+
+import jinja2
+
+from regime_pipeline.dashboard import formatting as words
+from regime_pipeline.dashboard.components.sparklines import PRICE_HEIGHT
+from regime_pipeline.dashboard.data.latest_hour import STALE_HOURS
+from regime_pipeline.dashboard.data.payload import SCORE_COLUMNS
+
+HAS_SCRIPTS: Final = 'document.documentElement.className = "js";'
+"""The one script that stands in every page: style sheets ask for what it sets."""
+
+
+@lru_cache
+def environment(package: str = "") -> jinja2.Environment:
+    """Return the environment of the dashboard's templates, and of another package's folder `templates` if wanted."""
+    packages = [name for name in (package, "regime_pipeline.dashboard") if name]
+    made = jinja2.Environment(
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in packages]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {
+        "moment": words.moment,
+        "number": words.number,
+        "percent": words.percent,
+        "whole_percent": words.whole_percent,
+        "duration": words.duration,
+        "name": words.name,
+        "mark": words.mark,
+        "action": words.action,
+    }
+    made.globals |= {
+        "stale_hours": STALE_HOURS,
+        "score_columns": SCORE_COLUMNS,
+        "price_height": PRICE_HEIGHT,
+        "has_scripts": HAS_SCRIPTS,
+    }
+    return made
+
+
+def script_hash(text: str) -> str:
+    """Return what a content security policy calls an inline script by."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,1 @@
+"""What the pages show, as compact payloads: market rows, prices, grid events, the latest hour."""

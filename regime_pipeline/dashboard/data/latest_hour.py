@@ -1,0 +1,172 @@
+"""What a market's newest hour says, and in which order markets need attention.
+
+Words and markup for it do not belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from regime_pipeline.dashboard.data.grid_events import decided_sentence
+from regime_pipeline.dashboard.data.market_rows import MarketRows
+from regime_pipeline.dashboard.formatting import decimals_of
+from regime_pipeline.domain.grids.schema import ACTIONS, GATE_STATES
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.restart_gates.machine import GATES
+from regime_pipeline.domain.schema import DIRECTIONS, HOUR_STATUSES, RISKS, VERDICTS
+from regime_pipeline.domain.verdicts.hourly_summary import deciding_sentence
+
+STALE_HOURS: Final = 2
+"""Data that ends so much earlier than another market's, or than now, is stale."""
+_WORST_FIRST: Final = ("TRANSITION", "TREND", "INSUFFICIENT_DATA", "RANGE_WEAK", "RANGE_OK")
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Advice on the configured grid: the action, whether it asks somebody to act, whether there is a grid, and why."""
+
+    action: str
+    is_actionable: bool
+    has_grid: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """Restart gates at the newest hour.
+
+    Parameters
+    ----------
+    state : str
+        One of `GATE_STATES`, never NONE.
+    passed, total : int
+        Gates passed, of how many.
+    bars, held : int
+        Observations since the stop, and in a row that gate 3 has held.
+    stopped_at_ms : int
+        Epoch milliseconds UTC.
+    checks : sequence of dict
+        Conditions looked at: gate, name, value, threshold, is_met, sentence.
+    restart : dict or None
+        The fresh grid that is permitted, and a sentence.
+    """
+
+    state: str
+    passed: int
+    bars: int
+    held: int
+    stopped_at_ms: int
+    checks: Sequence[dict[str, Any]]
+    restart: dict[str, Any] | None
+    total: int = GATES
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest hour of one market.
+
+    Parameters
+    ----------
+    through_ms : int
+        Close of the hour, epoch milliseconds UTC.
+    is_lagging : bool
+        The data ends more than `STALE_HOURS` before that of another market of the site.
+    verdict, direction, dominant_risk, hour_status, reason, policy_hash : str
+        As stored.
+    confidence : float
+        0..1.
+    close, range_low, range_high : float
+        Quote currency; NaN where there is none. The close is the newest one there is.
+    decimals : int
+        Of prices.
+    advice, gates : Advice, Gates or None
+        None where the site shows no advice, and where no stop is in force.
+    """
+
+    market: Market
+    through_ms: int
+    is_lagging: bool
+    verdict: str
+    confidence: float
+    direction: str
+    dominant_risk: str
+    hour_status: str
+    close: float
+    range_low: float
+    range_high: float
+    decimals: int
+    reason: str
+    policy_hash: str
+    advice: Advice | None
+    gates: Gates | None
+
+
+def newest_of(rows: MarketRows, through_ms: int) -> Newest:
+    """Return the newest hour of a market; `through_ms` is the newest close of any market of the site."""
+    last = {name: column[-1] for name, column in rows.hours.items()}
+    closes = rows.hours["close"][~np.isnan(rows.hours["close"])]
+    factors = rows.documents("factors")[-1]
+    return Newest(
+        market=rows.market,
+        through_ms=rows.through_ms,
+        is_lagging=is_lagging(rows.through_ms, through_ms),
+        verdict=VERDICTS[last["verdict"]],
+        confidence=float(last["confidence"]),
+        direction=DIRECTIONS[last["direction"]],
+        dominant_risk=RISKS[last["dominant_risk"]],
+        hour_status=HOUR_STATUSES[last["hour_status"]],
+        close=float(closes[-1]) if len(closes) else float("nan"),
+        range_low=float(last["range_low"]),
+        range_high=float(last["range_high"]),
+        decimals=decimals_of(rows.bars.price_scale),
+        reason=deciding_sentence(factors) if factors else str(last["reason"]),
+        policy_hash=str(last["policy_hash"]),
+        advice=_advice(rows),
+        gates=_gates(rows),
+    )
+
+
+def is_lagging(end_ms: int, through_ms: int) -> bool:
+    """Say whether data that goes through `end_ms` lies behind the newest of the site."""
+    return through_ms - end_ms > STALE_HOURS * HOUR_MS
+
+
+def worst_first(markets: Sequence[Newest]) -> list[Newest]:
+    """Order markets by need: advice to act on, then data that lags, then the verdict, then confidence in it."""
+
+    def need(newest: Newest) -> tuple[bool, bool, int, float]:
+        is_actionable = newest.advice is not None and newest.advice.is_actionable
+        is_good = newest.verdict == "RANGE_OK"
+        place = _WORST_FIRST.index(newest.verdict)
+        return not is_actionable, not newest.is_lagging, place, newest.confidence * (1 if is_good else -1)
+
+    return sorted(markets, key=need)
+
+
+def _advice(rows: MarketRows) -> Advice | None:
+    last = _last_advice(rows)
+    if last is None:
+        return None
+    reason = decided_sentence(last["reasons"])
+    return Advice(ACTIONS[last["action"]], bool(last["is_actionable"]), bool(last["config_version"]), reason)
+
+
+def _gates(rows: MarketRows) -> Gates | None:
+    last = _last_advice(rows)
+    if last is None or GATE_STATES[last["gate_state"]] == "NONE":
+        return None
+    code, checks = int(last["gate_state"]), last["gate_checks"]
+    passed, bars, held = min(code - 1, GATES), int(last["gate_bars"]), int(last["gate_held"])
+    return Gates(GATE_STATES[code], passed, bars, held, int(last["stopped_at"]), checks, last["restart_grid"])
+
+
+def _last_advice(rows: MarketRows) -> dict[str, Any] | None:
+    """The advice of the newest hour; None where that hour has none."""
+    found = rows.advice
+    if found is None or not len(found["hour_start"]) or int(found["hour_start"][-1]) + HOUR_MS != rows.through_ms:
+        return None
+    return {name: column[-1] for name, column in found.items()}

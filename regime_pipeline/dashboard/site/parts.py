@@ -1,0 +1,173 @@
+"""The site as parts, each with its files, the mark of what they are made from, and how to make them.
+
+Writing files does not belong here; a part depends on rows and on this package alone, never on the clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any, Final
+
+import orjson
+
+from regime_pipeline.dashboard.components.sparklines import strip_of
+from regime_pipeline.dashboard.data.latest_hour import newest_of
+from regime_pipeline.dashboard.data.market_rows import MarketRows
+from regime_pipeline.dashboard.data.payload import market_payload
+from regime_pipeline.dashboard.site.pages import Assets, index_page, market_page
+from regime_pipeline.domain.market_data.market import Market
+
+INDEX: Final = "index.html"
+STYLES: Final = ("vendor/uPlot.min.css", "site.css")
+CHART_SCRIPTS: Final = ("vendor/uPlot.iife.min.js", "codec.js", "charts.js", "readout.js", "panel.js")
+"""What draws a payload, without the page around it."""
+_SHARED: Final[Mapping[str, Sequence[str]]] = {
+    "site.css": STYLES,
+    "common.js": ("common.js",),
+    "market.js": (*CHART_SCRIPTS, "exports.js", "market.js"),
+    "uPlot.LICENSE.txt": ("vendor/LICENSE",),
+}
+_TRAILING: Final = re.compile(r"  // [^\"'`]*$")
+_ESCAPES: Final = {"<": "\\u003c", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Files that are made together.
+
+    Parameters
+    ----------
+    paths : tuple of str
+        Where they go, relative to the site's folder.
+    mark : str
+        Stands for everything they are made from: equal marks make equal bytes.
+    make : callable
+        Makes the content of each path; called only where a file lacks or the mark differs.
+    """
+
+    paths: tuple[str, ...]
+    mark: str
+    make: Callable[[], Mapping[str, bytes]]
+
+
+def mark_of(*facts: object) -> str:
+    """Return a mark of what a part is made from; the code that makes it counts too."""
+    return hashlib.sha256("\n".join([_code_mark(), *map(repr, facts)]).encode()).hexdigest()[:16]
+
+
+def overview_part(mark: str, read: Callable[[], tuple[Sequence[MarketRows], Sequence[Market]]]) -> Part:
+    """Return the overview with the files that every page shares.
+
+    Parameters
+    ----------
+    mark : str
+        From `mark_of`.
+    read : callable
+        Gives the newest week of every market with data, in the order of the site, and the markets without any.
+    """
+
+    def make() -> Mapping[str, bytes]:
+        markets, empty = read()
+        through_ms = max((rows.through_ms for rows in markets), default=0)
+        newest = [newest_of(rows, through_ms) for rows in markets]
+        strips = {rows.market.key: strip_of(rows) for rows in markets}
+        shared = {f"static/{name}": content for name, content in shared_files().items()}
+        return {INDEX: index_page(newest, strips, empty, _assets()).encode(), **shared}
+
+    return Part((INDEX, *(f"static/{name}" for name in _SHARED)), mark, make)
+
+
+def market_part(
+    mark: str, market: Market, known: Sequence[Market], through_ms: int, read: Callable[[], MarketRows]
+) -> Part:
+    """Return one market's page and payload.
+
+    Parameters
+    ----------
+    mark : str
+        From `mark_of`.
+    market : Market
+        Whose page it is.
+    known : sequence of Market
+        Every market that has a page, for the way to them.
+    through_ms : int
+        Newest close of any market of the site, epoch milliseconds UTC.
+    read : callable
+        Gives the market's period.
+    """
+    page, payload = f"{market.key}.html", f"data/{market.key}.js"
+
+    def make() -> Mapping[str, bytes]:
+        rows = read()
+        data = script(market_payload(rows))
+        assets = {**_assets(), "data": versioned(payload, data)}
+        return {page: market_page(rows, newest_of(rows, through_ms), known, assets).encode(), payload: data}
+
+    return Part((page, payload), mark, make)
+
+
+@lru_cache(1)
+def shared_files() -> Mapping[str, bytes]:
+    """Return the style sheet, scripts and licence that every page shares, each joined from its parts."""
+    return {name: joined(parts).encode() for name, parts in _SHARED.items()}
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Return static files of this package as one."""
+    folder = _package() / "static"
+    return "\n".join(squeezed(part, (folder / part).read_text("utf-8")) for part in parts)
+
+
+def script(payload: Mapping[str, Any]) -> bytes:
+    """Return a classic script that assigns the payload: browsers load it from a folder too, where they refuse JSON."""
+    return f"window.REGIME={inline_json(payload)};\n".encode()
+
+
+def inline_json(payload: Mapping[str, Any]) -> str:
+    """Return JSON that may stand in a script: nothing in it can end the script."""
+    text = orjson.dumps(payload).decode()
+    for character, escape in _ESCAPES.items():
+        text = text.replace(character, escape)
+    return text
+
+
+def versioned(address: str, content: bytes) -> str:
+    """Return an address that changes with the content, so that no cache shows an old file."""
+    return f"{address}?v={hashlib.sha256(content).hexdigest()[:10]}"
+
+
+def _assets() -> Assets:
+    return {name: versioned(f"static/{name}", content) for name, content in shared_files().items()}
+
+
+def squeezed(name: str, text: str) -> str:
+    """Return one of our own scripts without comments and indentation, which readers of the page need not load."""
+    if name.startswith("vendor/") or not name.endswith(".js"):
+        return text
+    lines = (_TRAILING.sub("", line).strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("/*")) + "\n"
+
+
+@lru_cache(1)
+def _code_mark() -> str:
+    """Mark of this package's own files: another template or script makes another site of the same rows."""
+    files = sorted(_files(_package(), ""))
+    return hashlib.sha256(b"\0".join(part for name, content in files for part in (name.encode(), content))).hexdigest()
+
+
+def _files(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
+    for entry in folder.iterdir():
+        if entry.is_dir() and entry.name != "__pycache__":
+            yield from _files(entry, f"{prefix}{entry.name}/")
+        elif entry.is_file():
+            yield f"{prefix}{entry.name}", entry.read_bytes()
+
+
+def _package() -> Traversable:
+    return resources.files("regime_pipeline.dashboard")

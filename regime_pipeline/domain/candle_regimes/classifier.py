@@ -1,0 +1,132 @@
+"""The 3D regime of a candle: trend x volatility x momentum, and how far it stands from another one.
+
+Names and codes belong to `regime_state`, the hourly verdict elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regime_pipeline.domain.candle_regimes.indicators import Indicators, compute_indicators
+from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED, SIMPLIFIED_OF_STATE, UNDEFINED, pack_state
+from regime_pipeline.domain.market_data.candles import Candles, Float64
+from regime_pipeline.domain.market_data.window import Int64
+from regime_pipeline.policy import CandleRegimePolicy
+
+_DECIDED_BY: Final = {
+    "UNDEFINED": (False, False, False),
+    "TREND_UP": (True, False, True),
+    "TREND_DOWN": (True, False, True),
+    "RANGE": (True, True, False),
+    "CHOPPY": (True, True, True),
+    "NEUTRAL": (True, True, True),
+}
+"""Do trend, volatility and momentum decide the simplified regime?"""
+_DECIDES: Final = np.array([_DECIDED_BY[SIMPLIFIED[code]] for code in SIMPLIFIED_OF_STATE])
+"""The same by state code; bool, shape (19, 3)."""
+
+
+@dataclass(frozen=True, eq=False)
+class CandleRegimes:
+    """Regimes of n candles, one per candle, in order.
+
+    Parameters
+    ----------
+    open_time_ms : ndarray of int64, shape (n,)
+        Opens of the candles, epoch milliseconds UTC.
+    state : ndarray of int16, shape (n,)
+        Code into `regime_state.REGIME_STATES`; 0 is UNDEFINED.
+    confidence : ndarray of float64, shape (n,)
+        0..1; 0 where UNDEFINED.
+    """
+
+    open_time_ms: Int64
+    state: NDArray[np.int16]
+    confidence: Float64
+
+    def __len__(self) -> int:
+        return len(self.open_time_ms)
+
+
+def classify(candles: Candles, policy: CandleRegimePolicy) -> CandleRegimes:
+    """Return the 3D regime of every candle.
+
+    Parameters
+    ----------
+    candles : Candles
+        Candles of one market; gaps are allowed, and history begins anew behind each.
+    policy : CandleRegimePolicy
+        Thresholds.
+
+    Notes
+    -----
+    Uses bars <= t. A label needs `min_history_bars` candles without a gap, itself included; before that it is
+    UNDEFINED, never RANGE. It is a pure function of at most `lookback_bars(policy)` earlier bars, so any start at
+    least that early gives the same bits.
+
+    Confidence is the smallest margin of the dimensions that decide the simplified regime. A margin is the distance d
+    to the nearest threshold that would change the dimension, as d / (d + spread): the spread of ADX, RSI, ROC and the
+    MACD histogram is their exponentially weighted deviation over earlier bars, that of prices is the ATR; volatility
+    uses its rank among earlier bars. Every margin is monotone, so a clean range scores as high as a clean trend.
+    """
+    indicators = compute_indicators(candles, policy)
+    is_known = indicators.age >= policy.min_history_bars - 1
+    close = candles.close.astype(np.float64)
+    trend, trend_margin = _trend(close, indicators, policy)
+    volatility, volatility_margin = _volatility(indicators, is_known, policy)
+    momentum, momentum_margin = _momentum(indicators, policy)
+    state = np.where(is_known, pack_state(trend, volatility, momentum), np.int16(UNDEFINED)).astype(np.int16)
+    margins = (trend_margin, volatility_margin, momentum_margin)
+    return CandleRegimes(candles.open_time_ms, state, _confidence(state, margins))
+
+
+def lookback_bars(policy: CandleRegimePolicy) -> int:
+    """Bars before a candle that its regime can depend on; at most 1,024 by the policy's own bounds."""
+    recursive = policy.anchor_warmup_bars + policy.anchor_bars + policy.volatility_window_bars
+    return max(recursive, policy.min_history_bars, policy.sma_slow_bars)
+
+
+def is_provisional(age: Int64, policy: CandleRegimePolicy) -> NDArray[np.bool_]:
+    """Which candles, `age` bars into their unbroken series, may still change when earlier history is imported."""
+    return np.asarray(age < lookback_bars(policy))
+
+
+def _trend(close: Float64, i: Indicators, policy: CandleRegimePolicy) -> tuple[NDArray[np.int8], Float64]:
+    """Code into `TRENDS` and margin; without a slow average yet, close against the fast one decides."""
+    from regime_pipeline.domain.candle_regimes import kernels as kernels
+
+    codes, margins = kernels.trend(close, i.sma_fast, i.sma_slow, i.atr, i.adx, i.adx_spread, policy.adx_trend_from)
+    return codes, margins
+
+
+def _volatility(
+    i: Indicators, is_known: NDArray[np.bool_], policy: CandleRegimePolicy
+) -> tuple[NDArray[np.int8], Float64]:
+    """Code into `VOLATILITIES` and margin."""
+    from regime_pipeline.domain.candle_regimes import kernels as kernels
+
+    codes, margins = kernels.volatility(
+        i.atr_share, i.band_width, is_known, policy.volatility_window_bars, policy.volatility_percentile
+    )
+    return codes, margins
+
+
+def _momentum(i: Indicators, policy: CandleRegimePolicy) -> tuple[NDArray[np.int8], Float64]:
+    """Code into `MOMENTA` and margin: two of three votes decide, so the second strongest vote is the margin."""
+    from regime_pipeline.domain.candle_regimes import kernels as kernels
+
+    votes = (i.roc, i.roc_spread, i.macd_histogram, i.macd_spread, i.rsi, i.rsi_spread)
+    codes, margins = kernels.momentum(*votes, policy.rsi_bullish_above, policy.rsi_bearish_below)
+    return codes, margins
+
+
+def _confidence(state: NDArray[np.int16], margins: tuple[Float64, Float64, Float64]) -> Float64:
+    """Smallest margin of the deciding dimensions; 0 where UNDEFINED."""
+    from regime_pipeline.domain.candle_regimes import kernels as kernels
+
+    smallest: Float64 = kernels.smallest_margin(state, margins, _DECIDES)
+    return smallest

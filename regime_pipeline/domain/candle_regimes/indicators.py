@@ -1,0 +1,96 @@
+"""Indicators of candles as TA-Lib computes them, cut at anchors so that a value never depends on where data start.
+
+Labels made of them belong to `classifier`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regime_pipeline.domain.market_data.candles import Candles, Float64
+from regime_pipeline.domain.market_data.window import Int64
+from regime_pipeline.policy import CandleRegimePolicy
+
+BOLLINGER_DEVIATIONS: Final = 2.0
+"""Half the width of a Bollinger band; no threshold, for it cancels in the rank that decides high volatility."""
+
+
+@dataclass(frozen=True, eq=False)
+class Indicators:
+    """Indicators of n candles; every float array is float64 of shape (n,), NaN where there are too few bars.
+
+    Parameters
+    ----------
+    age : ndarray of int64
+        Bars before this one without a gap.
+    adx, rsi : ndarray
+        0..100.
+    atr, macd_histogram, sma_fast, sma_slow : ndarray
+        In ticks.
+    roc : ndarray
+        Percent.
+    atr_share, band_width : ndarray
+        ATR over close, and Bollinger width over middle.
+    adx_spread, rsi_spread, roc_spread, macd_spread : ndarray
+        Exponentially weighted standard deviation of the indicator over strictly earlier bars, in its own unit.
+
+    Notes
+    -----
+    Uses bars <= t of the same gap-free segment. Recursive values are a pure function of at most
+    `anchor_bars + anchor_warmup_bars` bars; at a segment's start they begin cold there, as TA-Lib does.
+    """
+
+    age: Int64
+    adx: Float64
+    atr: Float64
+    rsi: Float64
+    roc: Float64
+    macd_histogram: Float64
+    adx_spread: Float64
+    rsi_spread: Float64
+    roc_spread: Float64
+    macd_spread: Float64
+    sma_fast: Float64
+    sma_slow: Float64
+    atr_share: Float64
+    band_width: Float64
+
+
+def compute_indicators(candles: Candles, policy: CandleRegimePolicy) -> Indicators:
+    """Return every indicator that the 3D regime is made of."""
+    from regime_pipeline.domain.candle_regimes import kernels as kernels
+
+    bar = candles.open_time_ms // candles.market.step_ms
+    starts: Int64 = kernels.segment_starts(bar)
+    rows = kernels.recursive_indicators(
+        bar, starts, candles.high, candles.low, candles.close, _periods(policy),
+        2.0 / (policy.margin_spread_bars + 1), policy.anchor_bars, policy.anchor_warmup_bars,
+    )  # fmt: skip
+    middle = kernels.moving_average(candles.close, starts, policy.bollinger_bars)
+    adx, atr, rsi, roc, histogram, adx_spread, rsi_spread, roc_spread, macd_spread = rows
+    return Indicators(
+        age=np.arange(len(bar)) - starts,
+        adx=adx,
+        atr=atr,
+        rsi=rsi,
+        roc=roc,
+        macd_histogram=histogram,
+        adx_spread=adx_spread,
+        rsi_spread=rsi_spread,
+        roc_spread=roc_spread,
+        macd_spread=macd_spread,
+        sma_fast=kernels.moving_average(candles.close, starts, policy.sma_fast_bars),
+        sma_slow=kernels.moving_average(candles.close, starts, policy.sma_slow_bars),
+        atr_share=atr / candles.close,
+        band_width=kernels.band_width(candles.close, middle, policy.bollinger_bars, BOLLINGER_DEVIATIONS),
+    )
+
+
+def _periods(policy: CandleRegimePolicy) -> NDArray[np.int64]:
+    """Periods in the order in which the kernel takes them."""
+    macd = (policy.macd_fast_bars, policy.macd_slow_bars, policy.macd_signal_bars)
+    return np.array([policy.adx_bars, policy.atr_bars, policy.rsi_bars, policy.roc_bars, *macd], dtype=np.int64)

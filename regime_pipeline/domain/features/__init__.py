@@ -1,0 +1,1 @@
+"""Hourly features from a window of bars: trend, mean reversion, volatility and discovered ranges."""

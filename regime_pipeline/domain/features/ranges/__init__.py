@@ -1,0 +1,1 @@
+"""Range discovery: five methods, and the consensus of those that returned."""

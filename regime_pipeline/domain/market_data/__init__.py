@@ -1,0 +1,1 @@
+"""Markets, windows, candles, hour completeness, resampling and hourly snapshots."""

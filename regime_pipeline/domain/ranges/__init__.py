@@ -1,1 +1,0 @@
-"""One range discovery method per file, and their consensus."""

@@ -1,0 +1,104 @@
+"""What each gate demands of a bar: named conditions with value, threshold and outcome, from bars closed by then.
+
+In which order gates are passed stands in `machine`; a value that is not known holds nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import exp
+from operator import ge, le, lt
+from typing import Final
+
+import numpy as np
+
+from regime_pipeline.domain.grids.comparison import capacity_policy
+from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.grids.probation import FreshRange, fresh_range
+from regime_pipeline.domain.grids.quick_stops import Check, check
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.scoring.grid_capacity import carries_grid, grid_capacity
+from regime_pipeline.policy import Policy
+from regime_pipeline.policy.gates import GateThresholds
+
+MEASURED: Final = (
+    *("adx", "adx_change", "efficiency_ratio_short", "bars_since_extreme", "median_crossings", "ou_half_life_bars"),
+    *("vol_log_ratio", "mean_rev_score"),
+)
+"""What gates 1 to 3 read of a bar's features and scores; nothing else, and no confidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateBar:
+    """One bar since a stop.
+
+    Parameters
+    ----------
+    close_ms : int
+        Its close, epoch milliseconds UTC.
+    measured : mapping of str to float
+        `MEASURED`; NaN where it is not known.
+    candles : Candles
+        Bars of the market closed by then; those opened before the stop change nothing.
+    """
+
+    close_ms: int
+    measured: Mapping[str, float]
+    candles: Candles
+
+
+def directional_energy(bar: GateBar, thresholds: GateThresholds) -> tuple[Check, ...]:
+    """Gate 1: the move that stopped the grid has lost its energy."""
+    m = bar.measured
+    adx, change = m["adx"], m["adx_change"]
+    bound = thresholds.adx_falling_below if change < 0 else thresholds.adx_weak_below
+    course = "falling" if change < 0 else "not falling"
+    return (
+        check("ADX_DECAY", f"ADX, {course} over 6 bars", adx, lt, bound),
+        check("EFFICIENCY", "efficiency ratio over 24 bars", m["efficiency_ratio_short"], lt,
+              thresholds.efficiency_ratio_below),
+        check("NO_NEW_EXTREME", "bars without a new 24-bar extreme", m["bars_since_extreme"], ge,
+              thresholds.bars_since_extreme_from),
+    )  # fmt: skip
+
+
+def mean_reversion(bar: GateBar, thresholds: GateThresholds) -> tuple[Check, ...]:
+    """Gate 2: prices come back again."""
+    m = bar.measured
+    half_life = m["ou_half_life_bars"]
+    return (
+        check("MEAN_REVERSION", "MeanRevScore", m["mean_rev_score"], ge, thresholds.mean_rev_from),
+        check("MEDIAN_CROSSINGS", "crossings of the median over 48 bars", m["median_crossings"], ge,
+              thresholds.median_crossings_from),
+        check("HALF_LIFE_MIN", "half-life in bars", half_life, ge, thresholds.half_life_min_bars),
+        check("HALF_LIFE_MAX", "half-life in bars", half_life, le, thresholds.half_life_max_bars),
+    )  # fmt: skip
+
+
+def tradable_range(
+    bar: GateBar, stopped_at_ms: int, config: GridConfig, policy: Policy, thresholds: GateThresholds
+) -> tuple[Check, ...]:
+    """Gate 3: volatility is usual, and the bars since the stop alone show a range that carries the grid."""
+    ratio = exp(bar.measured["vol_log_ratio"])
+    found = fresh_range(bar.candles, stopped_at_ms, policy)
+    tick = float(config.tick)
+    width = (found.high - found.low) / max(found.atr, tick)
+    levels = _levels(found, config, policy)
+    return (
+        check("VOLATILITY", "realised volatility, short over long", ratio, lt, thresholds.volatility_ratio_below),
+        check("FRESH_BARS", "unbroken bars since the stop", found.bars, ge, policy.grids.probation.min_post_stop_bars),
+        check("FRESH_RANGE", "ranges the methods agree on since the stop", float(found.low == found.low), ge, 1),
+        check("WIDTH_MIN", "width of that range in ATR", width, ge, thresholds.width_min_atr),
+        check("WIDTH_MAX", "width of that range in ATR", width, le, thresholds.width_max_atr),
+        check("CAPACITY", "levels that it carries net of fees", levels, ge, policy.grid_capacity.min_levels),
+    )
+
+
+def _levels(found: FreshRange, config: GridConfig, policy: Policy) -> float:
+    """Levels that a range carries at the grid's own costs, 0 where the gain is too small."""
+    costs = capacity_policy(config, policy.grid_capacity)
+    low, high, tick = (np.array([value]) for value in (found.low, found.high, float(config.tick)))
+    capacity = grid_capacity(low, high, tick, costs)
+    levels = capacity.levels.astype(np.float64)
+    return float(levels[0]) if carries_grid(levels, capacity.net_gain_bps, costs)[0] else 0.0

@@ -1,0 +1,184 @@
+"""The state machine of the restart gates: `(state, bar) -> state`, pure, one gate at a time, passed ones re-checked.
+
+What a gate demands of a bar stands in `conditions`; nothing is measured here, and no confidence is ever looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.grids.schema import GATE_STATES
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.policy.gates import GateThresholds
+
+FOREVER_MS = 2**62
+"""Later than any time, epoch milliseconds UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopEvent:
+    """A stop of a symbol's grid.
+
+    Parameters
+    ----------
+    symbol : str
+        `BASE-QUOTE`.
+    stopped_at_ms : int
+        When it was stopped, epoch milliseconds UTC.
+    cause, who, why : str
+        What stopped it (names of quick stops, or MANUAL), by whom, and in words.
+    """
+
+    symbol: str
+    stopped_at_ms: int
+    cause: str
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A stop while it is in force: from `start_ms` on, before `end_ms`; `config` is the grid that was stopped."""
+
+    start_ms: int
+    end_ms: int
+    config: GridConfig
+
+
+def episodes(stops: Sequence[StopEvent], grids: Sequence[GridConfig]) -> tuple[Episode, ...]:
+    """Return every stop's episode, oldest first.
+
+    Parameters
+    ----------
+    stops : sequence of StopEvent
+        Of one symbol, oldest first. One before the first version of the grid is left out.
+    grids : sequence of GridConfig
+        Versions of the symbol's grid, oldest first.
+
+    Notes
+    -----
+    A stop ends with the next one, or with the first later version that is enabled.
+    """
+    found = []
+    for place, stop in enumerate(stops):
+        before = [config for config in grids if config.valid_from_ms <= stop.stopped_at_ms]
+        if not before:
+            continue
+        again = [later.stopped_at_ms for later in stops[place + 1 : place + 2]]
+        again += [g.valid_from_ms for g in grids if g.enabled and g.valid_from_ms > stop.stopped_at_ms]
+        found.append(Episode(stop.stopped_at_ms, min(again, default=FOREVER_MS), before[-1]))
+    return tuple(found)
+
+
+GATES: Final = 3
+_NO_FAILS: Final = (0,) * GATES
+
+
+@dataclass(frozen=True, slots=True)
+class GateState:
+    """Where a stopped grid stands.
+
+    Parameters
+    ----------
+    stopped_at_ms : int
+        When it was stopped, epoch milliseconds UTC.
+    passed : int
+        Gates passed, 0..3.
+    fails : tuple of int
+        Bars in a row that each gate has failed since it was passed.
+    held : int
+        Bars in a row that gate 3 has held, until it is passed.
+    bars : int
+        Bars since the stop.
+    last_close_ms : int or None
+        Close of the newest bar seen, epoch milliseconds UTC; None before the first.
+    is_permitted : bool
+        The newest bar permits a fresh grid.
+    """
+
+    stopped_at_ms: int
+    passed: int = 0
+    fails: tuple[int, ...] = _NO_FAILS
+    held: int = 0
+    bars: int = 0
+    last_close_ms: int | None = None
+    is_permitted: bool = False
+
+    @property
+    def name(self) -> str:
+        """One of `GATE_STATES`, never NONE."""
+        if self.passed < GATES:
+            return GATE_STATES[1 + self.passed]
+        return "PERMITTED" if self.is_permitted else "PASSED"
+
+
+def step(state: GateState, close_ms: int, holds: Callable[[int], bool], thresholds: GateThresholds) -> GateState:
+    """Return the state after one more bar.
+
+    Parameters
+    ----------
+    state : GateState
+        Before the bar; `GateState(stopped_at_ms)` right after the stop.
+    close_ms : int
+        Close of the bar, epoch milliseconds UTC, after the stop.
+    holds : callable
+        Whether gate 1, 2 or 3 (given as 0, 1, 2) holds on the bar. A gate is asked only if every gate before it holds
+        on this very bar.
+    thresholds : GateThresholds
+        `hold_bars`, `fail_bars`, `floor_bars`.
+
+    Returns
+    -------
+    GateState
+        The same state for the bar seen last.
+
+    Raises
+    ------
+    UsageError
+        The bar closed before the newest one seen, or not after the stop.
+    """
+    if close_ms == state.last_close_ms:
+        return state
+    _refuse_older(state, close_ms)
+    bars = state.bars + 1
+    seen = replace(state, bars=bars, last_close_ms=close_ms, is_permitted=False)
+    failing = next((gate for gate in range(state.passed) if not holds(gate)), None)
+    if failing is not None:
+        return _fail(seen, failing, thresholds)
+    after = _advance(replace(seen, fails=_NO_FAILS), holds, thresholds)
+    return replace(after, is_permitted=after.passed == GATES and bars >= thresholds.floor_bars)
+
+
+def _fail(state: GateState, gate: int, thresholds: GateThresholds) -> GateState:
+    """A passed gate fails on this bar: those before it hold, those behind it are not looked at."""
+    count = state.fails[gate] + 1
+    if count >= thresholds.fail_bars:
+        return replace(state, passed=gate, fails=_NO_FAILS, held=0)
+    fails = tuple(0 if k < gate else count if k == gate else state.fails[k] for k in range(GATES))
+    return replace(state, fails=fails, held=0)
+
+
+def _refuse_older(state: GateState, close_ms: int) -> None:
+    """Refuse bars out of order."""
+    newest = state.stopped_at_ms if state.last_close_ms is None else state.last_close_ms
+    if close_ms <= newest:
+        raise UsageError(
+            f"A bar that closed at {to_iso(close_ms)} came after {to_iso(newest)} was seen.",
+            "Give bars in the order of time, from the stop on.",
+        )
+
+
+def _advance(state: GateState, holds: Callable[[int], bool], thresholds: GateThresholds) -> GateState:
+    """Look at the gate that is waited for: gates 1 and 2 pass with one bar, gate 3 after holding some."""
+    if state.passed == GATES:
+        return state
+    if not holds(state.passed):
+        return replace(state, held=0)
+    if state.passed < GATES - 1:
+        return replace(state, passed=state.passed + 1)
+    held = state.held + 1
+    return replace(state, held=held, passed=GATES if held >= thresholds.hold_bars else state.passed)

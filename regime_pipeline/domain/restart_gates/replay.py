@@ -1,0 +1,227 @@
+"""Gate states replayed from a stop: every observation since it, each as if it were the newest.
+
+Rules stand in `machine` and `conditions`; which stop is in force at which hour belongs to `gate_rows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import orjson
+
+from regime_pipeline.domain.columnar import Rows
+from regime_pipeline.domain.features.observations import Observations
+from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.grids.probation import Probation, probationary_grid
+from regime_pipeline.domain.grids.quick_stops import Check
+from regime_pipeline.domain.grids.schema import GATE_STATES, without_stop
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Int64
+from regime_pipeline.domain.restart_gates.conditions import (
+    MEASURED,
+    GateBar,
+    directional_energy,
+    mean_reversion,
+    tradable_range,
+)
+from regime_pipeline.domain.restart_gates.machine import Episode, GateState, StopEvent, episodes, step
+from regime_pipeline.policy import Policy
+
+
+def first_needed_ms(hours: Int64, stops: Sequence[StopEvent], grids: Sequence[GridConfig]) -> int | None:
+    """Return from when on rows and bars are needed for the gates of these hours, epoch ms; None if from nowhere."""
+    if not len(hours):
+        return None
+    first, last = int(hours[0]) + HOUR_MS, int(hours[-1]) + HOUR_MS
+    return min((e.start_ms for e in episodes(stops, grids) if e.start_ms <= last and e.end_ms > first), default=None)
+
+
+def gate_rows(
+    hours: Int64, history: History, stops: Sequence[StopEvent], grids: Sequence[GridConfig], policy: Policy
+) -> Rows:
+    """Return the gates at each hour's close.
+
+    Parameters
+    ----------
+    hours : ndarray of int64, shape (n,)
+        Starts of the hours, epoch milliseconds UTC, ascending.
+    history : History
+        Bars and rows from `first_needed_ms` on.
+    stops, grids : sequence
+        Of the symbol, oldest first.
+    policy : Policy
+        Section `gates` and those that a fresh grid needs.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n,)
+        The columns of `layout.GATE_COLUMNS`.
+    """
+    rows, closes = without_stop(len(hours)), hours + HOUR_MS
+    for episode in episodes(stops, grids):
+        at = np.flatnonzero((closes >= episode.start_ms) & (closes < episode.end_ms))
+        if len(at):
+            _fill(rows, at, closes, episode, history, policy)
+    return rows
+
+
+def _fill(rows: Rows, at: Int64, closes: Int64, episode: Episode, history: History, policy: Policy) -> None:
+    """Write one episode's states at the given places."""
+    start = GateStep(GateState(episode.start_ms), ())
+    steps = [start, *replay(start.state, int(closes[at[-1]]), history, episode.config, policy)]
+    seen = np.array([episode.start_ms, *(taken.state.last_close_ms for taken in steps[1:])])
+    for place, newest in zip(at.tolist(), (np.searchsorted(seen, closes[at], side="right") - 1).tolist(), strict=True):
+        taken = steps[newest]
+        rows["stopped_at"][place] = episode.start_ms
+        rows["gate_state"][place] = GATE_STATES.index(taken.state.name)
+        rows["gate_bars"][place], rows["gate_held"][place] = taken.state.bars, taken.state.held
+        rows["gate_checks"][place] = _checks_json(taken)
+        if taken.state.is_permitted:
+            known = history.candles.closed_by(int(closes[place]))
+            found = probationary_grid(known, episode.start_ms, episode.config, policy)
+            rows["restart_grid"][place] = _grid_json(found)
+
+
+def _checks_json(taken: GateStep) -> str:
+    documents = [
+        {
+            "gate": gate,
+            "name": made.name,
+            "value": made.value,
+            "threshold": made.threshold,
+            "is_met": made.is_met,
+            "sentence": made.sentence,
+        }
+        for gate, made in taken.checks
+    ]
+    return _json(documents)
+
+
+def _grid_json(found: Probation) -> str:
+    if found.grid is None:
+        return _json({"grid": None, "sentence": f"No fresh grid fits: {found.checks[-1].sentence}"})
+    plain = {name: value for name, value in found.grid.update().items() if value is not None}
+    spacing = {"spacing_quote": found.grid.spacing_quote, "atr_quote": found.grid.atr_quote}
+    return _json({"grid": plain | spacing, "sentence": "A fresh probationary grid from the bars since the stop."})
+
+
+def _json(document: Any) -> str:
+    """Print JSON; decimals as numbers' texts, NaN as null."""
+    return orjson.dumps(document, default=str).decode()
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """What the gates of one market read.
+
+    Parameters
+    ----------
+    candles : Candles
+        Bars from the stop on; others change nothing.
+    features, scores : Rows
+        A row for each hour from the stop on; an hour without one holds nothing.
+    """
+
+    candles: Candles
+    features: Rows
+    scores: Rows
+
+    @property
+    def market(self) -> Market:
+        """Whose rows these are."""
+        return self.candles.market
+
+    def measured(self, closes_ms: Int64) -> Rows:
+        """Return `MEASURED` at the observations that close then, float64, shape (n,) each; NaN without a row."""
+        feature_rows = Observations.of(self.features, self.market)
+        score_rows = Observations.of(self.scores, self.market)
+        tables = {name: score_rows if name == "mean_rev_score" else feature_rows for name in MEASURED}
+        return {name: _at(table, name, closes_ms) for name, table in tables.items()}
+
+
+def _at(table: Observations, name: str, closes_ms: Int64) -> Int64:
+    """A column at the observations that close then, NaN outside the calendar."""
+    column = np.append(table.column(name), np.nan)
+    place = closes_ms // table.market.observation_ms - 1 - table.first
+    return column[np.where((place >= 0) & (place < len(column) - 1), place, -1)]
+
+
+@dataclass(frozen=True, slots=True)
+class GateStep:
+    """One observation since a stop: the state after it and every condition that was looked at.
+
+    Parameters
+    ----------
+    state : GateState
+        After the observation.
+    checks : tuple of (gate, Check)
+        Conditions of the gates that were looked at, 1 to 3, in order.
+    """
+
+    state: GateState
+    checks: tuple[tuple[int, Check], ...]
+
+
+@dataclass
+class _Asked:
+    """The gates of one bar; each is measured when it is asked for, once."""
+
+    bar: GateBar
+    stopped_at_ms: int
+    config: GridConfig
+    policy: Policy
+    found: dict[int, tuple[Check, ...]] = field(default_factory=dict)
+
+    def holds(self, gate: int) -> bool:
+        self.found[gate] = self._checks(gate)
+        return all(made.is_met for made in self.found[gate])
+
+    def _checks(self, gate: int) -> tuple[Check, ...]:
+        thresholds = self.policy.gates.of(self.config.symbol)
+        if gate == 0:
+            return directional_energy(self.bar, thresholds)
+        if gate == 1:
+            return mean_reversion(self.bar, thresholds)
+        return tradable_range(self.bar, self.stopped_at_ms, self.config, self.policy, thresholds)
+
+
+def take(state: GateState, bar: GateBar, config: GridConfig, policy: Policy) -> GateStep:
+    """Return the state after one more bar, with what was looked at; see `machine.step`."""
+    asked = _Asked(bar, state.stopped_at_ms, config, policy)
+    after = step(state, bar.close_ms, asked.holds, policy.gates.of(config.symbol))
+    return GateStep(after, tuple((gate + 1, made) for gate in sorted(asked.found) for made in asked.found[gate]))
+
+
+def replay(state: GateState, until_ms: int, history: History, config: GridConfig, policy: Policy) -> Iterator[GateStep]:
+    """Yield the step of every observation after a state, up to a moment.
+
+    Parameters
+    ----------
+    state : GateState
+        `GateState(stopped_at_ms)`, or any state that a replay from the stop has reached: the rest is the same.
+    until_ms : int
+        Newest close wanted, epoch milliseconds UTC.
+    history : History
+        Rows and bars from the stop on.
+    config : GridConfig
+        The stopped grid: its costs and tick decide what a range carries, its prices nothing.
+    policy : Policy
+        Sections `gates`, `grids`, `grid_capacity`, `ranges`, `features`.
+
+    Notes
+    -----
+    An observation is a bar's close, or an hour's for timeframes below one hour. A step uses bars closed by its close.
+    """
+    every = history.market.observation_ms
+    newest = state.stopped_at_ms if state.last_close_ms is None else state.last_close_ms
+    closes = np.arange(newest // every + 1, until_ms // every + 1, dtype=np.int64) * every
+    measured = history.measured(closes)
+    for place, close_ms in enumerate(closes.tolist()):
+        values = {name: float(column[place]) for name, column in measured.items()}
+        found = take(state, GateBar(close_ms, values, history.candles.closed_by(close_ms)), config, policy)
+        state = found.state
+        yield found

@@ -1,0 +1,1 @@
+"""From features to scores 0..100: ranks, the null table, range quality and grid capacity."""

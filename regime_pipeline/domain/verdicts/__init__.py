@@ -1,0 +1,1 @@
+"""The hourly verdict: rules, hysteresis, weights and confidence, explanation, the dashboard row."""

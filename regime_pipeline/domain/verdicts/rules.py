@@ -1,0 +1,172 @@
+"""What the rules of the verdict look at, one place per observation: the scores, and which rules they meet.
+
+Turning met rules into one verdict, holding it and explaining it do not belong here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regime_pipeline.domain.features.observations import Observations
+from regime_pipeline.domain.market_data.candles import Float64
+from regime_pipeline.domain.market_data.window import Int64
+from regime_pipeline.domain.schema import VERDICTS
+from regime_pipeline.domain.scoring.grid_capacity import carries_grid
+from regime_pipeline.policy import Policy
+
+Flags = NDArray[np.bool_]
+INSUFFICIENT_DATA, RANGE_OK, RANGE_WEAK, TREND, TRANSITION = range(len(VERDICTS))
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Scores over the calendar of observations; float64, shape (d,), NaN where there is no row or no score.
+
+    Parameters
+    ----------
+    trend, mean_rev, vol_change, quality, capacity : ndarray
+        The five scores, 0..100.
+    votes : ndarray
+        Signed trend votes of each observation.
+    levels, net_gain_bps : ndarray
+        What a grid could be.
+    """
+
+    trend: Float64
+    mean_rev: Float64
+    vol_change: Float64
+    quality: Float64
+    capacity: Float64
+    votes: Float64
+    levels: Float64
+    net_gain_bps: Float64
+
+    def __getitem__(self, places: Int64) -> Evidence:
+        """Return the evidence at the given places."""
+        return Evidence(**{name: column[places] for name, column in vars(self).items()})
+
+
+def gather(calendar: Observations) -> Evidence:
+    """Read the evidence from joined feature and score rows."""
+    return Evidence(
+        trend=calendar.column("trend_score"),
+        mean_rev=calendar.column("mean_rev_score"),
+        vol_change=calendar.column("vol_change_score"),
+        quality=calendar.column("range_quality_score"),
+        capacity=calendar.column("grid_capacity_score"),
+        votes=calendar.column("trend_votes"),
+        levels=calendar.column("grid_levels"),
+        net_gain_bps=calendar.column("grid_net_gain_bps"),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Rules:
+    """Which rules each observation meets; bool, shape (d,), False without a score.
+
+    Parameters
+    ----------
+    is_known : ndarray
+        The observation has its scores.
+    is_weak : ndarray
+        RangeQuality below the gate.
+    is_transition : ndarray
+        VolChange above its bound.
+    is_confirmed : ndarray
+        Enough trend votes of one sign on this and the observations before it.
+    is_trend : ndarray
+        Trend at its bound and confirmed.
+    has_quality, has_reversion, has_no_trend, has_capacity : ndarray
+        The four conditions of RANGE_OK.
+    keeps_range_ok, keeps_trend, keeps_transition : ndarray
+        Enough to stay in the verdict once it is held.
+    """
+
+    is_known: Flags
+    is_weak: Flags
+    is_transition: Flags
+    is_confirmed: Flags
+    is_trend: Flags
+    has_quality: Flags
+    has_reversion: Flags
+    has_no_trend: Flags
+    has_capacity: Flags
+    keeps_range_ok: Flags
+    keeps_trend: Flags
+    keeps_transition: Flags
+
+    def __getitem__(self, places: Int64) -> Rules:
+        """Return the rules at the given places."""
+        return Rules(**{name: column[places] for name, column in vars(self).items()})
+
+
+def apply_rules(evidence: Evidence, policy: Policy) -> Rules:
+    """Compare the evidence with every bound (regimes.md section 6)."""
+    e, bounds = evidence, policy.verdict
+    is_confirmed = _confirmed(e.votes, policy.scores.min_trend_votes, bounds.trend_observations)
+    has_capacity = carries_grid(e.levels, e.net_gain_bps, policy.grid_capacity)
+    return Rules(
+        is_known=~np.isnan(e.trend),
+        is_weak=e.quality < bounds.range_weak_below,
+        is_transition=e.vol_change > bounds.transition_above,
+        is_confirmed=is_confirmed,
+        is_trend=(e.trend >= bounds.trend_from) & is_confirmed,
+        has_quality=e.quality >= bounds.range_ok_quality_from,
+        has_reversion=e.mean_rev >= bounds.range_ok_mean_rev_from,
+        has_no_trend=e.trend < bounds.range_ok_trend_below,
+        has_capacity=has_capacity,
+        keeps_range_ok=(e.quality >= bounds.leave_range_ok_quality_below)
+        & (e.trend < bounds.leave_range_ok_trend_from)
+        & has_capacity,
+        keeps_trend=e.trend >= bounds.leave_trend_below,
+        keeps_transition=e.vol_change >= bounds.leave_transition_below,
+    )
+
+
+def _confirmed(votes: Float64, least: int, observations: int) -> Flags:
+    """Whether the last observations all have enough votes of one sign; False where one of them is absent."""
+    enough = np.where(np.abs(votes) >= least, np.sign(votes), 0.0)
+    confirmed: Flags = enough != 0
+    for age in range(1, observations):
+        confirmed[age:] &= enough[age:] == enough[:-age]
+        confirmed[:age] = False
+    return confirmed
+
+
+def instant_verdicts(rules: Rules) -> NDArray[np.int8]:
+    """Return each observation's verdict on its own, in the seed's order; int8 codes into `VERDICTS`, shape (d,).
+
+    A weak range bars RANGE_OK but neither TRANSITION nor TREND, so a strong trend is TREND.
+    """
+    is_range = ~rules.is_weak & rules.has_quality & rules.has_reversion & rules.has_no_trend & rules.has_capacity
+    chosen = np.select(
+        [~rules.is_known, rules.is_transition, rules.is_trend, is_range],
+        [INSUFFICIENT_DATA, TRANSITION, TREND, RANGE_OK],
+        RANGE_WEAK,
+    )
+    return chosen.astype(np.int8)
+
+
+def held_verdicts(rules: Rules, instant: NDArray[np.int8], places: Int64, policy: Policy) -> NDArray[np.int8]:
+    """Return the verdicts after hysteresis at the given places; int8, shape (k,).
+
+    Replayed over the last `hysteresis_observations` observations from a cold start, so there is no hidden state: the
+    first observation's verdict is taken as it is, and so is the first after missing data.
+    """
+    from regime_pipeline.domain.scoring.kernels import hold_verdicts
+
+    bounds = policy.verdict
+    stays = np.zeros((len(VERDICTS), len(instant)), dtype=np.bool_)
+    is_range = (instant == RANGE_WEAK) | (instant == RANGE_OK)
+    stays[RANGE_OK] = rules.keeps_range_ok & (instant == RANGE_WEAK)
+    stays[TREND] = rules.keeps_trend & is_range
+    stays[TRANSITION] = rules.keeps_transition & (is_range | (instant == TREND))
+    confirm = np.full(len(VERDICTS), bounds.confirm_observations, dtype=np.int64)
+    confirm[[TREND, TRANSITION]] = bounds.alarm_confirm_observations
+    held: NDArray[np.int8] = hold_verdicts(
+        instant, stays, places, bounds.hysteresis_observations, confirm, INSUFFICIENT_DATA
+    )
+    return held

@@ -1,0 +1,234 @@
+"""The hourly chain: eight partitioned assets from raw candles to dashboard rows, and how one of them runs.
+
+Each asset is thin: what it reads, computes and writes is the stage of the same name in `services.chain.stages`. See
+`partitions` for the hours and markets of a run, `asset_checks` for the checks, `build` for jobs and sensors.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+import numpy as np
+from dagster._core.execution.context.metadata_logging import AssetMetadataHandle, OutputMetadataAccumulator
+
+from regime_pipeline import __version__
+from regime_pipeline.pipeline.asset_checks import check_results, check_specs
+from regime_pipeline.pipeline.partitions import MarketHours, Slice
+from regime_pipeline.services.chain.stages import STAGES, StageReport
+from regime_pipeline.services.chain.workspace import Workspace
+
+OWNERS = ["team:regimes"]
+SOURCE_POOL = "candle_source"
+"""Steps that ask exchanges; the instance limits how many run at once, so that rate limits hold."""
+FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3), warn_window=timedelta(hours=2))
+"""Of the badge in the UI; a backfill of old hours turns it green too, so the check `market_fresh` looks at the data."""
+_STAGE = {stage.name: stage for stage in STAGES}
+StageFunction = Callable[[dg.AssetExecutionContext, Workspace], dg.MaterializeResult]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What all assets of the chain share.
+
+    Parameters
+    ----------
+    partitions : dg.MultiPartitionsDefinition
+        Hour x market; the same object for every asset.
+    backfill_policy : dg.BackfillPolicy
+        The same for every asset, so that parent and child share a run.
+    versions : mapping of str to str
+        Hash of the policy behind each asset; with another one Dagster shows what was materialized before as stale.
+    """
+
+    partitions: dg.MultiPartitionsDefinition
+    backfill_policy: dg.BackfillPolicy
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+AssetOfChain = Callable[[Chain], dg.AssetsDefinition]
+
+
+def hourly_asset(
+    *, group: str, deps: list[str], kinds: set[str], tables: list[str], pool: str | None = None
+) -> Callable[[StageFunction], AssetOfChain]:
+    """Declare an asset of the chain; like `dg.asset`, but what all of them share is filled in by `build_chain`."""
+
+    def declare(function: StageFunction) -> AssetOfChain:
+        def define(chain: Chain) -> dg.AssetsDefinition:
+            name = function.__name__
+            return dg.asset(
+                name=name,
+                check_specs=check_specs(name),
+                deps=deps,
+                group_name=group,
+                kinds=kinds,
+                owners=OWNERS,
+                code_version="-".join(part for part in (__version__, chain.versions.get(name)) if part),
+                partitions_def=chain.partitions,
+                backfill_policy=chain.backfill_policy,
+                metadata={"written_to": ", ".join(tables)},
+                freshness_policy=FRESHNESS,
+                pool=pool,
+            )(function)
+
+        return define
+
+    return declare
+
+
+def run_stage(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+    """Run the stage that has the asset's name over every slice of the run, and report it per partition.
+
+    A source that fails leaves its market's hours missing and is named; where none answered the run fails.
+    """
+    stage = _STAGE[context.asset_key.to_user_string()]
+    config_hash = stage.config_hash(workspace.policy, workspace.nulls)
+    run_id = workspace.start_run(config_hash, context.run.run_id)
+    written = unchanged = 0
+    failures = []
+    slices = list(MarketHours(context))
+    for part in slices:
+        report = stage.run(workspace, run_id, part.market, part.window)
+        add_partition_metadata(context, _per_partition(part, report))
+        written, unchanged = written + report.written, unchanged + report.unchanged
+        if report.failure:
+            context.log.warning(report.failure)
+            failures.append(report.failure)
+        context.log.info(
+            "%s %s: %d hours written, %d unchanged", part.market, part.window, report.written, report.unchanged
+        )
+    if failures and len(failures) == len(slices):
+        raise dg.Failure(f"No source answered. {failures[0]}")
+    shown: dict[str, Any] = {"policy_hash": config_hash} if config_hash else {}
+    if failures:
+        shown["source_failures"] = dg.MetadataValue.md("\n".join(f"* {failure}" for failure in failures))
+    return dg.MaterializeResult(
+        metadata={**shown, "hours_written": written, "hours_unchanged": unchanged},
+        check_results=check_results(stage.name, workspace, [(part.market, part.window) for part in slices]),
+    )
+
+
+def _per_partition(part: Slice, report: StageReport) -> dict[str, dict[str, int | float | str]]:
+    """Scalars of the last hour of each partition; in hour partitions that is the hour itself."""
+    hours_each = len(part.window) // len(part.keys)
+    last_hours = np.arange(1, len(part.keys) + 1) * hours_each - 1
+    columns = {name: values[last_hours].tolist() for name, values in report.per_hour.items()}
+    return {
+        key: {name: values[row] for name, values in columns.items() if values[row] == values[row]}  # NaN != NaN
+        for row, key in enumerate(part.keys)
+    }
+
+
+def add_partition_metadata(
+    context: dg.AssetExecutionContext, per_partition: Mapping[str, Mapping[str, int | float | str]]
+) -> None:
+    """Attach different metadata to each partition of a range run.
+
+    Notes
+    -----
+    `context.add_asset_metadata(partition_key=...)` does the same, but lists every key of the range at each call, so a
+    range of n partitions costs n squared: 504 hours took more than ten minutes. This writes the same accumulator once
+    (docs/decisions/0003-partition-metadata.md); a test pins it against the supported Dagster range.
+    """
+    step = context.get_step_execution_context()
+    held = step._metadata_accumulator  # noqa: SLF001
+    added: dict[Any, Mapping[str, Any]] = {
+        AssetMetadataHandle(asset_key=context.asset_key, partition_key=key): metadata
+        for key, metadata in per_partition.items()
+    }
+    merged = OutputMetadataAccumulator(per_output_metadata={**held.per_output_metadata, **added})
+    step._metadata_accumulator = merged  # noqa: SLF001
+
+
+@hourly_asset(
+    group="candles",
+    deps=[],
+    kinds={"python", "postgres"},
+    tables=["candles", "candle_revisions", "candle_hours"],
+    pool=SOURCE_POOL,
+)
+def raw_candles(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+    """Candles of the market that closed in the hour, from its source; restated ones keep their old values."""
+    return run_stage(context, workspace)
+
+
+@hourly_asset(
+    group="snapshots",
+    deps=["raw_candles"],
+    kinds={"python", "json"},
+    tables=["snapshots/YYYY/MM/DD/HH/SYMBOL_TIMEFRAME.json"],
+)
+def hourly_snapshots(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+    """One JSON file per hour: bars as integer ticks, market summary, completeness, hash; revisions beside it."""
+    return run_stage(context, workspace)
+
+
+@hourly_asset(
+    group="regimes",
+    deps=["raw_candles"],
+    kinds={"python", "postgres", "numba"},
+    tables=["candle_regime", "regime_period", "market_regimes"],
+)
+def candle_regimes(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+    """Trend x volatility x momentum of each candle that closed in the hour, from earlier candles only."""
+    return run_stage(context, workspace)
+
+
+@hourly_asset(group="features", deps=["hourly_snapshots"], kinds={"python", "postgres", "numba"}, tables=["features"])
+def features(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+    """Raw features and discovered ranges at the hour's close, computed from the snapshots of the window alone."""
+    return run_stage(context, workspace)
+
+
+@hourly_asset(group="scores", deps=["features"], kinds={"python", "postgres", "numba"}, tables=["scores"])
+def scores(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+    """Ranks against the trailing observations and the null table, blended into five scores from 0 to 100."""
+    return run_stage(context, workspace)
+
+
+@hourly_asset(group="verdicts", deps=["features", "scores"], kinds={"python", "postgres"}, tables=["regime_verdicts"])
+def regime_verdicts(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+    """RANGE_OK, RANGE_WEAK, TREND, TRANSITION or INSUFFICIENT_DATA, with confidence, rivals and factors."""
+    return run_stage(context, workspace)
+
+
+@hourly_asset(
+    group="grids",
+    deps=["hourly_snapshots", "features", "regime_verdicts"],
+    kinds={"python", "postgres"},
+    tables=["grid_advice"],
+)
+def grid_advice(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+    """What to do with the symbol's grid at each hour's close, against the version configured then, and why."""
+    return run_stage(context, workspace)
+
+
+@hourly_asset(
+    group="dashboard",
+    deps=["hourly_snapshots", "candle_regimes", "scores", "regime_verdicts"],
+    kinds={"python", "postgres"},
+    tables=["dashboard_hours"],
+)
+def dashboard_hours(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+    """One flat row per market and hour: prices, verdict, scores, range, 3D regime and the deciding reason."""
+    return run_stage(context, workspace)
+
+
+CHAIN: tuple[AssetOfChain, ...] = (
+    raw_candles,
+    hourly_snapshots,
+    candle_regimes,
+    features,
+    scores,
+    regime_verdicts,
+    grid_advice,
+    dashboard_hours,
+)
+"""In order, from the source to the dashboard."""
+
+
+def build_chain(chain: Chain) -> list[dg.AssetsDefinition]:
+    """Return the assets of the chain with their partitions, backfill policy and code versions."""
+    return [define(chain) for define in CHAIN]

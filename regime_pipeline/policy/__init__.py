@@ -1,0 +1,25 @@
+"""The policy: every threshold, frozen, validated and hashed; the shipped numbers are in `policy.toml`."""
+
+from regime_pipeline.policy.engine import (
+    CandleRegimePolicy,
+    FeaturesPolicy,
+    GridCapacityPolicy,
+    Policy,
+    RangesPolicy,
+    ScoresPolicy,
+    default_policy,
+    load_policy,
+)
+from regime_pipeline.policy.section import PolicyError
+
+__all__ = [
+    "CandleRegimePolicy",
+    "FeaturesPolicy",
+    "GridCapacityPolicy",
+    "Policy",
+    "PolicyError",
+    "RangesPolicy",
+    "ScoresPolicy",
+    "default_policy",
+    "load_policy",
+]

@@ -1,0 +1,148 @@
+"""What live operation must run next: closed hours not asked for yet, and hours that corrections have made stale.
+
+Pure planning over a workspace; launching runs and keeping the cursor belong to the pipeline's sensors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from regime_pipeline.domain.errors import RegimeError
+from regime_pipeline.domain.market_data.completeness import MISSING
+from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.services.chain.stages import STAGES
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.universe import Universe
+
+RECHECK_HOURS: Final = 72
+"""How far back an hour that a source could not answer for is asked for again, and every hour once a day."""
+LIVE_SOURCES: Final = frozenset({"simulated", "exchange", "archive"})
+"""Sources that may know more later; imported files do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """How far the sources are.
+
+    Parameters
+    ----------
+    closed_ms : int or None
+        End of the newest hour that some source has closed, epoch milliseconds UTC; None while no source has.
+    failures : tuple of str
+        Sources that could not be asked, in words.
+    """
+
+    closed_ms: int | None
+    failures: tuple[str, ...]
+
+
+def frontier(ws: Workspace) -> Frontier:
+    """Ask the source of every market for its newest closed bar; one that fails does not hold up the others."""
+    newest: list[int] = []
+    failures: list[str] = []
+    for market in ws.universe.markets:
+        try:
+            closed = ws.source_of(market).newest_closed_ms(market)
+        except RegimeError as error:
+            failures.append(str(error))
+            continue
+        if closed is not None:
+            newest.append(closed // HOUR_MS * HOUR_MS)
+    return Frontier(max(newest, default=None), tuple(failures))
+
+
+def recheck_from(ws: Workspace, closed_ms: int | None) -> int | None:
+    """Return the oldest hour that is worth asking the sources for again, epoch milliseconds UTC.
+
+    Notes
+    -----
+    That is the oldest one of the last `RECHECK_HOURS` which a live source could not answer for (status missing). With
+    the last hour of a day it is the oldest of all of them: exchanges restate candles. None where there is nothing.
+    """
+    if closed_ms is None:
+        return None
+    recent = Window(closed_ms - RECHECK_HOURS * HOUR_MS, closed_ms)
+    if closed_ms % DAY_MS == 0:
+        return recent.start_ms
+    asked = [spec.market for spec in ws.universe.specs if spec.source in LIVE_SOURCES]
+    rows = [ws.warehouse.read_range("candle_hours", market, recent, ["hour_start", "status"]) for market in asked]
+    missing = [hours["hour_start"][hours["status"] == MISSING] for hours in rows]
+    return min((int(hours[0]) for hours in missing if len(hours)), default=None)
+
+
+def next_window(
+    universe: Universe,
+    closed_ms: int | None,
+    cursor_ms: int | None,
+    cap_hours: int,
+    recheck_from_ms: int | None = None,
+) -> Window | None:
+    """Return the hours to run next: from the cursor to the newest closed hour, at most `cap_hours`, oldest first.
+
+    Parameters
+    ----------
+    universe : Universe
+        Span of the partitions.
+    closed_ms : int or None
+        End of the newest closed hour, epoch milliseconds UTC.
+    cursor_ms : int or None
+        End of the last hour asked for; None the first time, which takes the newest hour alone: history is a backfill.
+    cap_hours : int
+        Most hours of one run.
+    recheck_from_ms : int, optional
+        Start earlier, here, if anything runs at all.
+
+    Returns
+    -------
+    Window or None
+        None while there is nothing to do.
+    """
+    if closed_ms is None:
+        return None
+    end = closed_ms if universe.end_ms is None else min(closed_ms, universe.end_ms)
+    start = max(universe.start_ms, end - HOUR_MS if cursor_ms is None else cursor_ms)
+    if start >= end:
+        return None
+    if recheck_from_ms is not None and cursor_ms is not None:
+        start = max(universe.start_ms, min(start, recheck_from_ms))
+    return Window(start, min(end, start + cap_hours * HOUR_MS))
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Stages of one market to run again over one window, in the order of the chain."""
+
+    market: Market
+    window: Window
+    stages: tuple[str, ...]
+
+
+def corrections(ws: Workspace) -> tuple[Correction, ...]:
+    """Return what the dirty marks ask for: per market one window that holds its marks, and the stages marked.
+
+    Notes
+    -----
+    Hours of the window that a stage's marks do not hold are computed too, and not written, since nothing in them
+    changes. Marks of markets that are no longer listed are left alone.
+    """
+    windows: dict[Market, Window] = {}
+    marked: dict[Market, set[str]] = {}
+    for mark in ws.warehouse.dirty():
+        if mark.market not in ws.universe.markets:
+            continue
+        known = windows.get(mark.market, mark.window)
+        start, end = min(known.start_ms, mark.window.start_ms), max(known.end_ms, mark.window.end_ms)
+        windows[mark.market] = Window(start, end)
+        marked.setdefault(mark.market, set()).add(mark.asset)
+    return tuple(
+        Correction(market, windows[market], _stages(marked[market]))
+        for market in ws.universe.markets
+        if market in windows
+    )
+
+
+def _stages(marked: set[str]) -> tuple[str, ...]:
+    """The marked stages; a mark names the table or, for files, the stage."""
+    return tuple(stage.name for stage in STAGES if (stage.table or stage.name) in marked)

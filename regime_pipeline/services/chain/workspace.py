@@ -1,0 +1,59 @@
+"""What every stage works with, in one value: warehouse, snapshots, sources, universe, policy, null table and clock.
+
+Where these come from (environment, files) is the composition root's business, not this module's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from regime_pipeline import __version__
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.scoring.null_table import NullTable
+from regime_pipeline.policy import Policy
+from regime_pipeline.services.universe import Universe
+from regime_pipeline.sources.base import CandleSource
+from regime_pipeline.storage.snapshots.store import SnapshotStore
+from regime_pipeline.storage.warehouse import Warehouse
+
+
+def system_clock() -> int:
+    """Return the time now, epoch milliseconds UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Everything a stage reads from or writes to.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+        The tables.
+    snapshots : SnapshotStore
+        The hourly snapshot files.
+    universe : Universe
+        Markets and their sources.
+    source_of : callable
+        Gives the candle source of a market.
+    policy : Policy
+        Every threshold.
+    nulls : NullTable
+        What features and scores look like where there is no regime.
+    clock : callable
+        Gives epoch milliseconds UTC.
+    """
+
+    warehouse: Warehouse
+    snapshots: SnapshotStore
+    universe: Universe
+    source_of: Callable[[Market], CandleSource]
+    policy: Policy
+    nulls: NullTable
+    clock: Callable[[], int] = system_clock
+
+    def start_run(self, config_hash: str, dagster_run_id: str | None = None) -> int:
+        """Record a run and return its id, which stands in every row that the run writes."""
+        return self.warehouse.start_run(__version__, config_hash, dagster_run_id)

@@ -1,0 +1,1 @@
+"""Importing candle files: what a set of files would change, and the change itself."""

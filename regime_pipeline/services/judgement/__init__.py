@@ -1,1 +1,0 @@
-"""Judging the engine beside its peers: arms, peers, metrics and the report of `regime benchmark accuracy`."""

@@ -1,0 +1,272 @@
+"""The list of markets, `markets.toml`: read, validated, and appended to; its order never changes.
+
+What a source does with a market does not belong here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import lcm
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+import tomlkit
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from regime_pipeline._bounded_io import parse_toml, read_document
+from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market, parse_symbol
+from regime_pipeline.domain.market_data.window import to_iso, to_ms
+
+SourceName = Literal["simulated", "files", "resampled", "exchange", "archive"]
+NETWORK_SOURCES: Final = frozenset({"exchange", "archive"})
+"""Sources that need the name of an exchange."""
+Timeframe = Literal["1m", "5m", "15m", "1h", "4h", "1d"]
+DEFAULT_PRICE_SCALE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class MarketSpec:
+    """One market with the source of its candles.
+
+    Parameters
+    ----------
+    market : Market
+        Symbol and timeframe.
+    source : str
+        `simulated`, `files` (imported by `regime import`), `resampled` (from the symbol's 1m series), `exchange` or
+        `archive` (bulk files, and the exchange for what they lack).
+    price_scale : int
+        Ticks per unit of quote currency.
+    exchange : str
+        ccxt's name of the exchange where the source needs one; empty otherwise.
+    until_ms : int, optional
+        When the market stopped trading (delisted, renamed), epoch milliseconds UTC; None while it trades.
+    """
+
+    market: Market
+    source: SourceName
+    price_scale: int
+    exchange: str = ""
+    until_ms: int | None = None
+
+    @property
+    def config_hash(self) -> str:
+        """Sixteen hexadecimal digits that change when the market gets its candles another way."""
+        return hashlib.sha256(f"{self.market}|{self.source}{self.exchange}|{self.price_scale}".encode()).hexdigest()[
+            :16
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Universe:
+    """The markets in their fixed order and the span of their hour partitions, epoch milliseconds UTC."""
+
+    specs: tuple[MarketSpec, ...]
+    start_ms: int
+    end_ms: int | None
+
+    @property
+    def markets(self) -> tuple[Market, ...]:
+        """Markets in partition order."""
+        return tuple(spec.market for spec in self.specs)
+
+    def spec(self, market: Market) -> MarketSpec:
+        """Return the entry of a market.
+
+        Raises
+        ------
+        UsageError
+            The market is not listed; names the ones that are.
+        """
+        found = next((spec for spec in self.specs if spec.market == market), None)
+        if found is None:
+            listed = ", ".join(map(str, self.markets)) or "none"
+            raise UsageError(f"{market} is not in markets.toml (listed: {listed}).", "Add it at the end of the file.")
+        return found
+
+
+class _Partitions(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    start: AwareDatetime
+    end: AwareDatetime | None = None
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    symbol: str
+    timeframes: Annotated[list[Timeframe], Field(min_length=1)]
+    source: SourceName
+    price_scale: Annotated[int, Field(ge=1, le=10**10)] = DEFAULT_PRICE_SCALE
+    exchange: Annotated[str, Field(pattern=r"^[a-z0-9]{0,30}$")] = ""
+    until: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _names_its_exchange(self) -> Self:
+        """An exchange is named exactly where the source is one."""
+        if (self.source in NETWORK_SOURCES) != bool(self.exchange):
+            raise ValueError("source = 'exchange' or 'archive' and exchange = 'NAME' go together")
+        return self
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    partitions: _Partitions
+    markets: list[_Entry] = []
+
+
+def load_universe(path: Path, start: datetime | None = None, end: datetime | None = None) -> Universe:
+    """Read and validate a markets file; `start` and `end` override its span.
+
+    Raises
+    ------
+    UsageError
+        The file is missing, malformed, lists a market twice, resamples a symbol without a 1m series, or its span is
+        empty or not of whole hours.
+    """
+    try:
+        parsed = _File.model_validate(parse_toml(read_document(path)))
+    except FileNotFoundError as error:
+        raise UsageError(f"There is no markets file at {path}.", "Create it or set REGIME_MARKETS.") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is not a markets file: {_faults(error)}.") from error
+    specs = tuple(
+        MarketSpec(
+            Market(entry.symbol, timeframe),
+            entry.source,
+            entry.price_scale,
+            entry.exchange,
+            to_ms(entry.until) if entry.until else None,
+        )
+        for entry in parsed.markets
+        for timeframe in entry.timeframes
+    )
+    _check_markets(path, specs)
+    end = end or parsed.partitions.end
+    universe = Universe(specs, to_ms(start or parsed.partitions.start), to_ms(end) if end else None)
+    _check_span(path, universe)
+    return universe
+
+
+def _faults(error: OSError | ValueError) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+    return str(error)
+
+
+def _check_markets(path: Path, specs: Sequence[MarketSpec]) -> None:
+    """Refuse doubles, and resampled markets without their 1m series."""
+    markets = [spec.market for spec in specs]
+    doubles = sorted({str(m) for m in markets if markets.count(m) > 1})
+    if doubles:
+        raise UsageError(f"{path} lists {', '.join(doubles)} more than once.", "Remove the later entry.")
+    orphans = [str(s.market) for s in specs if s.source == "resampled" and s.market.on("1m") not in markets]
+    if orphans:
+        raise UsageError(f"{path}: {', '.join(orphans)} cannot be resampled.", "List the symbol's 1m market first.")
+
+
+def _check_span(path: Path, universe: Universe) -> None:
+    """Refuse a span that is empty or cut inside an hour."""
+    ends = [universe.start_ms] if universe.end_ms is None else [universe.start_ms, universe.end_ms]
+    if any(moment % HOUR_MS for moment in ends):
+        raise UsageError(f"{path}: partitions must start and end on a full UTC hour.")
+    if universe.end_ms is not None and universe.end_ms <= universe.start_ms:
+        raise UsageError(f"{path}: the partitions end {to_iso(universe.end_ms)}, not after their start.")
+
+
+def ensure_market(path: Path, spec: MarketSpec, span_ms: tuple[int, int]) -> bool:
+    """Append the market to the file unless it is there; create the file, spanning the candles, if there is none.
+
+    Where the market is listed with coarser ticks, the price scale of its symbol's entries is refined to hold the new
+    ones too.
+
+    Parameters
+    ----------
+    path : Path
+        The markets file.
+    spec : MarketSpec
+        What to add.
+    span_ms : tuple of int
+        First open and last close of the candles, epoch milliseconds; the span of a new file.
+
+    Returns
+    -------
+    bool
+        True if the file changed.
+
+    Raises
+    ------
+    UsageError
+        The market is listed with another source, or the file is written in a form that cannot be added to.
+    """
+    listed = {s.market: s for s in load_universe(path).specs} if path.exists() else {}
+    document = _editable(path) if path.exists() else _new_document(span_ms)
+    if spec.market in listed:
+        if listed[spec.market].source != spec.source:
+            raise UsageError(
+                f"{spec.market} is listed in {path} with source '{listed[spec.market].source}', not '{spec.source}'.",
+                "Use another project home (REGIME_HOME), or another symbol.",
+            )
+        return _refine(path, document, spec)
+    if not listed:
+        document.pop("markets", None)  # `markets = []` holds no tables
+    document.setdefault("markets", tomlkit.aot()).append(_entry(spec))
+    _save(path, document)
+    return True
+
+
+def _editable(path: Path) -> tomlkit.TOMLDocument:
+    """Read a sound file once more, keeping its comments; tomlkit does not read all that TOML allows."""
+    try:
+        return tomlkit.parse(read_document(path))
+    except (ValueError, RecursionError, tomlkit.exceptions.TOMLKitError) as error:
+        raise UsageError(
+            f"{path} cannot be added to: {error}.", "Write it in a simpler form, or add it by hand."
+        ) from error
+
+
+def _refine(path: Path, document: tomlkit.TOMLDocument, spec: MarketSpec) -> bool:
+    """Give every entry of the symbol the coarsest price scale that holds its own ticks and the new ones."""
+    entries = [entry for entry in document["markets"] if parse_symbol(entry["symbol"]) == spec.market.symbol]
+    scales = [lcm(entry.get("price_scale", DEFAULT_PRICE_SCALE), spec.price_scale) for entry in entries]
+    is_changed = scales != [entry.get("price_scale", DEFAULT_PRICE_SCALE) for entry in entries]
+    for entry, scale in zip(entries, scales, strict=True):
+        entry["price_scale"] = scale
+    if is_changed:
+        _save(path, document)
+    return is_changed
+
+
+def _save(path: Path, document: tomlkit.TOMLDocument) -> None:
+    """Replace the file at once, by a text that can be read again."""
+    text = tomlkit.dumps(document)
+    try:
+        _File.model_validate(parse_toml(text))
+    except ValueError as error:
+        todo = "Write each market as a table [[markets]], or add it by hand."
+        raise UsageError(f"{path} cannot be added to: {_faults(error)}.", todo) from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".toml.tmp")
+    temporary.write_text(text, "utf-8")
+    temporary.replace(path)
+
+
+def _entry(spec: MarketSpec) -> tomlkit.items.Table:
+    table = tomlkit.table()
+    table.update(
+        {
+            "symbol": spec.market.symbol,
+            "timeframes": [spec.market.timeframe],
+            "source": spec.source,
+            "price_scale": spec.price_scale,
+        }
+    )
+    return table
+
+
+def _new_document(span_ms: tuple[int, int]) -> tomlkit.TOMLDocument:
+    start, end = span_ms[0] // HOUR_MS * HOUR_MS, -(-span_ms[1] // HOUR_MS) * HOUR_MS
+    return tomlkit.parse(f"[partitions]\nstart = {to_iso(start)}\nend = {to_iso(end)}\n")

@@ -1,0 +1,161 @@
+"""Verdict changes told to a webhook of the user's: one signed JSON object each, in order, tried again until it arrives.
+
+Which changes have been told is the caller's memory; what a verdict is does not belong here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import orjson
+
+from regime_pipeline.domain.errors import RegimeError, UsageError
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Window, to_iso
+from regime_pipeline.domain.schema import VERDICTS
+from regime_pipeline.retry import Patience, RequestError, is_passing_status, patiently
+from regime_pipeline.services.chain.workspace import Workspace
+
+TIMEOUT_SECONDS: Final = 10
+
+
+def send_alert(url: str, alert: Mapping[str, str]) -> None:
+    """Post an alert as JSON.
+
+    Raises
+    ------
+    UsageError
+        The URL is no http(s) URL.
+    OSError
+        The receiver could not be reached or refused.
+    """
+    if not url.startswith(("https://", "http://")):
+        raise UsageError(f"REGIME_ALERT_URL is '{url}', not an http(s) URL.")
+    request = urllib.request.Request(url, orjson.dumps(dict(alert)), {"Content-Type": "application/json"})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310 - http(s) only, see above
+        pass
+
+
+TIMEOUT_S: Final = 5.0
+CATCH_UP_HOURS: Final = 24
+"""After downtime at most so many hours of a market are told; older changes are history."""
+SIGNATURE: Final = "X-Regime-Signature"
+DELIVERY: Final = "X-Regime-Delivery"
+Memory = dict[str, dict[str, Any]]
+"""By market: the last hour looked at (`hour`, epoch ms) and its `verdict`."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictChange:
+    """A verdict that differs from the hour before's; times in ISO-8601."""
+
+    event: str
+    symbol: str
+    timeframe: str
+    hour_start: str
+    verdict: str
+    previous: str
+    confidence: float
+
+    @property
+    def delivery(self) -> str:
+        """The same for every try, so that a receiver can drop repetitions."""
+        return f"{self.symbol}_{self.timeframe}_{self.hour_start}"
+
+
+def verdict_changes(ws: Workspace, market: Market, known: Mapping[str, Any] | None) -> list[tuple[VerdictChange, int]]:
+    """Return the changes of a market since what is known, oldest first, each with its hour in epoch milliseconds.
+
+    Nothing is told of a market that is seen for the first time.
+    """
+    newest = ws.warehouse.latest(market, "regime_verdicts")
+    if newest is None or known is None or newest <= known["hour"]:
+        return []
+    first = max(int(known["hour"]) + HOUR_MS, newest - (CATCH_UP_HOURS - 1) * HOUR_MS)
+    rows = ws.warehouse.read_range(
+        "regime_verdicts", market, Window(first, newest + HOUR_MS), ["hour_start", "verdict", "confidence"]
+    )
+    changes, previous = [], str(known["verdict"])
+    for hour, code, confidence in zip(*(column.tolist() for column in rows.values()), strict=True):
+        if VERDICTS[code] != previous:
+            told = VerdictChange(
+                "verdict_changed", market.symbol, market.timeframe, to_iso(hour), VERDICTS[code], previous, confidence
+            )
+            changes.append((told, hour))
+            previous = VERDICTS[code]
+    return changes
+
+
+def remember(ws: Workspace, market: Market) -> dict[str, Any] | None:
+    """Return the newest hour and verdict of a market, for the next look; None while it has none."""
+    newest = ws.warehouse.latest(market, "regime_verdicts")
+    if newest is None:
+        return None
+    rows = ws.warehouse.read_range("regime_verdicts", market, Window(newest, newest + HOUR_MS), ["verdict"])
+    return {"hour": newest, "verdict": VERDICTS[int(rows["verdict"][0])]}
+
+
+def signature(body: bytes, secret: str) -> str:
+    """Return the HMAC-SHA256 of a body, as `sha256=HEX`."""
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def deliver(url: str, secret: str, change: VerdictChange, patience: Patience) -> None:
+    """Post a change.
+
+    Raises
+    ------
+    UsageError
+        The URL is no http(s) URL, or there is no secret to sign with.
+    SourceError
+        The receiver refused, or did not answer within the tries.
+    """
+    if not url.startswith(("https://", "http://")) or not secret:
+        raise UsageError(
+            "REGIME_HOOK_URL must be an http(s) URL, and REGIME_HOOK_SECRET must be set.", "Correct the settings."
+        )
+    body = orjson.dumps(asdict(change))
+    headers = {"Content-Type": "application/json", SIGNATURE: signature(body, secret), DELIVERY: change.delivery}
+    deadline = patience.clock() + patience.limit_s
+    patiently(lambda: _post(url, body, headers), patience, deadline, f"The webhook for {change.delivery}")
+
+
+def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    import httpx  # only those who are told of changes need it
+
+    try:
+        answer = httpx.post(url, content=body, headers=dict(headers), timeout=TIMEOUT_S)
+    except httpx.TransportError as error:
+        raise RequestError(f"{type(error).__name__}", is_passing=True) from error
+    if not answer.is_success:
+        raise RequestError(f"HTTP {answer.status_code}", is_passing=is_passing_status(answer.status_code))
+
+
+def tell_changes(ws: Workspace, memory: Memory, tell: Callable[[VerdictChange], None]) -> tuple[Memory, int, str]:
+    """Tell every change since the memory, market by market; one that fails is told again the next time.
+
+    Returns
+    -------
+    tuple
+        The new memory, how many changes were told, and the first failure in words (empty without one).
+    """
+    new, told, failure = dict(memory), 0, ""
+    for market in ws.universe.markets:
+        key = str(market)
+        try:
+            for change, hour in verdict_changes(ws, market, new.get(key)):
+                tell(change)
+                new[key] = {"hour": hour, "verdict": change.verdict}
+                told += 1
+        except RegimeError as error:
+            failure = failure or str(error)
+            continue
+        newest = remember(ws, market)
+        if newest is not None:
+            new[key] = newest
+    return new, told, failure

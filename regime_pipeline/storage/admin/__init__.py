@@ -1,0 +1,1 @@
+"""Operations on a whole database: migrations, backup and restore, roles, table sizes."""

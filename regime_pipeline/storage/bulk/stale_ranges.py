@@ -1,0 +1,130 @@
+"""Dirty ranges: hours of downstream assets that a late correction of candles has made stale.
+
+Marks are made in the correction's transaction and cleared by the write that recomputes them. Deciding what to
+recompute when does not belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import Int64, Window
+from regime_pipeline.storage.bulk.columns import BULK_TABLES
+from regime_pipeline.storage.bulk.statements import epoch_ms, moment
+from regime_pipeline.storage.pool import Cursor
+
+_IN_COMMIT_ORDER: Final = "SELECT pg_advisory_xact_lock(hashtextextended('dirty_range', 0))"
+_MARK: Final = (
+    "INSERT INTO dirty_range (id, from_time, to_time, series_id, run_id, asset, reason) "
+    "VALUES (nextval('dirty_range_id_seq'), %s, %s, %s, %s, %s, %s)"
+)
+_CLEAR: Final = (
+    "WITH hit AS (DELETE FROM dirty_range WHERE asset = %(asset)s AND series_id = %(series_id)s AND id <= %(mark)s "
+    "AND from_time < %(end)s AND to_time > %(start)s RETURNING *), "
+    "rest AS (SELECT hit.*, 0 AS side FROM hit WHERE from_time < %(start)s "
+    "UNION ALL SELECT hit.*, 1 FROM hit WHERE to_time > %(end)s) "
+    "INSERT INTO dirty_range (id, from_time, to_time, marked_at, series_id, run_id, asset, reason) "
+    "SELECT id, CASE side WHEN 0 THEN from_time ELSE %(end)s END, CASE side WHEN 0 THEN %(start)s ELSE to_time END, "
+    "marked_at, series_id, run_id, asset, reason FROM rest"
+)
+_READ: Final = (
+    "SELECT d.id, d.asset, s.symbol, s.timeframe, d.from_time, d.to_time, d.reason, d.run_id "
+    "FROM dirty_range d JOIN series s USING (series_id) "
+    "WHERE (%(symbol)s::text IS NULL OR (s.symbol, s.timeframe) = (%(symbol)s, %(timeframe)s)) "
+    "AND (%(asset)s::text IS NULL OR d.asset = %(asset)s) ORDER BY d.id, d.from_time"
+)
+Reach = Mapping[str, int]
+"""Asset to how far after the close of a changed bar its rows may change, in milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirtyRange:
+    """Hours of an asset that must be recomputed; pieces of one mark share its `mark`."""
+
+    mark: int
+    asset: str
+    market: Market
+    window: Window
+    reason: str
+    run_id: int
+
+
+def stale_spans(asset: str, closes_ms: Int64, reach_ms: int, end_ms: int) -> list[Window]:
+    """Return the hours of an asset whose rows may depend on bars that closed at the given times.
+
+    Parameters
+    ----------
+    asset : str
+        Where rows are bars, the last stale hour is the one that holds `close + reach`; where rows are hours it is
+        the last that closes by then. The hour in which the bar closes is always stale.
+    closes_ms : ndarray of int64
+        Closes of the changed bars, ascending.
+    reach_ms : int
+        How far the change reaches.
+    end_ms : int
+        End of what exists: nothing later can be stale.
+    """
+    first = (closes_ms - 1) // HOUR_MS * HOUR_MS
+    last_close = np.minimum(closes_ms + reach_ms, end_ms)
+    is_per_bar = asset in BULK_TABLES and BULK_TABLES[asset].is_per_bar
+    end = -(-last_close // HOUR_MS) * HOUR_MS if is_per_bar else last_close // HOUR_MS * HOUR_MS
+    end = np.maximum(end, first + HOUR_MS)
+    breaks = np.flatnonzero(first[1:] > end[:-1])
+    starts, ends = first[np.concatenate(([0], breaks + 1))], end[np.concatenate((breaks, [len(end) - 1]))]
+    return [Window(start, stop) for start, stop in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+def mark_stale(
+    cursor: Cursor, series_id: int, run_id: int, closes_ms: Int64, end_ms: int, reach: Reach, reason: str
+) -> None:
+    """Mark what the changed bars reach; ids are handed out in the order of commits (see `clear`)."""
+    if not len(closes_ms) or not reach:
+        return
+    cursor.execute(_IN_COMMIT_ORDER)
+    cursor.executemany(
+        _MARK,
+        [
+            (moment(span.start_ms), moment(span.end_ms), series_id, run_id, asset, reason)
+            for asset, reach_ms in reach.items()
+            for span in stale_spans(asset, closes_ms, reach_ms, end_ms)
+        ],
+    )
+
+
+def mark_window(cursor: Cursor, asset: str, series_id: int, run_id: int, window: Window, reason: str) -> None:
+    """Mark one window of an asset."""
+    cursor.execute(_IN_COMMIT_ORDER)
+    cursor.execute(_MARK, (moment(window.start_ms), moment(window.end_ms), series_id, run_id, asset, reason))
+
+
+def clear(cursor: Cursor, asset: str, series_id: int, window: Window, mark: int) -> None:
+    """Clear the marks up to `mark` over a window; what sticks out of it stays marked.
+
+    `mark` is the highest when the run began to read: since ids follow the order of commits, whatever was corrected
+    after that keeps its mark.
+    """
+    cursor.execute(
+        _CLEAR,
+        {
+            "asset": asset,
+            "series_id": series_id,
+            "mark": mark,
+            "start": moment(window.start_ms),
+            "end": moment(window.end_ms),
+        },
+    )
+
+
+def read_dirty(cursor: Cursor, market: Market | None, asset: str | None) -> list[DirtyRange]:
+    """Return the marks, oldest first."""
+    symbol, timeframe = (market.symbol, market.timeframe) if market else (None, None)
+    cursor.execute(_READ, {"symbol": symbol, "timeframe": timeframe, "asset": asset})
+    return [
+        DirtyRange(mark, name, Market(symbol, timeframe), Window(epoch_ms(start), epoch_ms(end)), reason, run_id)
+        for mark, name, symbol, timeframe, start, end, reason, run_id in cursor.fetchall()
+    ]

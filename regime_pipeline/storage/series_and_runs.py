@@ -1,0 +1,100 @@
+"""Small tables: markets (`series`) and `runs`, by plain statements.
+
+Bulk rows do not belong here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Literal
+
+from psycopg import sql
+
+from regime_pipeline.domain.errors import StorageError
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.storage.bulk.columns import BulkTable
+from regime_pipeline.storage.bulk.statements import epoch_ms
+from regime_pipeline.storage.pool import Cursor
+
+_FIND: Final = "SELECT series_id, price_scale FROM series WHERE symbol = %s AND timeframe = %s"
+_ADD: Final = (
+    "INSERT INTO series (venue, symbol, timeframe, step, price_scale) VALUES (%s, %s, %s, %s, %s) "
+    "ON CONFLICT (symbol, timeframe) DO NOTHING"
+)
+_RESCALE: Final = "UPDATE series SET price_scale = %s WHERE symbol = %s AND timeframe = %s"
+_LIST: Final = "SELECT symbol, timeframe FROM series ORDER BY series_id"
+_START: Final = (
+    "INSERT INTO runs (dagster_run_id, code_version, config_hash, dirty_mark) "
+    "SELECT %s, %s, %s, COALESCE(max(id), 0) FROM dirty_range RETURNING run_id"
+)
+_RUN: Final = "SELECT run_id, config_hash, dirty_mark FROM runs WHERE run_id = %s"
+
+_END: Final = sql.SQL("SELECT {which}({time}) FROM {table} WHERE series_id = %s")
+End = Literal["min", "max"]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A stored market: its number and its price scale."""
+
+    series_id: int
+    price_scale: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A started run: its configuration, and the newest dirty mark it could see."""
+
+    run_id: int
+    config_hash: str
+    dirty_mark: int
+
+
+def find_series(cursor: Cursor, market: Market) -> Series | None:
+    """Return a market's series, None if it was never stored."""
+    found: Any = cursor.execute(_FIND, (market.symbol, market.timeframe)).fetchone()
+    return None if found is None else Series(*found)
+
+
+def add_series(cursor: Cursor, market: Market, venue: str, price_scale: int) -> None:
+    """Create a market's series unless it exists."""
+    step = timedelta(milliseconds=market.step_ms)
+    cursor.execute(_ADD, (venue, market.symbol, market.timeframe, step, price_scale))
+
+
+def rescale_series(cursor: Cursor, market: Market, price_scale: int) -> None:
+    """Change a market's price scale."""
+    cursor.execute(_RESCALE, (price_scale, market.symbol, market.timeframe))
+
+
+def list_markets(cursor: Cursor) -> list[Market]:
+    """Return every stored market in the order of first use."""
+    return [Market(symbol, timeframe) for symbol, timeframe in cursor.execute(_LIST).fetchall()]
+
+
+def start_run(cursor: Cursor, code_version: str, config_hash: str, dagster_run_id: str | None) -> int:
+    """Register a run and the newest dirty mark visible to it."""
+    row: Any = cursor.execute(_START, (dagster_run_id, code_version, config_hash)).fetchone()
+    return int(row[0])
+
+
+def find_run(cursor: Cursor, run_id: int) -> Run:
+    """Return a run.
+
+    Raises
+    ------
+    StorageError
+        No such run was started.
+    """
+    found: Any = cursor.execute(_RUN, (run_id,)).fetchone()
+    if found is None:
+        raise StorageError(f"Run {run_id} was never started.", "Call start_run first and pass its number.")
+    return Run(*found)
+
+
+def end_key(cursor: Cursor, table: BulkTable, series_id: int, which: End) -> int | None:
+    """Return the oldest or newest key of a series in a bulk table, epoch milliseconds."""
+    query = _END.format(which=sql.SQL(which), table=sql.Identifier(table.name), time=sql.Identifier(table.time))
+    found: Any = cursor.execute(query, (series_id,)).fetchone()
+    return None if found[0] is None else epoch_ms(found[0])

@@ -1,0 +1,1 @@
+"""Hourly snapshot files: format, validation, store and readers."""

@@ -1,0 +1,167 @@
+"""Which markets need attention, what the newest hour says, and the words for it."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regime_pipeline.dashboard import formatting as words
+from regime_pipeline.dashboard.components.sparklines import strip, strip_of
+from regime_pipeline.dashboard.data.grid_events import grid_events, grid_spans
+from regime_pipeline.dashboard.data.latest_hour import Advice, Newest, newest_of, worst_first
+from regime_pipeline.dashboard.data.market_rows import MarketRows
+from regime_pipeline.domain.candle_regimes.states import COLORS
+from regime_pipeline.domain.errors import MissingDataError
+from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline_tests.conftest import REPOSITORY
+from regime_pipeline_tests.dashboard.factories import ABSENT, START, make_rows, site_rows
+
+
+def newest(verdict: str, confidence: float = 0.5, *, act: bool = False, lags: bool = False) -> Newest:
+    base = newest_of(make_rows(24), START + 24 * HOUR_MS)
+    advice = Advice("STOP_PLACING" if act else "KEEP", act, True, "because")
+    return replace(base, verdict=verdict, confidence=confidence, advice=advice, is_lagging=lags)
+
+
+def test_worst_first_whatever_the_order_before() -> None:
+    ordered = [
+        newest("RANGE_OK", act=True),
+        newest("RANGE_OK", lags=True),
+        newest("TRANSITION", 0.9),
+        newest("TRANSITION", 0.2),
+        newest("TREND", 0.9),
+        newest("INSUFFICIENT_DATA", 0.0),
+        newest("RANGE_WEAK", 0.4),
+        newest("RANGE_OK", 0.1),
+        newest("RANGE_OK", 0.8),
+    ]
+
+    for shuffled in itertools.islice(itertools.permutations(ordered), 0, 362_880, 40_321):
+        assert worst_first(shuffled) == ordered
+
+
+def test_data_lags_by_more_than_two_hours_behind_the_newest() -> None:
+    rows = make_rows(24)
+
+    assert [newest_of(rows, rows.through_ms + late * HOUR_MS).is_lagging for late in (0, 2, 3)] == [False, False, True]
+
+
+def test_the_newest_close_is_the_newest_there_is() -> None:
+    rows = make_rows(24, without_bars=(22, 23))
+
+    assert newest_of(rows, rows.through_ms).close == rows.hours["close"][21]
+    assert newest_of(rows, rows.through_ms).hour_status == "missing"
+
+
+def test_advice_of_an_older_hour_is_no_advice_now() -> None:
+    rows = make_rows(24, has_advice=True)
+    assert rows.advice is not None
+    older = {name: column[:-1] for name, column in rows.advice.items()}
+
+    found = newest_of(replace(rows, advice=older), rows.through_ms)
+
+    assert (found.advice, found.gates) == (None, None)
+
+
+def test_events_are_told_in_order_and_within_the_period() -> None:
+    rows = make_rows(24, has_advice=True)
+
+    events = grid_events(rows)
+
+    assert [event.time_ms for event in events] == sorted(event.time_ms for event in events)
+    assert {event.kind for event in events} == {"Grid", "Stop", "Gate", "Advice"}
+    assert all(rows.start_ms <= event.time_ms <= rows.through_ms for event in events)
+    spans = grid_spans(rows)
+    assert [span["enabled"] for span in spans] == [True, False]
+    assert spans[0]["to_ms"] == spans[1]["from_ms"]
+    assert (spans[0]["lines"][0], spans[0]["lines"][-1]) == (95.0, 105.0)
+
+
+def test_a_market_without_hours_is_refused() -> None:
+    rows = make_rows(24)
+
+    with pytest.raises(MissingDataError, match="ALFA-USDT_1h has no dashboard hours"):
+        MarketRows({name: column[:0] for name, column in rows.hours.items()}, rows.verdicts, rows.bars)
+
+
+def test_the_small_picture_breaks_where_there_is_no_price() -> None:
+    rows = site_rows()[0]
+
+    strip = strip_of(rows)
+
+    assert strip.price_path.count("M") == 3  # the missing hours, and those without bars
+    widths = [int(width) for path in strip.verdict_paths.values() for width in re.findall(r"h(\d+)v", path)]
+    assert sum(widths) == 168 - len(ABSENT)
+    assert strip.text.startswith("Verdicts of the last 168 hours: ")
+
+
+@given(st.lists(st.one_of(st.just(float("nan")), st.floats(1.0, 1e6)), min_size=1, max_size=3_000))
+def test_a_small_picture_of_a_long_span_keeps_ends_extremes_and_holes(closes: list[float]) -> None:
+    close = np.array(closes)
+
+    path = strip(close, np.full(len(close), np.nan), "").price_path
+
+    places = [int(float(x)) for x in re.findall(r"[ML]([\d.]+)", path)]
+    known = np.flatnonzero(~np.isnan(close))
+    assert len(places) <= 720
+    assert places == sorted(set(places))
+    assert set(places) <= set(known.tolist())
+    if len(known):
+        assert {known[0], known[-1]} <= set(places)
+        assert (close[places].min(), close[places].max()) == (np.nanmin(close), np.nanmax(close))
+        begins = [int(float(x)) for x in re.findall(r"M([\d.]+)", path)]
+        holes = np.isnan(close)
+        is_cut = [bool(holes[one:other].any()) for one, other in pairwise(places)]
+        assert begins == [places[0], *(place for place, cut in zip(places[1:], is_cut, strict=True) if cut)]
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0.0, "0 %"), (0.004, "< 1 %"), (0.5, "50 %"), (0.996, "> 99 %"), (1.0, "100 %"), (None, "\N{EN DASH}")],
+)
+def test_a_share_is_never_rounded_to_none_or_all(share: float | None, said: str) -> None:
+    assert words.percent(share) == said
+
+
+def test_a_share_with_decimals_is_never_rounded_to_none_or_all_either() -> None:
+    assert [words.percent(share, 1) for share in (0.0, 0.0004, 0.416, 0.9996)] == [
+        "0.0 %",
+        "< 0.1 %",
+        "41.6 %",
+        "> 99.9 %",
+    ]
+
+
+def test_durations_and_prices_are_exact() -> None:
+    assert [words.duration(hours) for hours in (0, 1.5, 26, 48, 0.25)] == [
+        "0 h",
+        "1 h 30 min",
+        "1 d 2 h",
+        "2 d",
+        "15 min",
+    ]
+    assert [words.decimals_of(scale) for scale in (1, 100, 100_000_000)] == [0, 2, 8]
+    assert words.number(0.00001234, 8) == "0.00001234"
+
+
+def test_the_style_sheet_has_the_colours_of_the_regimes() -> None:
+    style = (REPOSITORY / "regime_pipeline/dashboard/static/site.css").read_text("utf-8")
+
+    assert {name: f"--{name}: {color};" in style for name, color in COLORS.items()} == dict.fromkeys(COLORS, True)
+
+
+def test_vendored_files_are_the_ones_that_were_reviewed() -> None:
+    vendor = REPOSITORY / "regime_pipeline/dashboard/static/vendor"
+    table = (vendor / "README.md").read_text("utf-8")
+    files = [path for path in sorted(vendor.iterdir()) if path.name != "README.md"]
+
+    assert [path.name for path in files] == ["LICENSE", "uPlot.iife.min.js", "uPlot.min.css"]
+    assert all(f"`{path.name}` | `{hashlib.sha256(path.read_bytes()).hexdigest()}`" in table for path in files)

@@ -1,0 +1,247 @@
+"""Properties 67 to 71 and 74 on a simulated market: hourly rows equal replays, whatever surrounds them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regime_pipeline.domain.columnar import Rows
+from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.grids.probation import probationary_grid
+from regime_pipeline.domain.grids.schema import GATE_COLUMNS, GATE_STATES, without_stop
+from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.market_data.window import Int64
+from regime_pipeline.domain.restart_gates.machine import FOREVER_MS, GateState, StopEvent, episodes
+from regime_pipeline.domain.restart_gates.replay import History, first_needed_ms, gate_rows, replay
+from regime_pipeline.policy import Policy
+from regime_pipeline_tests.domain.restart_gates.factories import (
+    MARKET,
+    POLICY,
+    grid_around,
+    market,
+    stop_at,
+    with_gates,
+)
+
+HISTORY = market()
+HOURS: Int64 = HISTORY.features["hour_start"]
+FIRST, LAST = int(HOURS[0]) + HOUR_MS, int(HOURS[-1]) + HOUR_MS
+STOP = FIRST + 40 * HOUR_MS
+GRID = grid_around(HISTORY, STOP)
+LOOSE = with_gates(
+    adx_falling_below=60, adx_weak_below=50, efficiency_ratio_below=0.8, bars_since_extreme_from=1, mean_rev_from=20,
+    median_crossings_from=1, half_life_max_bars=60, volatility_ratio_below=3, width_min_atr=1, width_max_atr=40,
+)  # fmt: skip
+"""Gates wide open, so that every state is reached."""
+
+
+def rows(
+    hours: Int64 = HOURS,
+    history: History = HISTORY,
+    stops: Sequence[StopEvent] = (stop_at(STOP),),
+    grids: Sequence[GridConfig] = (GRID,),
+    policy: Policy = LOOSE,
+) -> Rows:
+    return gate_rows(hours, history, stops, grids, policy)
+
+
+def assert_same(left: Rows, right: Rows) -> None:
+    assert left.keys() == right.keys()
+    for name in left:
+        assert left[name].tolist() == right[name].tolist(), name
+
+
+WHOLE = rows()
+
+
+def test_every_state_occurs() -> None:
+    assert {GATE_STATES[code] for code in WHOLE["gate_state"]} >= {"NONE", "GATE_1", "GATE_2", "GATE_3", "PERMITTED"}
+
+
+def test_property_68_every_hour_has_every_column_and_the_conditions_that_were_looked_at() -> None:
+    assert list(WHOLE) == [column.name for column in GATE_COLUMNS]
+    counts = {1: 3, 2: 4, 3: 6}
+    for place, code in enumerate(WHOLE["gate_state"].tolist()):
+        checks = json.loads(WHOLE["gate_checks"][place])
+        gates = sorted({made["gate"] for made in checks})
+        assert len(checks) == sum(counts[gate] for gate in gates)
+        assert gates == list(range(1, len(gates) + 1))
+        assert all(set(made) == {"gate", "name", "value", "threshold", "is_met", "sentence"} for made in checks)
+        assert (GATE_STATES[code] == "NONE") == (WHOLE["stopped_at"][place] == without_stop(1)["stopped_at"][0])
+        assert (json.loads(WHOLE["restart_grid"][place]) is not None) == (GATE_STATES[code] == "PERMITTED")
+
+
+@given(st.integers(0, 500))
+@settings(max_examples=10)
+def test_property_68_and_69_whenever_the_stop_was(offset: int) -> None:
+    """Every hour before it has no gate, its own begins at gate one, every later one says what it looked at."""
+    stop = FIRST + offset * HOUR_MS
+    found = rows(stops=[stop_at(stop)], grids=[grid_around(HISTORY, stop)])
+
+    names = [GATE_STATES[code] for code in found["gate_state"]]
+    assert names[:offset] == ["NONE"] * offset
+    assert (names[offset], json.loads(found["gate_checks"][offset])) == ("GATE_1", [])
+    assert "NONE" not in names[offset:]
+    for text in found["gate_checks"][offset + 1 :]:
+        assert [made["name"] for made in json.loads(text)][:3] == ["ADX_DECAY", "EFFICIENCY", "NO_NEW_EXTREME"]
+
+
+@given(st.floats(1, 99), st.integers(1, 9))
+@settings(max_examples=8)
+def test_property_70_other_symbols_thresholds_change_nothing(score: float, hold: int) -> None:
+    assert_same(rows(policy=with_gates("OTHER-USDT", mean_rev_from=score, hold_bars=hold)), rows(policy=POLICY))
+
+
+def test_property_70_a_symbol_holds_and_waits_as_long_as_its_own_thresholds_say() -> None:
+    loose = LOOSE.gates.default.model_dump()
+    patient = with_gates(MARKET.symbol, **(loose | {"hold_bars": 590}))
+
+    assert "PERMITTED" not in {GATE_STATES[code] for code in rows(policy=patient)["gate_state"]}
+
+
+def test_property_69_the_hour_that_closes_with_the_stop_begins_at_gate_one() -> None:
+    place = int(np.flatnonzero(HOURS + HOUR_MS == STOP)[0])
+
+    assert GATE_STATES[WHOLE["gate_state"][place - 1]] == "NONE"
+    assert (GATE_STATES[WHOLE["gate_state"][place]], WHOLE["gate_bars"][place]) == ("GATE_1", 0)
+    assert WHOLE["gate_bars"][place:].tolist() == list(range(len(HOURS) - place))
+
+
+def test_property_71_rows_are_the_replay_from_the_stop() -> None:
+    steps = list(replay(GateState(STOP), LAST, HISTORY, GRID, LOOSE))
+    inside = HOURS + HOUR_MS > STOP
+
+    assert [GATE_STATES.index(taken.state.name) for taken in steps] == WHOLE["gate_state"][inside].tolist()
+    assert [taken.state.held for taken in steps] == WHOLE["gate_held"][inside].tolist()
+
+
+@given(st.integers(0, 500))
+@settings(max_examples=15)
+def test_property_71_a_replay_goes_on_from_any_state_it_has_reached(cut: int) -> None:
+    steps = list(replay(GateState(STOP), LAST, HISTORY, GRID, LOOSE))
+    saved = steps[min(cut, len(steps) - 1)].state
+
+    assert repr(list(replay(saved, LAST, HISTORY, GRID, LOOSE))) == repr(steps[saved.bars :])  # NaN is not NaN
+
+
+@given(st.integers(1, 599), st.integers(1, 40))
+@settings(max_examples=15)
+def test_a_range_of_hours_is_the_single_hours(first: int, count: int) -> None:
+    part = HOURS[first : first + count]
+
+    assert_same(rows(part), {name: column[first : first + count] for name, column in WHOLE.items()})
+
+
+@given(st.integers(0, 560))
+@settings(max_examples=15)
+def test_what_comes_after_an_hour_changes_nothing(first: int) -> None:
+    known_until = int(HOURS[first]) + HOUR_MS
+    cut = History(
+        HISTORY.candles.closed_by(known_until),
+        {name: column[: first + 1] for name, column in HISTORY.features.items()},
+        {name: column[: first + 1] for name, column in HISTORY.scores.items()},
+    )
+
+    assert_same(rows(HOURS[: first + 1], cut), {name: column[: first + 1] for name, column in WHOLE.items()})
+
+
+def test_what_comes_before_the_stop_is_not_needed() -> None:
+    needed = first_needed_ms(HOURS, [stop_at(STOP)], [GRID])
+    assert needed == STOP
+    later = HOURS + HOUR_MS > STOP
+    part = History(
+        HISTORY.candles.between(STOP, LAST),
+        {name: column[later] for name, column in HISTORY.features.items()},
+        {name: column[later] for name, column in HISTORY.scores.items()},
+    )
+
+    assert_same(rows(history=part), WHOLE)
+    assert first_needed_ms(HOURS[:10], [stop_at(STOP)], [GRID]) is None
+    assert first_needed_ms(HOURS[:0], [stop_at(STOP)], [GRID]) is None
+
+
+def test_property_67_the_fresh_grid_is_made_of_bars_since_the_stop() -> None:
+    place = int(np.flatnonzero(WHOLE["gate_state"] == GATE_STATES.index("PERMITTED"))[0])
+    close = int(HOURS[place]) + HOUR_MS
+    document = json.loads(WHOLE["restart_grid"][place])
+
+    since = HISTORY.candles.closed_by(close).between(STOP, close)
+    found = probationary_grid(since, STOP, GRID, LOOSE)
+
+    if found.grid is None:
+        assert document["grid"] is None
+        assert found.checks[-1].sentence in document["sentence"]
+    else:
+        assert document["grid"]["lower"] == str(found.grid.lower)
+        assert document["grid"]["levels"] == found.grid.levels
+
+
+def test_property_67_some_permission_carries_a_grid() -> None:
+    documents = [json.loads(text) for text in WHOLE["restart_grid"]]
+
+    assert [document["grid"] for document in documents if document is not None and document["grid"] is not None]
+
+
+def test_property_70_thresholds_of_a_symbol_are_its_own() -> None:
+    strict = with_gates(MARKET.symbol, adx_falling_below=0.2, adx_weak_below=0.1)
+    elsewhere = with_gates("OTHER-USDT", adx_falling_below=0.2, adx_weak_below=0.1)
+
+    assert set(rows(policy=strict)["gate_state"].tolist()) == {GATE_STATES.index(n) for n in ("NONE", "GATE_1")}
+    assert_same(rows(policy=elsewhere), rows(policy=POLICY))
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=10)
+def test_property_74_any_confidence_gives_the_same_rows(seed: int) -> None:
+    """Whatever column speaks of confidence, in whatever table."""
+    rng = np.random.default_rng(seed)
+    noisy = {"confidence": rng.random(len(HOURS)), "range_confidence": rng.random(len(HOURS))}
+    fuzzed = History(HISTORY.candles, HISTORY.features | noisy, HISTORY.scores | noisy)
+
+    assert_same(rows(history=fuzzed), WHOLE)
+
+
+def test_an_hour_without_rows_holds_nothing() -> None:
+    """The rows of ten hours are absent: no condition holds, two of them lose every gate."""
+    place = 1 + int(np.flatnonzero(WHOLE["gate_state"] == GATE_STATES.index("PERMITTED"))[0])
+    keep = np.ones(len(HOURS), dtype=np.bool_)
+    keep[place : place + 10] = False
+    holed = History(
+        HISTORY.candles,
+        {name: column[keep] for name, column in HISTORY.features.items()},
+        {name: column[keep] for name, column in HISTORY.scores.items()},
+    )
+
+    found = rows(history=holed)
+
+    assert [GATE_STATES[code] for code in found["gate_state"][place : place + 3]] == ["PASSED", "GATE_1", "GATE_1"]
+    checks = json.loads(found["gate_checks"][place])
+    assert all(made["value"] is None and not made["is_met"] for made in checks)
+
+
+def test_without_a_stop_or_a_grid_there_is_no_gate() -> None:
+    for stops, grids in (((), (GRID,)), ((stop_at(STOP),), ())):
+        assert_same(rows(stops=stops, grids=grids), without_stop(len(HOURS)))
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_a_stop_ends_with_the_next_one_or_with_an_enabled_version(is_enabled: bool) -> None:
+    again = grid_around(HISTORY, STOP, version=2, enabled=is_enabled, valid_from="2099-01-01T00:00:00Z")
+    end = again.valid_from_ms if is_enabled else FOREVER_MS
+
+    assert [(e.start_ms, e.end_ms) for e in episodes([stop_at(STOP)], [GRID, again])] == [(STOP, end)]
+    second = stop_at(STOP + 7)
+    found = episodes([stop_at(GRID.valid_from_ms - 1), stop_at(STOP), second], [GRID])
+    assert [(e.start_ms, e.end_ms) for e in found] == [(STOP, STOP + 7), (STOP + 7, FOREVER_MS)]
+
+
+def test_no_bars_no_permission() -> None:
+    empty = History(Candles.empty(MARKET, 100), HISTORY.features, HISTORY.scores)
+
+    assert "PERMITTED" not in {GATE_STATES[code] for code in rows(history=empty)["gate_state"]}

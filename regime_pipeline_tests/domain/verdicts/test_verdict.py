@@ -1,0 +1,167 @@
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.naive_verdicts import naive_verdict
+from regime_pipeline.domain.columnar import DTYPES
+from regime_pipeline.domain.errors import MissingDataError
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.schema import RISKS, VERDICT_COLUMNS, VERDICTS
+from regime_pipeline.domain.verdicts.verdict import decide_verdicts, verdict_lookback_hours
+from regime_pipeline_tests.domain.verdicts.factories import HOURLY, POLICY, decide, hours_of, run, take, walk
+
+WEIGHTS = ("weight_range_ok", "weight_range_weak", "weight_trend", "weight_transition")
+
+
+@pytest.fixture(scope="module")
+def engine() -> Any:
+    candles = walk(1_400, 41)
+    return SimpleNamespace(hours=hours_of(candles), **run(candles, hours_of(candles))._asdict())
+
+
+def test_every_column_of_the_layout_is_there_with_its_type(engine: Any) -> None:
+    assert {name: column.dtype for name, column in engine.verdicts.items()} == {
+        column.name: np.dtype(DTYPES[column.kind]) for column in VERDICT_COLUMNS
+    }
+
+
+def test_every_value_is_that_of_the_naive_implementation(engine: Any) -> None:
+    frame = pd.DataFrame(engine.features | engine.scores)
+    for row in np.random.default_rng(4).choice(np.arange(700, 1_400), 15, replace=False):
+        expected, found = naive_verdict(frame.iloc[: row + 1], POLICY), take(engine.verdicts, row)
+        assert VERDICTS[found["verdict"]] == expected["verdict"]
+        assert VERDICTS[found["instant_verdict"]] == expected["instant_verdict"]
+        assert found["consensus"] == pytest.approx(expected["consensus"])
+        assert found["confidence"] == pytest.approx(expected["confidence"])
+        for name, verdict in zip(WEIGHTS, VERDICTS[1:], strict=True):
+            assert found[name] == pytest.approx(expected["weights"][verdict])
+        competing = {entry["verdict"]: entry["weight"] for entry in json.loads(found["competing"])}
+        assert list(competing) == list(expected["competing"])
+
+
+def test_competing_verdicts_exclude_the_primary_and_sum_to_the_rest(engine: Any) -> None:
+    for row in range(330, 1_400, 11):
+        found = take(engine.verdicts, row)
+        competing = json.loads(found["competing"])
+        weights = [entry["weight"] for entry in competing]
+        primary = VERDICTS[found["verdict"]]
+        assert {entry["verdict"] for entry in competing} == set(VERDICTS[1:]) - {primary}
+        assert weights == sorted(weights, reverse=True)
+        assert sum(weights) == pytest.approx(1 - found[WEIGHTS[found["verdict"] - 1]], abs=2e-6)
+
+
+def test_insufficient_data_has_neither_weights_nor_confidence_nor_competitors(engine: Any) -> None:
+    young = take(engine.verdicts, slice(0, 168 + 150))
+
+    assert set(young["verdict"].tolist()) == {VERDICTS.index("INSUFFICIENT_DATA")}
+    assert not young["confidence"].any()
+    assert not young["consensus"].any()
+    assert set(young["competing"]) == {"[]"}
+    for name in WEIGHTS:
+        assert np.isnan(young[name]).all()
+    assert engine.verdicts["verdict"][168 + 150] != 0
+
+
+def test_a_range_without_consensus_has_no_edges_in_the_verdict(engine: Any) -> None:
+    low, known = engine.verdicts["range_low"], engine.verdicts["verdict"] > 0
+
+    assert 0 < np.isnan(low[known]).mean() < 0.5
+    assert np.array_equal(low, engine.features["range_low"], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("features", "scores", "consensus"),
+    [
+        ({"range_confidence": 0.64}, {}, 0.64),
+        ({}, {"mean_rev_score": 10.0}, 0.25),
+        ({}, {"mean_rev_score": 10.0, "trend_score": 65.0, "range_quality_score": 10.0, "grid_levels": 0}, 1.0),
+        ({}, {"trend_score": 80.0, "trend_votes": -2}, 2 / 3),
+        ({}, {"vol_change_score": 80.0, "rank_log_volatility": 95.0, "rank_vol_log_ratio": 69.0}, 0.5),
+    ],
+)
+def test_confidence_is_weight_times_completeness_times_consensus(
+    features: dict[str, Any], scores: dict[str, Any], consensus: float
+) -> None:
+    rows = take(decide(2, features, ranked_observations=300, **scores), -1)
+
+    assert rows["consensus"] == pytest.approx(consensus)
+    assert rows["completeness"] == 0.6
+    assert rows["confidence"] == pytest.approx(rows[WEIGHTS[rows["verdict"] - 1]] * 0.6 * consensus)
+
+
+def test_weights_follow_the_utilities_of_the_definition() -> None:
+    rows = take(decide(2, vol_change_score=60.0, trend_score=20.0), -1)
+    utilities = np.array([0.4, 0.2, 0.2, 0.6])  # RANGE_OK: the least of 80, 70, 100-20, 100-60, 90
+    expected = np.exp(utilities / 0.15) / np.exp(utilities / 0.15).sum()
+
+    np.testing.assert_allclose([rows[name] for name in WEIGHTS], expected)
+    assert VERDICTS[rows["verdict"]] == "RANGE_OK"
+    assert rows["is_rule_override"]
+
+
+def test_no_override_where_rule_and_weights_agree() -> None:
+    rows = take(decide(2, trend_score=5.0, range_quality_score=95.0, mean_rev_score=95.0), -1)
+
+    assert not rows["is_rule_override"]
+
+
+@pytest.mark.parametrize(
+    ("trend", "vol_change", "risk"),
+    [(59.9, 59.9, "NONE"), (60.0, 59.9, "TREND"), (60.0, 61.0, "TRANSITION"), (61.0, 61.0, "TREND")],
+)
+def test_the_dominant_risk_is_the_larger_danger(trend: float, vol_change: float, risk: str) -> None:
+    rows = decide(2, trend_score=trend, vol_change_score=vol_change)
+
+    assert RISKS[rows["dominant_risk"][-1]] == risk
+
+
+@pytest.mark.parametrize(
+    ("score", "values"),
+    [("range_quality_score", (72, 100)), ("mean_rev_score", (55, 100)), ("trend_score", (54, 0)),
+     ("vol_change_score", (70, 0)), ("grid_capacity_score", (10, 100))],
+)  # fmt: skip
+def test_property_73_confidence_grows_with_every_margin(score: str, values: tuple[float, float]) -> None:
+    best = {"range_quality_score": 100.0, "mean_rev_score": 100.0, "trend_score": 0.0, "vol_change_score": 0.0}
+    best["grid_capacity_score"] = 100.0
+
+    rows = [decide(2, **(best | {score: value})) for value in np.linspace(*values, 12)]
+
+    assert {VERDICTS[row["verdict"][-1]] for row in rows} == {"RANGE_OK"}
+    assert (np.diff([row["confidence"][-1] for row in rows]) > 0).all()
+
+
+def test_an_observation_without_scores_in_the_history_is_insufficient_data(engine: Any) -> None:
+    hours = engine.hours[-1:]
+    row = len(engine.hours) - 1
+    without = np.delete(np.arange(len(engine.hours)), row - 1)
+
+    whole = decide_verdicts(engine.features, engine.scores, hours, HOURLY, POLICY)
+    holed = decide_verdicts(engine.features, take(engine.scores, without), hours, HOURLY, POLICY)
+
+    assert holed["instant_verdict"].tolist() == holed["verdict"].tolist()
+    assert whole["hour_start"].tolist() == holed["hour_start"].tolist()
+
+
+@pytest.mark.parametrize("missing", ["features", "scores"])
+def test_a_wanted_hour_without_rows_is_refused(engine: Any, missing: str) -> None:
+    rows = {"features": engine.features, "scores": engine.scores}
+    rows[missing] = take(rows[missing], slice(0, -1))
+
+    with pytest.raises(MissingDataError, match=f"no row of {missing}"):
+        decide_verdicts(rows["features"], rows["scores"], engine.hours[-1:], HOURLY, POLICY)
+
+
+def test_the_hash_covers_the_scores_and_the_verdict_s_own_bounds() -> None:
+    first, second = decide(1), decide(1, policy_hash="1")
+
+    assert first["policy_hash"][0] != second["policy_hash"][0]
+    assert len(first["policy_hash"][0]) == 16
+
+
+def test_lookback_covers_hysteresis_and_confirmation() -> None:
+    assert verdict_lookback_hours(HOURLY, POLICY) == 168
+    assert verdict_lookback_hours(Market("A-USDT", "4h"), POLICY) == 4 * 168 + 3

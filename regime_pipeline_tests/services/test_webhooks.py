@@ -1,0 +1,164 @@
+"""Tests of `services.verdict_hooks` and its sensor: every change once, in order, signed, and again until it arrives."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from regime_pipeline.domain.errors import SourceError, UsageError
+from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.domain.schema import VERDICTS
+from regime_pipeline.pipeline.sensors import build_webhook_sensor
+from regime_pipeline.retry import Patience
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.webhooks import (
+    CATCH_UP_HOURS,
+    DELIVERY,
+    SIGNATURE,
+    VerdictChange,
+    deliver,
+    remember,
+    tell_changes,
+    verdict_changes,
+)
+from regime_pipeline_tests.factories import simulated_workspace
+from regime_pipeline_tests.served_home import ETH, HOURS, WINDOW, hour
+
+SECRET = "s3cret"
+CHANGE = VerdictChange("verdict_changed", "ETH-USDT", "1h", "2026-09-01T00:00:00Z", "TREND", "RANGE_OK", 0.5)
+
+
+@contextmanager
+def receiver(statuses: list[int]) -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
+    """A webhook that answers with these statuses, then with 200; yield its address and what it got."""
+    got: list[tuple[dict[str, str], bytes]] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.append((dict(self.headers), body))
+            self.send_response(statuses.pop(0) if statuses else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/hook", got
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+def patience() -> Patience:
+    return Patience(lambda _: None, lambda: 0.5, lambda: 0.0, 60.0)
+
+
+def verdicts(ws: Workspace) -> list[str]:
+    codes = ws.warehouse.read_range("regime_verdicts", ETH, WINDOW)["verdict"]
+    return [VERDICTS[code] for code in codes.tolist()]
+
+
+def test_every_change_of_the_last_day_is_found_in_order(served: Workspace) -> None:
+    names = verdicts(served)
+    first = HOURS - CATCH_UP_HOURS
+    known = {"hour": hour(first - 1), "verdict": names[first - 1]}
+    expected = [n for n in range(first, HOURS) if names[n] != names[n - 1]]
+
+    found = verdict_changes(served, ETH, known)
+
+    assert [h for _, h in found] == [hour(number) for number in expected]
+    assert [(c.verdict, c.previous, c.hour_start) for c, _ in found] == [
+        (names[n], names[n - 1], to_iso(hour(n))) for n in expected
+    ]
+    long_ago = {"hour": hour(10), "verdict": names[first - 1]}
+    assert verdict_changes(served, ETH, long_ago) == found, "older hours are history"
+    assert verdict_changes(served, ETH, None) == []
+    assert verdict_changes(served, ETH, remember(served, ETH)) == []
+
+
+def test_a_change_is_signed_and_posted_again_until_it_arrives() -> None:
+    with receiver([503, 429]) as (url, got):
+        deliver(url, SECRET, CHANGE, patience())
+
+    assert len(got) == 3
+    headers, body = got[-1]
+    assert headers[SIGNATURE] == "sha256=" + hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    assert headers[DELIVERY] == "ETH-USDT_1h_2026-09-01T00:00:00Z"
+    assert json.loads(body) == {
+        "event": "verdict_changed", "symbol": "ETH-USDT", "timeframe": "1h", "hour_start": "2026-09-01T00:00:00Z",
+        "verdict": "TREND", "previous": "RANGE_OK", "confidence": 0.5,
+    }  # fmt: skip
+
+
+def test_a_refusal_is_final_and_an_unreachable_receiver_an_error() -> None:
+    with receiver([410]) as (url, got), pytest.raises(SourceError, match="HTTP 410"):
+        deliver(url, SECRET, CHANGE, patience())
+    assert len(got) == 1
+    with pytest.raises(SourceError, match=r"ConnectError .*tried 6 times"):
+        deliver("http://127.0.0.1:1/", SECRET, CHANGE, patience())
+    for url, secret in (("ftp://x", SECRET), ("http://127.0.0.1:1/", "")):
+        with pytest.raises(UsageError, match="REGIME_HOOK"):
+            deliver(url, secret, CHANGE, patience())
+
+
+def test_what_could_not_be_told_is_told_the_next_time_and_nothing_twice(served: Workspace) -> None:
+    names = verdicts(served)
+    changes = [n for n in range(1, HOURS) if names[n] != names[n - 1]]
+    start = max(changes[-3] - 1, HOURS - CATCH_UP_HOURS)
+    memory = {str(ETH): {"hour": hour(start), "verdict": names[start]}}
+    expected = [to_iso(hour(n)) for n in changes if n > start]
+    told: list[str] = []
+
+    def tell(change: VerdictChange) -> None:
+        if len(told) == 1 and not failed:
+            failed.append(1)
+            raise SourceError("The receiver sleeps.")
+        told.append(change.hour_start)
+
+    failed: list[int] = []
+    memory, count, failure = tell_changes(served, memory, tell)
+    assert (count, failure) == (1 if len(expected) > 1 else len(expected), "The receiver sleeps." if failed else "")
+    memory, _, failure = tell_changes(served, memory, tell)
+    assert (told, failure) == (expected, "")
+    assert tell_changes(served, memory, tell)[1] == 0
+    assert set(memory) == {str(market) for market in served.universe.markets}
+
+
+def test_the_sensor_keeps_its_memory_in_the_cursor(served: Workspace, database_url: str, tmp_path: Path) -> None:
+    names = verdicts(served)
+    last = max(n for n in range(1, HOURS) if names[n] != names[n - 1])
+    cursor = json.dumps({str(ETH): {"hour": hour(last - 1), "verdict": names[last - 1]}})
+    with receiver([]) as (url, got), dg.instance_for_test() as instance:
+        for given in (cursor, None):
+            context = dg.build_sensor_context(instance=instance, cursor=given, resources={"workspace": served})
+            found = build_webhook_sensor(url, SECRET).evaluate_tick(context)
+            assert json.loads(found.cursor or "")[str(ETH)] == {"hour": hour(HOURS - 1), "verdict": names[-1]}
+        off = build_webhook_sensor("", "").evaluate_tick(
+            dg.build_sensor_context(instance=instance, resources={"workspace": served})
+        )
+        broken = build_webhook_sensor("ftp://x", SECRET).evaluate_tick(
+            dg.build_sensor_context(instance=instance, cursor=cursor, resources={"workspace": served})
+        )
+
+    assert len(got) == (1 if last >= HOURS - CATCH_UP_HOURS else 0)
+    assert off.skip_message == "REGIME_HOOK_URL is not set."
+    assert ("REGIME_HOOK_URL must be" in (broken.skip_message or "")) == (last >= HOURS - CATCH_UP_HOURS)
+    with simulated_workspace(database_url, tmp_path, [ETH]) as empty:
+        assert remember(replace(empty), ETH) is None
+        assert tell_changes(empty, {}, lambda _: None) == ({}, 0, "")

@@ -1,0 +1,105 @@
+"""Fresh, repeated and concurrent upgrades; checks that name the remedy."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+
+import psycopg
+import pytest
+from alembic.script import ScriptDirectory
+
+from regime_pipeline.domain.errors import StorageError
+from regime_pipeline.storage import revision
+from regime_pipeline.storage.admin import migrate
+from regime_pipeline.storage.admin.migrate import VERSION_TABLE, check, current, head, upgrade
+from regime_pipeline.storage.migrations.initial import PATH, render
+from regime_pipeline.storage.urls import with_database
+
+
+def set_revision(url: str, revision: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = %s", (revision,))
+
+
+def test_an_empty_database_comes_to_head_and_stays_there(each_postgres_url):
+    assert current(each_postgres_url) is None
+    with pytest.raises(StorageError, match=r"has no schema yet.*Run `regime db upgrade`"):
+        check(each_postgres_url)
+    assert upgrade(each_postgres_url) == head()
+    check(each_postgres_url)
+    with psycopg.connect(each_postgres_url) as connection:
+        before = connection.execute("SELECT max(oid) FROM pg_class").fetchone()
+        assert upgrade(each_postgres_url) == head()
+        assert connection.execute("SELECT max(oid) FROM pg_class").fetchone() == before
+
+
+def test_concurrent_upgrades_all_succeed(each_postgres_url):
+    with ThreadPoolExecutor(4) as threads:
+        reached = list(threads.map(upgrade, [each_postgres_url] * 4))
+    assert reached == [head()] * 4
+    check(each_postgres_url)
+
+
+def test_a_failing_upgrade_leaves_nothing_behind(database_url):
+    with psycopg.connect(database_url) as connection:
+        connection.execute("CREATE TABLE series (mine int)")
+    with pytest.raises(StorageError, match='"series" already exists'):
+        upgrade(database_url)
+    assert current(database_url) is None
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (1,)
+
+
+def test_a_newer_database_is_refused_untouched(database_url):
+    upgrade(database_url)
+    set_revision(database_url, "9999")
+    for refuses in (check, upgrade):
+        with pytest.raises(StorageError, match=r"at revision 9999.*update regime-pipeline"):
+            refuses(database_url)
+    assert current(database_url) == "9999"
+
+
+def test_an_older_database_is_told_to_upgrade(database_url, monkeypatch):
+    upgrade(database_url)
+    monkeypatch.setattr(migrate, "head", lambda: "0002")
+    with pytest.raises(StorageError, match=r"at revision 0001, behind 0002.*regime db upgrade"):
+        check(database_url)
+
+
+def test_an_old_server_is_refused(database_url, monkeypatch):
+    monkeypatch.setattr(migrate, "OLDEST_SERVER", 99)
+    with pytest.raises(StorageError, match=r"is PostgreSQL 1[5-9].*Use 99 or newer"):
+        upgrade(database_url)
+
+
+def test_a_missing_database_is_an_error_without_its_password(database_url):
+    missing = with_database(database_url, "no_such_database").replace("postgresql://", "postgresql://u:secret@", 1)
+    with pytest.raises(StorageError, match="regime db status") as error:
+        current(
+            missing if "@" not in database_url.partition("?")[0] else with_database(database_url, "no_such_database")
+        )
+    assert "secret" not in str(error.value)
+
+
+def test_the_history_has_one_head_and_travels_with_the_package():
+    script = ScriptDirectory.from_config(migrate._config())
+    assert script.get_heads() == [head()]
+    shipped = {entry.name for entry in (files("regime_pipeline") / "storage" / "migrations" / "versions").iterdir()}
+    assert {"r0001_initial.py", "r0001_initial.sql"} <= shipped
+
+
+def test_the_first_revision_is_what_the_metadata_says():
+    """Until the first release; afterwards this test goes and `test_tables` alone watches over later revisions."""
+    assert PATH.read_text(encoding="utf-8") == render()
+
+
+def test_a_quick_look_knows_the_newest_revision_alone(database_url: str) -> None:
+    assert migrate.head() == revision.HEAD
+    assert not revision.is_current(database_url)
+    migrate.upgrade(database_url)
+    assert revision.is_current(database_url)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE regime_alembic_version SET version_num = '9999'")
+    assert not revision.is_current(database_url)
+    assert not revision.is_current("postgresql://127.0.0.1:1/none")
