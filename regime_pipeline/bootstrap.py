@@ -20,7 +20,7 @@ from regime_pipeline.dashboard.build import FOLDER
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.policy import Policy, default_policy, load_policy
-from regime_pipeline.retry import Patience
+from regime_pipeline.retry import RetryPolicy
 from regime_pipeline.services.chain.stages import config_hashes
 from regime_pipeline.services.chain.workspace import Workspace, system_clock
 from regime_pipeline.services.null_table import default_null_table
@@ -114,8 +114,8 @@ class Sources:
         return ArchiveSource(files, self._exchange(exchange), self._scale_of, self._clock, _shown)
 
 
-def _patience() -> Patience:
-    return Patience(time.sleep, random.random, time.monotonic, FETCH_LIMIT_S)
+def _patience() -> RetryPolicy:
+    return RetryPolicy(time.sleep, random.random, time.monotonic, FETCH_LIMIT_S)
 
 
 def _shown(days: Iterable[_Item], total: int) -> Iterable[_Item]:

@@ -24,20 +24,20 @@ class RequestError(Exception):
     ----------
     what : str
         The cause in words.
-    is_passing : bool
+    is_transient : bool
         Another try may succeed: a time-out, a lost connection, a server error, a rate limit. Not a ban, a refusal by
         place or a wrong request.
     wait_s : float
         How long the exchange asks to wait (Retry-After), seconds; 0 if it does not say.
     """
 
-    def __init__(self, what: str, *, is_passing: bool, wait_s: float = 0.0) -> None:
+    def __init__(self, what: str, *, is_transient: bool, wait_s: float = 0.0) -> None:
         super().__init__(what)
-        self.what, self.is_passing, self.wait_s = what, is_passing, wait_s
+        self.what, self.is_transient, self.wait_s = what, is_transient, wait_s
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to go on, and the means to wait, replaceable in tests.
 
     Parameters
@@ -63,14 +63,14 @@ def is_passing_status(status: int) -> bool:
     return status in {408, 429} or status >= 500
 
 
-def patiently(ask: Callable[[], _Answer], patience: Patience, deadline_s: float, describe: str) -> _Answer:
+def retry(ask: Callable[[], _Answer], patience: RetryPolicy, deadline_s: float, describe: str) -> _Answer:
     """Ask until there is an answer, with growing pauses and jitter.
 
     Parameters
     ----------
     ask : callable
         Raises `RequestError`.
-    patience : Patience
+    patience : RetryPolicy
         Means to wait.
     deadline_s : float
         Reading of `patience.clock` after which no further try is begun.
@@ -87,7 +87,7 @@ def patiently(ask: Callable[[], _Answer], patience: Patience, deadline_s: float,
             return ask()
         except RequestError as failure:
             pause = max(failure.wait_s, _pause_s(attempt, patience.draw()))
-            if not failure.is_passing:
+            if not failure.is_transient:
                 raise SourceError(f"{describe}: {failure.what}.") from failure
             if attempt == ATTEMPTS or patience.clock() + pause > deadline_s:
                 raise SourceError(

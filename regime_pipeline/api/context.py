@@ -15,10 +15,10 @@ from fastapi.security import APIKeyHeader
 
 from regime_pipeline.api.auth import Scope, find_key, permits
 from regime_pipeline.api.errors import ApiError
-from regime_pipeline.api.regime_cache import RowsCache, SharedLooks
+from regime_pipeline.api.regime_cache import RequestCoalescer, RowsCache
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.storage.bulk.regime_reads import Mark
+from regime_pipeline.storage.bulk.regime_reads import ReadVersion
 
 _HEADER: Final = APIKeyHeader(name="X-API-Key", auto_error=False, description="From `regime keys create`.")
 
@@ -54,9 +54,9 @@ class Context:
     rows: RowsCache = field(default_factory=RowsCache)
 
     @cached_property
-    def looks(self) -> SharedLooks[tuple[Market, Mark]]:
+    def looks(self) -> RequestCoalescer[tuple[Market, ReadVersion]]:
         """Tells whether regimes that were read with a mark still hold."""
-        return SharedLooks(lambda asked: self.ws.warehouse.are_regimes_as_marked(*asked))
+        return RequestCoalescer(lambda asked: self.ws.warehouse.are_regimes_as_marked(*asked))
 
 
 async def context_of(request: Request) -> Context:

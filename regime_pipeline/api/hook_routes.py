@@ -39,7 +39,7 @@ _FLAT: Final = (
 )
 
 
-class Question(BaseModel):
+class HookQuestion(BaseModel):
     """What a workflow asks."""
 
     model_config = ConfigDict(extra="forbid")
@@ -50,7 +50,7 @@ class Question(BaseModel):
 
 
 @router.post("/analyze", summary="The verdict of the newest hour closed by the trigger time")
-def analyze(context: ContextParameter, _: Reader, question: Question) -> Response:
+def analyze(context: ContextParameter, _: Reader, question: HookQuestion) -> Response:
     """Answer within two seconds, or with 202 and a `status_url` to ask at.
 
     The same `request_id` is answered once: asked again, it gets the same answer. A future or naive `trigger_time` is
@@ -79,7 +79,7 @@ def status(context: ContextParameter, _: Reader, request_id: Annotated[str, Path
     return _later(request_id) if found[1] is None else json_answer(found[1])
 
 
-def _known(context: Context, request_id: str, question: Question) -> Response:
+def _known(context: Context, request_id: str, question: HookQuestion) -> Response:
     """A request that was asked before: its answer, unless it is another question."""
     found = context.ws.warehouse.access.asked(request_id)
     if found is None:  # it failed a moment ago and may be asked again

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from regime_pipeline.api.context import ContextParameter, Reader
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.queries.json_records import plain
-from regime_pipeline.services.webhooks import remember
+from regime_pipeline.services.webhooks import newest_verdict
 
 router = APIRouter(tags=["service"])
 
@@ -107,7 +107,7 @@ class StoredFigures(Collector):
             newest = self._ws.warehouse.latest(market)
             if newest is not None:
                 age.add_metric([str(market)], (self._ws.clock() - newest - market.step_ms) / 1000)
-            known = remember(self._ws, market)
+            known = newest_verdict(self._ws, market)
             if known is not None:
                 verdict.add_metric([str(market), known["verdict"]], 1.0)
         return [age, verdict]

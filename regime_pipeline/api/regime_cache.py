@@ -23,12 +23,12 @@ from regime_pipeline.domain.candle_regimes.states import COLORS, REGIME_STATES
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.services.queries.candle_regimes import RegimeSeries, source_of
-from regime_pipeline.storage.bulk.regime_reads import Mark
+from regime_pipeline.storage.bulk.regime_reads import ReadVersion
 
 Asked = TypeVar("Asked", bound=Hashable)
 
 
-class SharedLooks(Generic[Asked]):
+class RequestCoalescer(Generic[Asked]):
     """One look at a time in each event loop, each at everything that was asked meanwhile.
 
     Parameters
@@ -87,7 +87,7 @@ _FRAGMENTS: Final = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class RegimeQuestion:
     """The newest `limit` bars of a market that open in [start, end), epoch milliseconds UTC."""
 
     market: Market
@@ -120,7 +120,7 @@ class RegimeRows:
         Where each begins and the last one ends.
     is_stored : ndarray of bool, shape (n,)
         Which come from the table.
-    mark : Mark
+    mark : ReadVersion
         Of the read they come from.
     version : str
         Hash of the text.
@@ -132,17 +132,17 @@ class RegimeRows:
     text: bytes
     edges: Int64
     is_stored: NDArray[np.bool_]
-    mark: Mark
+    mark: ReadVersion
     version: str
 
-    def covers(self, question: Question) -> bool:
+    def covers(self, question: RegimeQuestion) -> bool:
         """Tell whether the answer to a question of the same market is among these rows."""
         if question.end_ms > self.end_ms:
             return False
         first, last = self._span(question)
         return question.start_ms >= self.known_from_ms or last - first == question.limit
 
-    def answer(self, question: Question) -> Answer:
+    def answer(self, question: RegimeQuestion) -> Answer:
         """Return the answer to a question that is covered; its text is copied once."""
         first, last = self._span(question)
         start, end = int(self.edges[first]), int(self.edges[last])
@@ -150,12 +150,12 @@ class RegimeRows:
         source = source_of(self.is_stored[first:last])
         return Answer(b"".join((b"[", inside, b"]")), f"{self.version}-{start:x}-{end:x}", source)
 
-    def _span(self, question: Question) -> tuple[int, int]:
+    def _span(self, question: RegimeQuestion) -> tuple[int, int]:
         first, last = np.searchsorted(self.open_time_ms, (question.start_ms, question.end_ms)).tolist()
         return max(first, last - question.limit), last
 
 
-def render(series: RegimeSeries, question: Question) -> RegimeRows:
+def render(series: RegimeSeries, question: RegimeQuestion) -> RegimeRows:
     """Render the answer to a question; confidences keep float32's shortest digits."""
     regimes = series.regimes
     seconds, confidences = _texts(regimes.open_time_ms // 1000), _texts(regimes.confidence.astype(np.float32))
@@ -192,7 +192,7 @@ class RowsCache:
         self._held: OrderedDict[tuple[Market, int, int], RegimeRows] = OrderedDict()
         self._bytes = 0
 
-    def find(self, question: Question) -> RegimeRows | None:
+    def find(self, question: RegimeQuestion) -> RegimeRows | None:
         """Return rows that cover a question, from before or after the tables changed."""
         with self._lock:
             for key, rows in reversed(self._held.items()):

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from regime_pipeline.api.context import Context, ContextParameter, Reader
 from regime_pipeline.api.params import BarsLimit, CursorQuery, MarketParameter, Page, RowsLimit, SpanParameter, page_of
-from regime_pipeline.api.regime_cache import Question, RegimeRows, render
+from regime_pipeline.api.regime_cache import RegimeQuestion, RegimeRows, render
 from regime_pipeline.api.responses import json_answer
 from regime_pipeline.domain.candle_regimes.periods import Periods
 from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED
@@ -52,7 +52,7 @@ async def regimes(
     Stored rows of the current policy are used as they are; the others are computed from the stored candles of the same
     moment. `X-Regime-Source` says which: stored, computed or mixed.
     """
-    question = Question(market, *span, limit)
+    question = RegimeQuestion(market, *span, limit)
     held = context.rows.find(question)
     if held is None or not await context.looks.ask((market, held.mark)):
         held = await run_in_threadpool(_read, context, question)
@@ -64,7 +64,7 @@ async def regimes(
     return Response(answer.body, 200, headers, "application/json")
 
 
-def _read(context: Context, question: Question) -> RegimeRows:
+def _read(context: Context, question: RegimeQuestion) -> RegimeRows:
     """Read and render what answers a question, and keep it."""
     market = question.market
     series = service.regime_series(context.ws, market, question.start_ms, question.end_ms, question.limit)

@@ -24,7 +24,7 @@ from regime_pipeline.dashboard.report.page import ALL, to_html
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.services.backtest.export import to_csv, to_json
 from regime_pipeline.services.backtest.figures import Figures
-from regime_pipeline.services.backtest.readers import SnapshotVerdicts, StoredVerdicts, VerdictReader
+from regime_pipeline.services.backtest.readers import SnapshotVerdicts, VerdictReader, VerdictRows
 from regime_pipeline.services.backtest.runner import Backtest, run_backtest
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.snapshots.reader import SnapshotReader
@@ -70,7 +70,7 @@ def backtest_command(
 def _reader(settings: Settings, snapshots: str, database: bool) -> Iterator[VerdictReader]:
     if database:
         with open_workspace(settings) as workspace:
-            yield StoredVerdicts(workspace.warehouse)
+            yield VerdictRows(workspace.warehouse)
     else:
         store = SnapshotStore(snapshots or settings.snapshot_root)
         yield SnapshotVerdicts(SnapshotReader(store), read_policy(settings))

@@ -21,7 +21,7 @@ from rich.table import Table
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.domain.schema import VERDICTS
-from regime_pipeline.services.chain.summary import MarketSummary
+from regime_pipeline.services.chain.summary import MarketVerdicts
 from regime_pipeline.services.queries.json_records import records
 
 
@@ -137,7 +137,7 @@ def progress_bar() -> Progress:
     )
 
 
-def summary_table(summaries: Sequence[MarketSummary], title: str) -> Table:
+def summary_table(summaries: Sequence[MarketVerdicts], title: str) -> Table:
     """Lay out one row per market: hours and verdict shares."""
     table = Table(title=title, title_justify="left", show_lines=False, pad_edge=False)
     table.add_column("market", no_wrap=True)
@@ -150,19 +150,19 @@ def summary_table(summaries: Sequence[MarketSummary], title: str) -> Table:
     return table
 
 
-def _summary_cells(summary: MarketSummary) -> list[str]:
+def _summary_cells(summary: MarketVerdicts) -> list[str]:
     if summary.as_of_ms is None:
         return [str(summary.market), "0", *[""] * len(VERDICTS)]
     shares = [f"{summary.shares[verdict]:.0%}" for verdict in (*VERDICTS[1:], VERDICTS[0])]
     return [str(summary.market), str(summary.hours), *shares]
 
 
-def newest_lines(summaries: Sequence[MarketSummary]) -> str:
+def newest_lines(summaries: Sequence[MarketVerdicts]) -> str:
     """Each market's newest verdict with its confidence and the factor that decided it, one line each."""
     return "\n".join(f"{summary.market!s:<16} {_newest(summary)}" for summary in summaries)
 
 
-def _newest(summary: MarketSummary) -> str:
+def _newest(summary: MarketVerdicts) -> str:
     if summary.as_of_ms is None:
         return "nothing materialized yet"
     color = COLORS.get(summary.verdict, "dim")
@@ -170,7 +170,7 @@ def _newest(summary: MarketSummary) -> str:
     return f"{to_iso(summary.as_of_ms)} {said}: {summary.reason}"
 
 
-def print_summaries(summaries: Sequence[MarketSummary], title: str) -> None:
+def print_summaries(summaries: Sequence[MarketVerdicts], title: str) -> None:
     """Print the table of verdict shares and the newest verdicts with their reasons."""
     out.print(summary_table(summaries, title))
     out.print("\n[bold]Newest verdicts, and why[/]")

@@ -21,7 +21,7 @@ from regime_pipeline.services.null_table import default_null_table
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.urls import redacted
 
-Answer = tuple[bool, str]
+ApiCheck = tuple[bool, str]
 
 
 def doctor_command() -> None:
@@ -41,7 +41,7 @@ def doctor_command() -> None:
         raise typer.Exit(PARTLY_DONE)
 
 
-def _questions(settings: Settings) -> Iterator[tuple[str, Callable[[], Answer]]]:
+def _questions(settings: Settings) -> Iterator[tuple[str, Callable[[], ApiCheck]]]:
     yield "home", lambda: (True, str(settings.home))
     yield "markets", lambda: _markets(settings)
     yield "policy", lambda: _policy(settings)
@@ -49,25 +49,25 @@ def _questions(settings: Settings) -> Iterator[tuple[str, Callable[[], Answer]]]
     yield "rows", lambda: _rows(settings)
 
 
-def _answer(ask: Callable[[], Answer]) -> Answer:
+def _answer(ask: Callable[[], ApiCheck]) -> ApiCheck:
     try:
         return ask()
     except (RegimeError, PolicyError) as error:
         return False, str(error)
 
 
-def _markets(settings: Settings) -> Answer:
+def _markets(settings: Settings) -> ApiCheck:
     universe = read_universe(settings)
     return True, f"{len(universe.markets)} in {settings.markets}, from {to_iso(universe.start_ms)}"
 
 
-def _policy(settings: Settings) -> Answer:
+def _policy(settings: Settings) -> ApiCheck:
     policy = read_policy(settings)
     default_null_table().check_policy(policy)
     return True, f"{settings.policy or 'the shipped one'}, hash {policy.hash}"
 
 
-def _rows(settings: Settings) -> Answer:
+def _rows(settings: Settings) -> ApiCheck:
     """Whether the stored rows are of this policy."""
     with open_workspace(settings) as workspace:
         stale = stale_hours(workspace)

@@ -35,7 +35,7 @@ Parts = Sequence[tuple[Rows, Rows, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CausalityCheck:
     """One way of recomputing, and what came out.
 
     Parameters
@@ -67,7 +67,7 @@ class CausalityReport:
     market: str
     candles: int
     policy_hash: str
-    checks: tuple[Check, ...]
+    checks: tuple[CausalityCheck, ...]
 
     @property
     def is_causal(self) -> bool:
@@ -127,7 +127,7 @@ def _hour_rows(candles: Candles, hours: NDArray[np.int64], policy: Policy, nulls
 
 def engine_checks(
     output: str, engine: Engine, candles: Candles, cuts: Sequence[int] | NDArray[np.int64], reach_ms: int
-) -> Iterator[Check]:
+) -> Iterator[CausalityCheck]:
     """Yield the checks that hold for any engine whose rows depend on `reach_ms` before them and on nothing after."""
     whole = engine(candles)
     times = candles.open_time_ms
@@ -178,7 +178,7 @@ def _single(candles: Candles, policy: Policy, nulls: NullTable, whole: Rows) -> 
     return parts
 
 
-def _compare(output: str, name: str, parts: Parts) -> Check:
+def _compare(output: str, name: str, parts: Parts) -> CausalityCheck:
     """Compare rows of the whole with rows found in another way, from a moment on, bit for bit."""
     rows, differing, columns, examples = 0, 0, 0, []
     for whole, found, from_ms in parts:
@@ -189,7 +189,7 @@ def _compare(output: str, name: str, parts: Parts) -> Check:
         unequal = _unequal(_rows_of(whole, shared), _rows_of(found, shared))
         differing += missing + int(np.any(list(unequal.values()), axis=0).sum())
         examples += [f"{to_iso(int(shared[np.argmax(u)]))} {column}" for column, u in unequal.items() if u.any()]
-    return Check(output, name, rows, columns, differing, tuple(examples[:_SHOWN]))
+    return CausalityCheck(output, name, rows, columns, differing, tuple(examples[:_SHOWN]))
 
 
 def _rows_of(rows: Rows, moments: NDArray[np.int64]) -> Rows:

@@ -34,7 +34,7 @@ _MARKET: Final = Market("JUDGED-USDT", "1h")
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
+class LabelledMarket:
     """One hourly market of n bars with the engine's rows.
 
     Parameters
@@ -66,17 +66,19 @@ class Track:
         return 100.0 * np.diff(close, prepend=close[0])
 
 
-def labelled_track(difficulty: Difficulty, seed: int, policy: Policy, nulls: NullTable, bars: int = BARS) -> Track:
+def labelled_market(
+    difficulty: Difficulty, seed: int, policy: Policy, nulls: NullTable, bars: int = BARS
+) -> LabelledMarket:
     """Return a simulated market with its true classes."""
     simulated = simulate(_MARKET, bars, seed, difficulty)
     return _track(simulated.candles, CLASS_OF_LABEL[simulated.labels], policy, nulls)
 
 
-def null_track(seed: int, policy: Policy, nulls: NullTable, bars: int = BARS) -> Track:
+def null_market(seed: int, policy: Policy, nulls: NullTable, bars: int = BARS) -> LabelledMarket:
     """Return a driftless walk: a market without any regime."""
     candles = simulate_null(_MARKET, bars, seed)
     return _track(candles, np.full(bars, ABSTAIN, dtype=np.int8), policy, nulls)
 
 
-def _track(candles: Candles, truth: Classes, policy: Policy, nulls: NullTable) -> Track:
-    return Track(candles, analyze(candles, candles.open_time_ms, policy, nulls), truth)
+def _track(candles: Candles, truth: Classes, policy: Policy, nulls: NullTable) -> LabelledMarket:
+    return LabelledMarket(candles, analyze(candles, candles.open_time_ms, policy, nulls), truth)

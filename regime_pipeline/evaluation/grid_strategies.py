@@ -18,9 +18,9 @@ from regime_pipeline.domain.grids.quick_stops import GridHealth, quick_stops
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.domain.restart_gates.machine import GateState
-from regime_pipeline.domain.restart_gates.replay import History, replay
+from regime_pipeline.domain.restart_gates.replay import GateHistory, replay
 from regime_pipeline.domain.schema import VERDICTS
-from regime_pipeline.evaluation.datasets import Track
+from regime_pipeline.evaluation.datasets import LabelledMarket
 from regime_pipeline.evaluation.grid_simulator import simulate_grid
 from regime_pipeline.policy import Policy
 
@@ -61,18 +61,18 @@ def grid_around(candles: Candles, row: int, policy: Policy) -> GridConfig:
     return GridConfig(**(fields | kept | {"valid_from": to_iso(int(candles.close_time_ms[row]))}))
 
 
-def run_arm(arm: str, track: Track, first: int, policy: Policy) -> ArmResult:
+def run_arm(arm: str, market: LabelledMarket, first: int, policy: Policy) -> ArmResult:
     """Return what an arm of `ARMS` does on a market from row `first` on; it decides at each close for the next bar."""
     spans = {"always on": _always, "stopped and gated": _gated, "verdict-filtered": _filtered}[arm]
     runs = [
         found
-        for start, end in spans(track, first, policy)
-        if (found := _run(track.candles, start, end, policy)) is not None
+        for start, end in spans(market, first, policy)
+        if (found := _run(market.candles, start, end, policy)) is not None
     ]
     closed = [sold for _, sold, _ in runs]
     bars = sum(count for count, _, _ in runs)
     return ArmResult(
-        active_share=bars / (len(track.candles) - 1 - first),
+        active_share=bars / (len(market.candles) - 1 - first),
         runs=len(runs),
         closed_pct=float(np.sum(closed)),
         kept_pct=float(np.sum([kept for _, _, kept in runs])),
@@ -84,41 +84,41 @@ Spans = list[tuple[int, int]]
 """Rows `[start, end)`: laid at the close of `start`, standing on the bars after it up to and including `end`."""
 
 
-def _always(track: Track, first: int, _policy: Policy) -> Spans:
-    last = len(track.candles) - 1
+def _always(market: LabelledMarket, first: int, _policy: Policy) -> Spans:
+    last = len(market.candles) - 1
     return [(start, min(start + SEGMENT_BARS, last)) for start in range(first, last, SEGMENT_BARS)]
 
 
-def _filtered(track: Track, first: int, _policy: Policy) -> Spans:
+def _filtered(market: LabelledMarket, first: int, _policy: Policy) -> Spans:
     """From each close whose verdict is RANGE_OK to the first whose is not."""
-    last = len(track.candles) - 1
-    is_ok = track.analysis.verdicts["verdict"] == VERDICTS.index("RANGE_OK")
+    last = len(market.candles) - 1
+    is_ok = market.analysis.verdicts["verdict"] == VERDICTS.index("RANGE_OK")
     edges = np.flatnonzero(np.diff(np.concatenate(([False], is_ok[first:last], [False])).astype(np.int8))) + first
     return [(int(start), min(int(end), last)) for start, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _gated(track: Track, first: int, policy: Policy) -> Spans:
+def _gated(market: LabelledMarket, first: int, policy: Policy) -> Spans:
     """Laid anew like the always-on grid, ended by a quick stop, and laid again only when the gates permit it."""
-    spans, start, last = [], first, len(track.candles) - 1
-    history = History(track.candles, track.analysis.features, track.analysis.scores)
+    spans, start, last = [], first, len(market.candles) - 1
+    history = GateHistory(market.candles, market.analysis.features, market.analysis.scores)
     while start < last:
-        config, end = grid_around(track.candles, start, policy), min(start + SEGMENT_BARS, last)
-        stop = next((row for row in range(start + 1, end) if _is_stopped(track, row, config, policy)), None)
+        config, end = grid_around(market.candles, start, policy), min(start + SEGMENT_BARS, last)
+        stop = next((row for row in range(start + 1, end) if _is_stopped(market, row, config, policy)), None)
         spans.append((start, end if stop is None else stop))
         if stop is None:
             start = end
             continue
-        state, until = GateState(int(track.candles.close_time_ms[stop])), int(track.candles.close_time_ms[-1])
+        state, until = GateState(int(market.candles.close_time_ms[stop])), int(market.candles.close_time_ms[-1])
         steps = enumerate(replay(state, until, history, config, policy), stop + 1)
         start = next((row for row, taken in steps if taken.state.is_permitted), last)
     return spans
 
 
-def _is_stopped(track: Track, row: int, config: GridConfig, policy: Policy) -> bool:
+def _is_stopped(market: LabelledMarket, row: int, config: GridConfig, policy: Policy) -> bool:
     """Whether a quick stop is met that market data alone can tell."""
-    rows = track.analysis
+    rows = market.analysis
     health = GridHealth(
-        closes=track.candles[max(row - 3, 0) : row + 1].prices("close").tolist(),
+        closes=market.candles[max(row - 3, 0) : row + 1].prices("close").tolist(),
         atr=float(rows.features["atr"][row]),
         vol_change_score=float(rows.scores["vol_change_score"][row]),
         trend_score=float(rows.scores["trend_score"][row]),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.evaluation.baselines import Method, Predictor
-from regime_pipeline.evaluation.datasets import Track
+from regime_pipeline.evaluation.datasets import LabelledMarket
 from regime_pipeline.services.backtest.classes import ABSTAIN, CLASSES, Classes
 
 STATES: Final = len(CLASSES)
@@ -27,8 +27,8 @@ _RESTARTS: Final = 4
 class _Scaler:
     """Features as z-scores of the training bars; the warm-up is left out."""
 
-    def __init__(self, track: Track, train_bars: int) -> None:
-        known = self._known(track.features[:train_bars])
+    def __init__(self, market: LabelledMarket, train_bars: int) -> None:
+        known = self._known(market.features[:train_bars])
         self.mean, self.deviation = known.mean(axis=0), known.std(axis=0)
 
     @staticmethod
@@ -55,9 +55,9 @@ def best_mapping(states: NDArray[Any], truth: Classes) -> Classes:
     return np.array(best, dtype=np.int8)
 
 
-def _mapped(states: NDArray[Any], track: Track, train_bars: int) -> Classes:
+def _mapped(states: NDArray[Any], market: LabelledMarket, train_bars: int) -> Classes:
     """The mapping of states that end with the last training bar."""
-    return best_mapping(states, track.truth[train_bars - len(states) : train_bars])
+    return best_mapping(states, market.truth[train_bars - len(states) : train_bars])
 
 
 def filtered_states(start: Float64, transition: Float64, log_likelihood: Float64) -> NDArray[np.int64]:
@@ -73,75 +73,75 @@ def filtered_states(start: Float64, transition: Float64, log_likelihood: Float64
 
 
 def _hmm(use_features: bool) -> Any:
-    def fit(track: Track, train_bars: int) -> Predictor:
+    def fit(market: LabelledMarket, train_bars: int) -> Predictor:
         from hmmlearn.hmm import GaussianHMM
 
-        scale = _Scaler(track, train_bars)
+        scale = _Scaler(market, train_bars)
 
-        def inputs(other: Track, bars: int) -> Float64:
+        def inputs(other: LabelledMarket, bars: int) -> Float64:
             return scale(other.features[:bars]) if use_features else other.returns[1:bars, None]
 
-        known = inputs(track, train_bars)
+        known = inputs(market, train_bars)
         tried = [
             GaussianHMM(STATES, covariance_type="diag", n_iter=60, random_state=seed).fit(known)
             for seed in range(_RESTARTS)
         ]
         model = max(tried, key=lambda fitted: fitted.score(known))
 
-        def states(other: Track, bars: int) -> NDArray[np.int64]:
+        def states(other: LabelledMarket, bars: int) -> NDArray[np.int64]:
             likelihood = model._compute_log_likelihood(inputs(other, bars))  # noqa: SLF001 - hmmlearn offers no filter
             return filtered_states(model.startprob_, model.transmat_, likelihood)
 
-        mapping = _mapped(states(track, train_bars), track, train_bars)
+        mapping = _mapped(states(market, train_bars), market, train_bars)
         return lambda other: _with_warm_up(states(other, len(other.candles)), len(other.candles), mapping)
 
     return fit
 
 
 def _jump(penalty: float) -> Any:
-    def fit(track: Track, train_bars: int) -> Predictor:
+    def fit(market: LabelledMarket, train_bars: int) -> Predictor:
         from jumpmodels.jump import JumpModel
 
-        scale = _Scaler(track, train_bars)
+        scale = _Scaler(market, train_bars)
         model = JumpModel(n_components=STATES, jump_penalty=penalty, cont=False, random_state=0)
-        model.fit(scale(track.features[:train_bars]))
+        model.fit(scale(market.features[:train_bars]))
 
-        def states(other: Track, bars: int) -> NDArray[Any]:
+        def states(other: LabelledMarket, bars: int) -> NDArray[Any]:
             return np.asarray(model.predict_online(scale(other.features[:bars])), dtype=np.int64)
 
-        mapping = _mapped(states(track, train_bars), track, train_bars)
+        mapping = _mapped(states(market, train_bars), market, train_bars)
         return lambda other: _with_warm_up(states(other, len(other.candles)), len(other.candles), mapping)
 
     return fit
 
 
-def _markov_switching(track: Track, train_bars: int) -> Predictor:
+def _markov_switching(market: LabelledMarket, train_bars: int) -> Predictor:
     from statsmodels.tsa.regime_switching.markov_regression import MarkovRegression
 
-    def model(other: Track, bars: int) -> Any:
+    def model(other: LabelledMarket, bars: int) -> Any:
         return MarkovRegression(other.returns[1:bars], k_regimes=STATES, switching_variance=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # convergence is judged by what comes out
-        fitted = model(track, train_bars).fit(em_iter=10, maxiter=50, disp=False)
+        fitted = model(market, train_bars).fit(em_iter=10, maxiter=50, disp=False)
 
-    def states(other: Track, bars: int) -> NDArray[Any]:
+    def states(other: LabelledMarket, bars: int) -> NDArray[Any]:
         found = model(other, bars).filter(fitted.params).filtered_marginal_probabilities
         return np.asarray(np.asarray(found).argmax(axis=1))
 
-    mapping = _mapped(states(track, train_bars), track, train_bars)
+    mapping = _mapped(states(market, train_bars), market, train_bars)
     return lambda other: _with_warm_up(states(other, len(other.candles)), len(other.candles), mapping)
 
 
-def _pelt(track: Track, train_bars: int) -> Predictor:
+def _pelt(market: LabelledMarket, train_bars: int) -> Predictor:
     import ruptures
 
-    scale = _Scaler(track, train_bars)
-    known = scale(track.features[:train_bars])
-    truth = track.truth[train_bars - len(known) : train_bars]
+    scale = _Scaler(market, train_bars)
+    known = scale(market.features[:train_bars])
+    truth = market.truth[train_bars - len(known) : train_bars]
     centroids = np.array([known[truth == code].mean(axis=0) for code in range(STATES)])
 
-    def predict(other: Track) -> Classes:
+    def predict(other: LabelledMarket) -> Classes:
         rows = scale(other.features)
         ends = ruptures.Pelt(model="l2", min_size=_SHORTEST_SEGMENT, jump=5).fit(rows).predict(pen=_PELT_PENALTY)
         classes = np.empty(len(rows), dtype=np.int64)

@@ -17,7 +17,7 @@ import numpy as np
 
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.verdicts.engine import analyze
-from regime_pipeline.evaluation.datasets import Track, labelled_track
+from regime_pipeline.evaluation.datasets import LabelledMarket, labelled_market
 from regime_pipeline.evaluation.grid_strategies import ARMS, ArmResult, run_arm
 from regime_pipeline.evaluation.restart_rules import RULES, STOP_AFTER_BARS, Restart, restarts
 from regime_pipeline.policy import Policy
@@ -52,13 +52,13 @@ class MarketEvidence:
 
 def judge_seed(policy: Policy, bars: int, seed: int) -> MarketEvidence:
     """Judge every rule and arm on one simulated "medium" market."""
-    track = labelled_track("medium", seed, policy, default_null_table(), bars)
-    found = {name: restarts(track, WARM_UP_BARS, rule, policy) for name, rule in RULES.items()}
+    market = labelled_market("medium", seed, policy, default_null_table(), bars)
+    found = {name: restarts(market, WARM_UP_BARS, rule, policy) for name, rule in RULES.items()}
     for hold in HOLDS:
         default = policy.gates.default.model_copy(update={"hold_bars": hold})
         held = policy.model_copy(update={"gates": policy.gates.model_copy(update={"default": default})})
-        found[f"hold {hold}"] = restarts(track, WARM_UP_BARS, RULES["the restart gates"], held)
-    return MarketEvidence(str(seed), found, {arm: run_arm(arm, track, WARM_UP_BARS, policy) for arm in ARMS})
+        found[f"hold {hold}"] = restarts(market, WARM_UP_BARS, RULES["the restart gates"], held)
+    return MarketEvidence(str(seed), found, {arm: run_arm(arm, market, WARM_UP_BARS, policy) for arm in ARMS})
 
 
 def judge_candles(policy: Policy, candles: Candles) -> MarketEvidence:
@@ -67,17 +67,19 @@ def judge_candles(policy: Policy, candles: Candles) -> MarketEvidence:
     cuts = np.flatnonzero(np.diff(candles.open_time_ms) != candles.market.step_ms) + 1
     edges = [0, *cuts.tolist(), len(candles)]
     whole = [candles[a:b] for a, b in itertools.pairwise(edges) if b - a > WARM_UP_BARS + 100]
-    tracks = [
-        Track(part, analyze(part, part.open_time_ms, policy, nulls), np.full(len(part), ABSTAIN, dtype=np.int8))
+    markets = [
+        LabelledMarket(
+            part, analyze(part, part.open_time_ms, policy, nulls), np.full(len(part), ABSTAIN, dtype=np.int8)
+        )
         for part in whole
     ]
-    arms = {arm: _joined([run_arm(arm, t, WARM_UP_BARS, policy) for t in tracks], tracks) for arm in ARMS}
+    arms = {arm: _joined([run_arm(arm, t, WARM_UP_BARS, policy) for t in markets], markets) for arm in ARMS}
     return MarketEvidence(str(candles.market), {}, arms)
 
 
-def _joined(parts: Sequence[ArmResult], tracks: Sequence[Track]) -> ArmResult:
+def _joined(parts: Sequence[ArmResult], markets: Sequence[LabelledMarket]) -> ArmResult:
     """Pieces of one market as one: gains add up, shares are weighted by bars."""
-    bars = np.array([len(t.candles) for t in tracks], dtype=np.float64)
+    bars = np.array([len(t.candles) for t in markets], dtype=np.float64)
     return ArmResult(
         active_share=float(np.sum([p.active_share * b for p, b in zip(parts, bars, strict=True)]) / max(bars.sum(), 1)),
         runs=sum(p.runs for p in parts),

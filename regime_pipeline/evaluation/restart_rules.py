@@ -19,9 +19,9 @@ from regime_pipeline.domain.grids.probation import probationary_grid
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.restart_gates.conditions import GateBar, directional_energy, mean_reversion, tradable_range
 from regime_pipeline.domain.restart_gates.machine import GateState
-from regime_pipeline.domain.restart_gates.replay import History, replay
+from regime_pipeline.domain.restart_gates.replay import GateHistory, replay
 from regime_pipeline.domain.schema import VERDICTS
-from regime_pipeline.evaluation.datasets import Track
+from regime_pipeline.evaluation.datasets import LabelledMarket
 from regime_pipeline.evaluation.grid_simulator import simulate_grid
 from regime_pipeline.evaluation.grid_strategies import grid_around
 from regime_pipeline.policy import Policy
@@ -58,8 +58,8 @@ class Restart:
     first_loss_pct: float
 
 
-Rule = Callable[[Track, int, GridConfig, Policy], Iterator[bool]]
-"""`(track, row of the stop, stopped grid, policy)`: for each later bar, whether the rule would restart there."""
+Rule = Callable[[LabelledMarket, int, GridConfig, Policy], Iterator[bool]]
+"""`(market, row of the stop, stopped grid, policy)`: for each later bar, whether the rule would restart there."""
 
 
 def labelled_stops(truth: NDArray[np.int8], first: int) -> list[int]:
@@ -69,22 +69,22 @@ def labelled_stops(truth: NDArray[np.int8], first: int) -> list[int]:
     return [row for row in stops if row < len(truth) and not (truth[row - STOP_AFTER_BARS : row + 1] == RANGE).any()]
 
 
-def restarts(track: Track, first: int, rule: Rule, policy: Policy) -> list[Restart]:
+def restarts(market: LabelledMarket, first: int, rule: Rule, policy: Policy) -> list[Restart]:
     """Return what a rule does after every labelled stop from row `first` on."""
-    last = len(track.truth) - FIRST_BARS
-    return [_restart(track, stop, last, rule, policy) for stop in labelled_stops(track.truth[:last], first)]
+    last = len(market.truth) - FIRST_BARS
+    return [_restart(market, stop, last, rule, policy) for stop in labelled_stops(market.truth[:last], first)]
 
 
-def _restart(track: Track, stop: int, last: int, rule: Rule, policy: Policy) -> Restart:
-    config = grid_around(track.candles, stop, policy)
-    for row, is_allowed in enumerate(rule(track, stop, config, policy), stop + 1):
+def _restart(market: LabelledMarket, stop: int, last: int, rule: Rule, policy: Policy) -> Restart:
+    config = grid_around(market.candles, stop, policy)
+    for row, is_allowed in enumerate(rule(market, stop, config, policy), stop + 1):
         if row >= last:
             break
         if is_allowed:
             ahead = slice(row + 1, row + 1 + FIRST_BARS)
-            share = float(np.mean(track.truth[ahead] == RANGE))
-            loss = _first_loss_pct(track.candles, stop, row, config, policy)
-            return Restart(row - stop, True, bool(track.truth[row] != RANGE), share, loss)
+            share = float(np.mean(market.truth[ahead] == RANGE))
+            loss = _first_loss_pct(market.candles, stop, row, config, policy)
+            return Restart(row - stop, True, bool(market.truth[row] != RANGE), share, loss)
     return Restart(last - stop, False, False, float("nan"), float("nan"))
 
 
@@ -103,39 +103,39 @@ def _first_loss_pct(candles: Candles, stop: int, row: int, config: GridConfig, p
     return 100.0 * (capital - float(run.equity_quote[-1])) / capital
 
 
-def gates_rule(track: Track, stop: int, config: GridConfig, policy: Policy) -> Iterator[bool]:
+def gates_rule(market: LabelledMarket, stop: int, config: GridConfig, policy: Policy) -> Iterator[bool]:
     """The three gates."""
-    history = History(track.candles, track.analysis.features, track.analysis.scores)
-    state = GateState(int(track.candles.close_time_ms[stop]))
-    until = int(track.candles.close_time_ms[-1])
+    history = GateHistory(market.candles, market.analysis.features, market.analysis.scores)
+    state = GateState(int(market.candles.close_time_ms[stop]))
+    until = int(market.candles.close_time_ms[-1])
     return (taken.state.is_permitted for taken in replay(state, until, history, config, policy))
 
 
-def floor_rule(track: Track, stop: int, config: GridConfig, policy: Policy) -> Iterator[bool]:
+def floor_rule(market: LabelledMarket, stop: int, config: GridConfig, policy: Policy) -> Iterator[bool]:
     """The time floor alone."""
     floor = policy.gates.of(config.symbol).floor_bars
-    return (bars >= floor for bars in range(1, len(track.truth) - stop))
+    return (bars >= floor for bars in range(1, len(market.truth) - stop))
 
 
-def verdict_rule(track: Track, stop: int, config: GridConfig, policy: Policy) -> Iterator[bool]:
+def verdict_rule(market: LabelledMarket, stop: int, config: GridConfig, policy: Policy) -> Iterator[bool]:
     """The verdict RANGE_OK, after the time floor."""
-    is_ok = (track.analysis.verdicts["verdict"][stop + 1 :] == VERDICTS.index("RANGE_OK")).tolist()
-    return (ok and held for ok, held in zip(is_ok, floor_rule(track, stop, config, policy), strict=False))
+    is_ok = (market.analysis.verdicts["verdict"][stop + 1 :] == VERDICTS.index("RANGE_OK")).tolist()
+    return (ok and held for ok, held in zip(is_ok, floor_rule(market, stop, config, policy), strict=False))
 
 
-def hindsight_rule(track: Track, stop: int, config: GridConfig, policy: Policy) -> Iterator[bool]:
+def hindsight_rule(market: LabelledMarket, stop: int, config: GridConfig, policy: Policy) -> Iterator[bool]:
     """The first bar whose truth is a range, after the time floor: nobody can know, so it is the least honest wait."""
-    is_range = (track.truth[stop + 1 :] == RANGE).tolist()
-    return (found and held for found, held in zip(is_range, floor_rule(track, stop, config, policy), strict=False))
+    is_range = (market.truth[stop + 1 :] == RANGE).tolist()
+    return (found and held for found, held in zip(is_range, floor_rule(market, stop, config, policy), strict=False))
 
 
 def first_gates_rule(count: int) -> Rule:
     """The first `count` gates on one bar, after the time floor, without holding them."""
 
-    def rule(track: Track, stop: int, config: GridConfig, policy: Policy) -> Iterator[bool]:
+    def rule(market: LabelledMarket, stop: int, config: GridConfig, policy: Policy) -> Iterator[bool]:
         thresholds = policy.gates.of(config.symbol)
-        candles, stopped_ms = track.candles, int(track.candles.close_time_ms[stop])
-        history = History(candles, track.analysis.features, track.analysis.scores)
+        candles, stopped_ms = market.candles, int(market.candles.close_time_ms[stop])
+        history = GateHistory(candles, market.analysis.features, market.analysis.scores)
         closes = candles.close_time_ms[stop + 1 :]
         measured = history.measured(closes)
         for place, close_ms in enumerate(closes.tolist()):

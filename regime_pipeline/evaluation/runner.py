@@ -22,7 +22,14 @@ from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.domain.simulation.regimes import Difficulty
 from regime_pipeline.domain.verdicts.engine import analyze
 from regime_pipeline.evaluation.baselines import Method, own_methods, verdict_weights
-from regime_pipeline.evaluation.datasets import EMBARGO_BARS, TEST_BARS, TRAIN_BARS, Track, labelled_track, null_track
+from regime_pipeline.evaluation.datasets import (
+    EMBARGO_BARS,
+    TEST_BARS,
+    TRAIN_BARS,
+    LabelledMarket,
+    labelled_market,
+    null_market,
+)
 from regime_pipeline.evaluation.peers import PEERS
 from regime_pipeline.policy import Policy
 from regime_pipeline.services.backtest.classes import CLASSES, RANGE, TREND
@@ -88,7 +95,7 @@ class MarketResult:
     null_shares : dict of str to list of float
         By method, share of each class on the walk, abstention last; empty without a walk.
     null_verdicts : list of float
-        Share of each of `layout.VERDICTS` on the walk; empty without a walk.
+        Share of each of `schema.VERDICTS` on the walk; empty without a walk.
     """
 
     difficulty: str
@@ -113,36 +120,36 @@ def judge_market(
     """Judge every available method on one market; the last `lengths.test` bars count."""
     logging.getLogger("hmmlearn").setLevel(logging.ERROR)  # tells of restarts that do not converge; the best is kept
     nulls = default_null_table()
-    track = labelled_track(difficulty, seed, policy, nulls, lengths.bars)
-    walk = null_track(seed + NULL_SEED_OFFSET, policy, nulls, lengths.bars) if has_null else None
+    market = labelled_market(difficulty, seed, policy, nulls, lengths.bars)
+    walk = null_market(seed + NULL_SEED_OFFSET, policy, nulls, lengths.bars) if has_null else None
     judged = slice(-lengths.test, None)
     scores: dict[str, Score] = {}
     shares: dict[str, list[float]] = {}
     failures: dict[str, str] = {}
     for method in available_methods(policy, with_peers)[0]:
         try:
-            predict = method.fit(track, lengths.train)
+            predict = method.fit(market, lengths.train)
         except (np.linalg.LinAlgError, ValueError) as error:
             failures[method.name] = f"{type(error).__name__}: {error}"
             continue
-        scores[method.name] = score(track.truth[judged], predict(track)[judged])
+        scores[method.name] = score(market.truth[judged], predict(market)[judged])
         if walk is not None:
             counts = np.bincount(predict(walk)[judged] % (len(CLASSES) + 1), minlength=len(CLASSES) + 1)
             shares[method.name] = (counts / lengths.test).tolist()
     found = [] if walk is None else _verdict_shares(walk, judged)
-    return MarketResult(difficulty, seed, scores, _detail(track, judged, policy), shares, found, failures)
+    return MarketResult(difficulty, seed, scores, _detail(market, judged, policy), shares, found, failures)
 
 
-def _verdict_shares(track: Track, judged: slice) -> list[float]:
-    codes = track.analysis.verdicts["verdict"][judged]
+def _verdict_shares(market: LabelledMarket, judged: slice) -> list[float]:
+    codes = market.analysis.verdicts["verdict"][judged]
     shares: list[float] = (np.bincount(codes, minlength=len(VERDICTS)) / len(codes)).tolist()
     return shares
 
 
-def _detail(track: Track, judged: slice, policy: Policy) -> VerdictDetail:
+def _detail(market: LabelledMarket, judged: slice, policy: Policy) -> VerdictDetail:
     """The figures that only the verdict has."""
-    verdict, truth = track.analysis.verdicts["verdict"][judged], track.truth[judged]
-    is_ok, weights = verdict == VERDICTS.index("RANGE_OK"), verdict_weights(track)[judged]
+    verdict, truth = market.analysis.verdicts["verdict"][judged], market.truth[judged]
+    is_ok, weights = verdict == VERDICTS.index("RANGE_OK"), verdict_weights(market)[judged]
     known = ~np.isnan(weights).any(axis=1)
     is_range, is_trend = truth == RANGE, truth == TREND
     return VerdictDetail(
@@ -151,7 +158,7 @@ def _detail(track: Track, judged: slice, policy: Policy) -> VerdictDetail:
         trend_called_weak=_share(verdict == VERDICTS.index("RANGE_WEAK"), is_trend),
         brier=brier(truth[known], weights[known]),
         calibration_error=calibration_error(truth[known], weights[known]),
-        revised_share=_revised_share(track, policy),
+        revised_share=_revised_share(market, policy),
     )
 
 
@@ -160,11 +167,11 @@ def _share(hits: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
     return float(np.mean(hits[among])) if among.any() else float("nan")
 
 
-def _revised_share(track: Track, policy: Policy) -> float:
-    """Verdicts of prefixes that differ from those of the whole track."""
-    whole, hours, differing, compared = track.analysis.verdicts["verdict"], track.candles.open_time_ms, 0, 0
+def _revised_share(market: LabelledMarket, policy: Policy) -> float:
+    """Verdicts of prefixes that differ from those of the whole market."""
+    whole, hours, differing, compared = market.analysis.verdicts["verdict"], market.candles.open_time_ms, 0, 0
     for cut in np.linspace(0, len(hours), _CUTS + 2)[1:-1].astype(int).tolist():
-        part = analyze(track.candles[:cut], hours[:cut], policy, default_null_table()).verdicts["verdict"]
+        part = analyze(market.candles[:cut], hours[:cut], policy, default_null_table()).verdicts["verdict"]
         differing, compared = differing + int(np.sum(part != whole[:cut])), compared + cut
     return differing / compared
 

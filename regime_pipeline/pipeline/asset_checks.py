@@ -9,7 +9,7 @@ import dagster as dg
 
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Window
-from regime_pipeline.services.chain.checks import CHECKS, MAX_LISTED, Check, Finding, findings
+from regime_pipeline.services.chain.checks import CHECKS, MAX_LISTED, AssetCheck, CheckResult, findings
 from regime_pipeline.services.chain.workspace import Workspace
 
 
@@ -30,7 +30,7 @@ def check_results(
     return [_result(check, finding) for check, finding in findings(checks, workspace, slices)]
 
 
-def _result(check: Check, finding: Finding) -> dg.AssetCheckResult:
+def _result(check: AssetCheck, finding: CheckResult) -> dg.AssetCheckResult:
     listed = finding.offending[:MAX_LISTED]
     return dg.AssetCheckResult(
         passed=not finding.offending,

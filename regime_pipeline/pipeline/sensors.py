@@ -16,10 +16,10 @@ from regime_pipeline.domain.market_data.market import DAY_MS
 from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.pipeline.partitions import range_tags
 from regime_pipeline.pipeline.resources import WORKSPACE_KEY
-from regime_pipeline.retry import Patience
+from regime_pipeline.retry import RetryPolicy
 from regime_pipeline.services.chain.scheduling import Correction, corrections, frontier, next_window, recheck_from
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.services.webhooks import deliver, send_alert, tell_changes
+from regime_pipeline.services.webhooks import deliver, notify_changes, send_alert
 
 _LIMIT_S = 30.0
 
@@ -45,9 +45,9 @@ def build_webhook_sensor(url: str, secret: str) -> dg.SensorDefinition:
         if not url:
             return dg.SkipReason("REGIME_HOOK_URL is not set.")
         workspace: Workspace = getattr(context.resources, WORKSPACE_KEY)
-        patience = Patience(time.sleep, random.random, time.monotonic, _LIMIT_S)
+        patience = RetryPolicy(time.sleep, random.random, time.monotonic, _LIMIT_S)
         memory = json.loads(context.cursor) if context.cursor else {}
-        new, told, failure = tell_changes(workspace, memory, lambda change: deliver(url, secret, change, patience))
+        new, told, failure = notify_changes(workspace, memory, lambda change: deliver(url, secret, change, patience))
         context.update_cursor(json.dumps(new))
         if failure:
             context.log.warning(failure)

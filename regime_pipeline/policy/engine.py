@@ -21,15 +21,15 @@ from regime_pipeline.policy.section import (
     NotNegative,
     Percent,
     PolicyError,
+    PolicySection,
     Positive,
-    Section,
     Share,
     Weights,
     refuse_beyond,
 )
 
 
-class CandleRegimePolicy(Section):
+class CandleRegimePolicy(PolicySection):
     """Thresholds of the 3D regime of a candle (regimes.md section 2)."""
 
     min_history_bars: Bars
@@ -71,7 +71,7 @@ class CandleRegimePolicy(Section):
         return self
 
 
-class FeaturesPolicy(Section):
+class FeaturesPolicy(PolicySection):
     """Windows of the hourly features (regimes.md section 3)."""
 
     window_bars: Bars
@@ -118,7 +118,7 @@ class FeaturesPolicy(Section):
         return self
 
 
-class RangesPolicy(Section):
+class RangesPolicy(PolicySection):
     """Range discovery and its evidence (regimes.md sections 4 and 5)."""
 
     quantile_bars: Annotated[int, Field(ge=2, le=1024)]
@@ -178,7 +178,7 @@ class QualityWeights(Weights):
     width: Share
 
 
-class ScoresPolicy(Section):
+class ScoresPolicy(PolicySection):
     """Ranks and the scores made of them (regimes.md sections 3 and 5)."""
 
     rank_observations: Bars
@@ -217,7 +217,7 @@ class ScoresPolicy(Section):
         return self
 
 
-class GridCapacityPolicy(Section):
+class GridCapacityPolicy(PolicySection):
     """Costs and limits of a grid where none is configured (regimes.md section 5)."""
 
     fee_bps: NotNegative
@@ -238,7 +238,7 @@ class GridCapacityPolicy(Section):
         return self
 
 
-class VerdictPolicy(Section):
+class VerdictPolicy(PolicySection):
     """Bounds, confirmation and weights of the verdict (regimes.md section 6)."""
 
     range_weak_below: Percent
@@ -272,7 +272,7 @@ class VerdictPolicy(Section):
         return self
 
 
-class Policy(Section):
+class Policy(PolicySection):
     """Every threshold, one section per stage."""
 
     candle_regime: CandleRegimePolicy

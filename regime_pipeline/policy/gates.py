@@ -10,10 +10,10 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from regime_pipeline.policy.grids import SYMBOL
-from regime_pipeline.policy.section import Bars, Percent, Positive, Section, Share
+from regime_pipeline.policy.section import Bars, Percent, PolicySection, Positive, Share
 
 
-class GateThresholds(Section):
+class GateThresholds(PolicySection):
     """What the three gates demand of one symbol (regimes.md section 8).
 
     Parameters
@@ -65,7 +65,7 @@ class GateThresholds(Section):
         return self
 
 
-class GatesPolicy(Section):
+class GatesPolicy(PolicySection):
     """Thresholds of every symbol, and of those that need their own."""
 
     default: GateThresholds

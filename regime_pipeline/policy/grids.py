@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from regime_pipeline.policy.section import Bars, Positive, Section, Share
+from regime_pipeline.policy.section import Bars, PolicySection, Positive, Share
 
 SYMBOL = r"^[A-Z0-9]{1,20}-[A-Z0-9]{2,10}$"
 Levels = Annotated[int, Field(ge=4, le=6)]
@@ -17,7 +17,7 @@ SpacingAtr = Annotated[float, Field(ge=0.45, le=0.55)]
 Width = Annotated[float, Field(gt=0, lt=100)]
 
 
-class GridDefaults(Section):
+class GridDefaults(PolicySection):
     """What a new grid of a symbol starts from.
 
     Parameters
@@ -46,7 +46,7 @@ class GridDefaults(Section):
         return self
 
 
-class ProbationPolicy(Section):
+class ProbationPolicy(PolicySection):
     """Parameters of the first grid after a restart; the ranges 50-60 %, 4-6 levels, 0.45-0.55 ATR are the seed's."""
 
     allocation_share: Annotated[float, Field(ge=0.5, le=0.6)]
@@ -70,7 +70,7 @@ class ProbationPolicy(Section):
         return self
 
 
-class GraduationPolicy(Section):
+class GraduationPolicy(PolicySection):
     """When a probationary grid may become a normal one."""
 
     min_bars: Bars
@@ -80,7 +80,7 @@ class GraduationPolicy(Section):
     net_quote_from: float
 
 
-class QuickStopsPolicy(Section):
+class QuickStopsPolicy(PolicySection):
     """What stops a probationary grid at once; the bounds on VolChange and Trend are those of the verdict."""
 
     edge_atr: Positive
@@ -91,7 +91,7 @@ class QuickStopsPolicy(Section):
     data_age_bars_above: Bars
 
 
-class GridsPolicy(Section):
+class GridsPolicy(PolicySection):
     """Advice on a configured grid, and the grid after a restart (regimes.md section 7).
 
     Parameters
@@ -104,7 +104,7 @@ class GridsPolicy(Section):
         Bars between two repositions, at least.
     defaults, symbol_defaults : GridDefaults, dict of str to GridDefaults
         Defaults of every symbol, and of those that need their own.
-    probation, graduation, quick_stops : Section
+    probation, graduation, quick_stops : PolicySection
         The grid after a restart.
     """
 

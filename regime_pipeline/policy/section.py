@@ -24,7 +24,7 @@ class PolicyError(ValueError):
     """A threshold is out of its bounds; names the section, the field, the value and the bound."""
 
 
-class Section(BaseModel):
+class PolicySection(BaseModel):
     """A frozen group of thresholds with a hash of its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -35,7 +35,7 @@ class Section(BaseModel):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
 
-class Weights(Section):
+class Weights(PolicySection):
     """Shares that sum to one."""
 
     @model_validator(mode="after")

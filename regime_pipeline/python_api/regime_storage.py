@@ -19,7 +19,7 @@ from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Int64, Window, hour_of_close, to_ms
 from regime_pipeline.services.queries.candle_regimes import FOREVER, RegimeSeries, regime_stats
-from regime_pipeline.storage.bulk.regime_reads import Mark
+from regime_pipeline.storage.bulk.regime_reads import ReadVersion
 from regime_pipeline.storage.warehouse import Warehouse
 
 _TABLE: Final = "candle_regime"
@@ -146,7 +146,7 @@ class RegimeStorage:
         rows = self._warehouse.read_range(_TABLE, market, span)
         regimes = CandleRegimes(rows["open_time"], rows["state"], rows["confidence"].astype(np.float64))
         is_stored = np.ones(len(regimes), dtype=np.bool_)
-        return regime_stats(RegimeSeries(market, regimes, is_stored, Mark(span.start_ms, span.end_ms, "")))
+        return regime_stats(RegimeSeries(market, regimes, is_stored, ReadVersion(span.start_ms, span.end_ms, "")))
 
     def delete_regimes(self, symbol: str, timeframe: str) -> int:
         """Delete every stored regime of a market, and with them its periods; return how many rows there were."""

@@ -16,7 +16,7 @@ from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.defaults import defaults_for
 from regime_pipeline.domain.grids.formats import from_json, from_toml
-from regime_pipeline.domain.grids.quick_stops import Check, GridHealth, quick_stops
+from regime_pipeline.domain.grids.quick_stops import Condition, GridHealth, quick_stops
 from regime_pipeline.domain.grids.versions import History, new_version
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
@@ -167,7 +167,7 @@ def stop_grid(ws: Workspace, symbol: str, *, who: str, why: str, cause: str = MA
 
 def check_quick_stops(
     ws: Workspace, market: Market, *, base_shares: Sequence[float] = (), drawdown_quote: float = 0.0
-) -> tuple[Check, ...]:
+) -> tuple[Condition, ...]:
     """Return every quick-stop trigger of the newest version of a symbol's grid, judged by the newest stored hour.
 
     Parameters

@@ -18,7 +18,7 @@ from regime_pipeline.domain.errors import RegimeError, UsageError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.domain.schema import VERDICTS
-from regime_pipeline.retry import Patience, RequestError, is_passing_status, patiently
+from regime_pipeline.retry import RequestError, RetryPolicy, is_passing_status, retry
 from regime_pipeline.services.chain.workspace import Workspace
 
 TIMEOUT_SECONDS: Final = 10
@@ -91,7 +91,7 @@ def verdict_changes(ws: Workspace, market: Market, known: Mapping[str, Any] | No
     return changes
 
 
-def remember(ws: Workspace, market: Market) -> dict[str, Any] | None:
+def newest_verdict(ws: Workspace, market: Market) -> dict[str, Any] | None:
     """Return the newest hour and verdict of a market, for the next look; None while it has none."""
     newest = ws.warehouse.latest(market, "regime_verdicts")
     if newest is None:
@@ -105,7 +105,7 @@ def signature(body: bytes, secret: str) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def deliver(url: str, secret: str, change: VerdictChange, patience: Patience) -> None:
+def deliver(url: str, secret: str, change: VerdictChange, patience: RetryPolicy) -> None:
     """Post a change.
 
     Raises
@@ -122,7 +122,7 @@ def deliver(url: str, secret: str, change: VerdictChange, patience: Patience) ->
     body = orjson.dumps(asdict(change))
     headers = {"Content-Type": "application/json", SIGNATURE: signature(body, secret), DELIVERY: change.delivery}
     deadline = patience.clock() + patience.limit_s
-    patiently(lambda: _post(url, body, headers), patience, deadline, f"The webhook for {change.delivery}")
+    retry(lambda: _post(url, body, headers), patience, deadline, f"The webhook for {change.delivery}")
 
 
 def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
@@ -131,12 +131,12 @@ def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
     try:
         answer = httpx.post(url, content=body, headers=dict(headers), timeout=TIMEOUT_S)
     except httpx.TransportError as error:
-        raise RequestError(f"{type(error).__name__}", is_passing=True) from error
+        raise RequestError(f"{type(error).__name__}", is_transient=True) from error
     if not answer.is_success:
-        raise RequestError(f"HTTP {answer.status_code}", is_passing=is_passing_status(answer.status_code))
+        raise RequestError(f"HTTP {answer.status_code}", is_transient=is_passing_status(answer.status_code))
 
 
-def tell_changes(ws: Workspace, memory: Memory, tell: Callable[[VerdictChange], None]) -> tuple[Memory, int, str]:
+def notify_changes(ws: Workspace, memory: Memory, tell: Callable[[VerdictChange], None]) -> tuple[Memory, int, str]:
     """Tell every change since the memory, market by market; one that fails is told again the next time.
 
     Returns
@@ -155,7 +155,7 @@ def tell_changes(ws: Workspace, memory: Memory, tell: Callable[[VerdictChange], 
         except RegimeError as error:
             failure = failure or str(error)
             continue
-        newest = remember(ws, market)
+        newest = newest_verdict(ws, market)
         if newest is not None:
             new[key] = newest
     return new, told, failure

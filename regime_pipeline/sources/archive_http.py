@@ -11,7 +11,7 @@ from weakref import finalize
 
 import httpx
 
-from regime_pipeline.retry import Patience, RequestError, is_passing_status, patiently
+from regime_pipeline.retry import RequestError, RetryPolicy, is_passing_status, retry
 
 MAX_BYTES: Final = 1 << 28
 """Most bytes of one packed file; a month of minutes has about three million."""
@@ -28,11 +28,11 @@ class ArchiveHttp:
         What stands before `/data/spot/…`.
     timeout_s : float
         Of one request.
-    patience : Patience
+    patience : RetryPolicy
         Tries and waits; `limit_s` holds for one file.
     """
 
-    def __init__(self, base_url: str, timeout_s: float, patience: Patience) -> None:
+    def __init__(self, base_url: str, timeout_s: float, patience: RetryPolicy) -> None:
         self._client = httpx.Client(base_url=base_url.rstrip("/"), timeout=timeout_s, follow_redirects=True)
         finalize(self, self._client.close)
         self._patience = patience
@@ -46,7 +46,7 @@ class ArchiveHttp:
             It failed for good, or did not come within the tries.
         """
         deadline = self._patience.clock() + self._patience.limit_s
-        return patiently(partial(self._get, path), self._patience, deadline, f"Archive, {path}")
+        return retry(partial(self._get, path), self._patience, deadline, f"Archive, {path}")
 
     def _get(self, path: str) -> bytes | None:
         try:
@@ -56,7 +56,7 @@ class ArchiveHttp:
                 _refuse_failure(answer)
                 return _content(answer)
         except (httpx.TransportError, httpx.DecodingError) as error:
-            raise RequestError(f"{type(error).__name__}: {error}", is_passing=True) from error
+            raise RequestError(f"{type(error).__name__}: {error}", is_transient=True) from error
 
 
 def _content(answer: httpx.Response) -> bytes:
@@ -65,7 +65,7 @@ def _content(answer: httpx.Response) -> bytes:
     for chunk in answer.iter_bytes():
         content += chunk
         if len(content) > MAX_BYTES:
-            raise RequestError(f"the file is larger than {MAX_BYTES >> 20} MiB", is_passing=False)
+            raise RequestError(f"the file is larger than {MAX_BYTES >> 20} MiB", is_transient=False)
     return bytes(content)
 
 
@@ -76,6 +76,6 @@ def _refuse_failure(answer: httpx.Response) -> None:
     wait = answer.headers.get("retry-after", "")
     raise RequestError(
         f"HTTP {answer.status_code} {answer.reason_phrase}",
-        is_passing=is_passing_status(answer.status_code),
+        is_transient=is_passing_status(answer.status_code),
         wait_s=float(wait) if wait.isdigit() else 0.0,
     )

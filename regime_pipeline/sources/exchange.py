@@ -16,7 +16,7 @@ from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.completeness import clip_spans
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import to_iso
-from regime_pipeline.retry import Patience, patiently
+from regime_pipeline.retry import RetryPolicy, retry
 from regime_pipeline.sources.base import Fetched
 from regime_pipeline.sources.exchange_client import ExchangeClient, Row
 
@@ -37,11 +37,11 @@ class ExchangeSource:
         The exchange.
     scale_of : callable
         `market -> int`: ticks per unit of quote currency.
-    patience : Patience
+    patience : RetryPolicy
         Tries and waits; `limit_s` holds for one fetch.
     """
 
-    def __init__(self, client: ExchangeClient, scale_of: Callable[[Market], int], patience: Patience) -> None:
+    def __init__(self, client: ExchangeClient, scale_of: Callable[[Market], int], patience: RetryPolicy) -> None:
         self._client = client
         self._scale_of = scale_of
         self._patience = patience
@@ -84,7 +84,7 @@ class ExchangeSource:
         self, market: Market, start_ms: int, end_ms: int, deadline_s: float, ask: Callable[[], _Answer]
     ) -> _Answer:
         span = f" {to_iso(start_ms)} to {to_iso(end_ms)}" if end_ms else ""
-        return patiently(ask, self._patience, deadline_s, f"{self._client.name}, {market}{span}")
+        return retry(ask, self._patience, deadline_s, f"{self._client.name}, {market}{span}")
 
     def _oldest(self, market: Market, now_ms: int) -> int:
         """From when on the exchange knows its bars."""

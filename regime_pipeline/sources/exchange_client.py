@@ -179,9 +179,9 @@ class CcxtClient:
         wanted = market.symbol.replace("-", "/")
         if wanted not in self._exchange.markets:
             near = ", ".join(get_close_matches(wanted, self._exchange.markets)) or "none"
-            raise RequestError(f"it lists no {market.symbol} (near: {near})", is_passing=False)
+            raise RequestError(f"it lists no {market.symbol} (near: {near})", is_transient=False)
         if market.timeframe not in self._exchange.timeframes:
-            raise RequestError(f"it has no bars of {market.timeframe}", is_passing=False)
+            raise RequestError(f"it has no bars of {market.timeframe}", is_transient=False)
         return wanted
 
     def _noted(self, *answer: Any) -> str:
@@ -205,12 +205,12 @@ class CcxtClient:
     def _failure(self, error: Exception) -> RequestError:
         """Classify by the HTTP status where there is a bad one, else by ccxt's kind of error."""
         passing = (self._errors.NetworkError, self._errors.BadResponse, self._errors.NullResponse)
-        is_passing = isinstance(error, passing) if self._status in {0, _OK} else self._status in _PASSING_STATUSES
+        is_transient = isinstance(error, passing) if self._status in {0, _OK} else self._status in _PASSING_STATUSES
         headers = {k.lower(): v for k, v in (self._exchange.last_response_headers or {}).items()}
         wait = str(headers.get("retry-after", "")) if self._status in _WAITING_STATUSES else ""
         return RequestError(
             f"{type(error).__name__}: {' '.join(str(error).split())[:300]}",
-            is_passing=is_passing,
+            is_transient=is_transient,
             wait_s=float(wait) if wait.isdigit() else 0.0,
         )
 

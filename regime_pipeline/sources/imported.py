@@ -26,7 +26,7 @@ class ImportedSource:
         `(market, start_ms, end_ms) -> Candles`: the stored candles with their open time in the span.
     read_hours : callable
         `(market, window) -> columns`: the stored rows of `candle_hours`, at least `hour_start` (int64 epoch ms) and
-        `status` (int8 codes into `layout.HOUR_STATUSES`).
+        `status` (int8 codes into `schema.HOUR_STATUSES`).
     newest_close_ms : callable
         `(market) -> int | None`: close of the newest stored candle, epoch milliseconds UTC.
     """

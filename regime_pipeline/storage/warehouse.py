@@ -13,7 +13,7 @@ API in short (times are epoch milliseconds UTC, windows are whole hours)::
     candles = warehouse.read_candles(market, start_ms, end_ms)  # by open time
     frame = warehouse.read_frame("candle_regime", market, window)
     warehouse.ledger(asset, market, window); warehouse.last_partition(asset, market); warehouse.latest(market)
-    warehouse.dirty(market, asset); warehouse.clear_dirty(asset, market, window, run_id)
+    warehouse.dirty(market, asset); warehouse.clear_stale(asset, market, window, run_id)
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ from regime_pipeline.storage.bulk.ledger import (
     whole_days,
 )
 from regime_pipeline.storage.bulk.regime_reads import (
-    Mark,
+    ReadVersion,
+    RegimeQuery,
     StoredRegimes,
-    Wanted,
-    is_as_marked,
-    read_stored,
+    is_at_version,
+    load_regimes,
     with_candles,
 )
-from regime_pipeline.storage.bulk.stale_ranges import DirtyRange, Reach, clear, read_dirty
+from regime_pipeline.storage.bulk.stale_ranges import Reach, StaleRange, clear, read_stale_ranges
 from regime_pipeline.storage.bulk.statements import lock, read_arrays, read_in_pages
 from regime_pipeline.storage.bulk.transaction import apply_batches, revised_bars
 from regime_pipeline.storage.bulk.verdict_reads import StoredVerdicts, read_verdicts
@@ -281,7 +281,7 @@ class Warehouse:
 
         return to_frame(bulk_table(table), self.read_range(table, market, window, columns))
 
-    def regimes(self, wanted: Wanted) -> StoredRegimes:
+    def regimes(self, wanted: RegimeQuery) -> StoredRegimes:
         """Read candle regimes and which of them hold, all of one moment, in one round trip where everything holds.
 
         Raises
@@ -290,15 +290,15 @@ class Warehouse:
             The market is not stored.
         """
         series = self._known(wanted.market)
-        found = self._pool.query(lambda cursor: read_stored(cursor, series, wanted))
+        found = self._pool.query(lambda cursor: load_regimes(cursor, series, wanted))
         if found.is_current.all():
             return found
         return self._pool.transact(lambda cursor: with_candles(cursor, series, wanted, found))
 
-    def are_regimes_as_marked(self, market: Market, mark: Mark) -> bool:
+    def are_regimes_as_marked(self, market: Market, mark: ReadVersion) -> bool:
         """Tell whether `regimes` would still return what it returned with this mark; errors as `regimes`."""
         series = self._known(market)
-        return self._pool.query(lambda cursor: is_as_marked(cursor, series, mark))
+        return self._pool.query(lambda cursor: is_at_version(cursor, series, mark))
 
     def verdicts(self, market: Market, window: Window, config_hash: str, reach_hours: int) -> StoredVerdicts:
         """Read hourly verdicts and which of them hold, all of one moment (see `read_verdicts`); errors as `regimes`."""
@@ -365,11 +365,11 @@ class Warehouse:
         series_id = self._known(market).series_id
         return self._pool.query(lambda cursor: revised_bars(cursor, series_id, start_ms, end_ms))
 
-    def dirty(self, market: Market | None = None, asset: str | None = None) -> list[DirtyRange]:
+    def dirty(self, market: Market | None = None, asset: str | None = None) -> list[StaleRange]:
         """Return what corrections have made stale and nothing has recomputed yet, oldest mark first."""
-        return self._pool.query(lambda cursor: read_dirty(cursor, market, asset))
+        return self._pool.query(lambda cursor: read_stale_ranges(cursor, market, asset))
 
-    def clear_dirty(self, asset: str, market: Market, window: Window, run_id: int) -> None:
+    def clear_stale(self, asset: str, market: Market, window: Window, run_id: int) -> None:
         """Clear the marks that the run could see over a window, for an asset that rests outside the database."""
         run, series_id = self._run(run_id), self._known(market).series_id
         self._pool.transact(lambda cursor: clear(cursor, asset, series_id, window, run.dirty_mark))

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from regime_pipeline.api.regime_cache import SharedLooks
+from regime_pipeline.api.regime_cache import RequestCoalescer
 
 WAIT_S = 10
 
@@ -38,7 +38,7 @@ def test_those_who_ask_meanwhile_share_the_next_look() -> None:
     table = Table()
 
     async def scene() -> list[bool]:
-        shared = SharedLooks(table.is_still)
+        shared = RequestCoalescer(table.is_still)
         first = asyncio.create_task(shared.ask(0))
         await begun(table)
         table.value = 1  # written while the first look is under way: whoever asks now must learn of it
@@ -60,7 +60,7 @@ def test_a_failed_look_fails_those_who_shared_it_and_nobody_else() -> None:
         return True
 
     async def scene() -> list[bool]:
-        shared = SharedLooks(look)
+        shared = RequestCoalescer(look)
         with pytest.raises(RuntimeError, match="away"):
             await shared.ask("a")
         return [await shared.ask("a"), *await asyncio.gather(shared.ask("a"), shared.ask("b"))]
@@ -72,7 +72,7 @@ def test_one_who_leaves_takes_no_answer_away() -> None:
     table = Table()
 
     async def scene() -> bool:
-        shared = SharedLooks(table.is_still)
+        shared = RequestCoalescer(table.is_still)
         impatient = asyncio.create_task(shared.ask(0))
         patient = asyncio.create_task(shared.ask(0))
         await begun(table)
@@ -87,7 +87,7 @@ def test_one_who_leaves_takes_no_answer_away() -> None:
 
 
 def test_every_event_loop_has_its_own() -> None:
-    shared: SharedLooks[int] = SharedLooks(lambda value: value % 2 == 0)
+    shared: RequestCoalescer[int] = RequestCoalescer(lambda value: value % 2 == 0)
 
     def one(value: int) -> bool:
         async def scene() -> bool:

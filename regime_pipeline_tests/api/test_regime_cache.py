@@ -7,12 +7,12 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regime_pipeline.api.regime_cache import MOST_SPANS, Question, RegimeRows, RowsCache, render
+from regime_pipeline.api.regime_cache import MOST_SPANS, RegimeQuestion, RegimeRows, RowsCache, render
 from regime_pipeline.domain.candle_regimes.classifier import CandleRegimes
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.services.queries.candle_regimes import RegimeSeries
-from regime_pipeline.storage.bulk.regime_reads import Mark
+from regime_pipeline.storage.bulk.regime_reads import ReadVersion
 
 ETH, BTC = Market("ETH-USDT", "1h"), Market("BTC-USDT", "1h")
 HOURS = st.lists(st.integers(0, 40), unique=True, max_size=25).map(sorted)
@@ -20,17 +20,17 @@ EDGES = st.integers(-2, 43)
 LIMITS = st.integers(1, 30)
 
 
-def answered(hours: list[int], question: Question, state: str = "") -> RegimeSeries:
+def answered(hours: list[int], question: RegimeQuestion, state: str = "") -> RegimeSeries:
     """What the table says to a question, of a market with candles in these hours; every third is computed."""
     times = np.array(hours, dtype=np.int64) * HOUR_MS
     times = times[(times >= question.start_ms) & (times < question.end_ms)][-question.limit :]
     number = times // HOUR_MS
     regimes = CandleRegimes(times, (number % len(REGIME_STATES)).astype(np.int16), number / 50)
-    return RegimeSeries(question.market, regimes, number % 3 != 0, Mark(0, 0, state))
+    return RegimeSeries(question.market, regimes, number % 3 != 0, ReadVersion(0, 0, state))
 
 
-def asked(start: int, end: int, limit: int, market: Market = ETH) -> Question:
-    return Question(market, start * HOUR_MS, end * HOUR_MS, limit)
+def asked(start: int, end: int, limit: int, market: Market = ETH) -> RegimeQuestion:
+    return RegimeQuestion(market, start * HOUR_MS, end * HOUR_MS, limit)
 
 
 @given(HOURS, EDGES, EDGES, LIMITS, EDGES, EDGES, LIMITS)
@@ -58,7 +58,7 @@ def test_what_was_not_asked_is_not_covered() -> None:
     assert [rows.covers(asked(*span)) for span in ((5, 15, 5), (5, 16, 4), (10, 13, 9))] == [False] * 3
 
 
-def held(market: Market, start: int, end: int, limit: int = 100) -> tuple[Question, RegimeRows]:
+def held(market: Market, start: int, end: int, limit: int = 100) -> tuple[RegimeQuestion, RegimeRows]:
     question = asked(start, end, limit, market)
     return question, render(answered(list(range(start, end)), question), question)
 

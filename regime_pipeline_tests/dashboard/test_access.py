@@ -67,7 +67,7 @@ def test_every_page_opens_without_an_error(visit: Open, site: Path) -> None:
 
 
 def test_without_scripts_the_newest_hours_stand_in_a_table(plain: Page, rows: MarketRows) -> None:
-    found = cells(plain.get_by_role("region", name="Newest hours, newest first").locator("table"))
+    found = cells(plain.get_by_role("region", name="LatestHour hours, newest first").locator("table"))
 
     assert len(found) == 24
     for place, cell in enumerate(found):

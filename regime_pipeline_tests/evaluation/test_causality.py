@@ -12,7 +12,7 @@ from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.schema import FEATURES, SCORES, VERDICT_COLUMNS
-from regime_pipeline.evaluation.causality import Check, engine_checks, verify_causality
+from regime_pipeline.evaluation.causality import CausalityCheck, engine_checks, verify_causality
 from regime_pipeline.services.imports.plan import read_files
 from regime_pipeline.sources.files.layouts import ReadOptions
 from regime_pipeline_tests.domain.verdicts.factories import NULLS, POLICY, walk
@@ -64,7 +64,7 @@ def scaled_by_the_whole(candles: Candles) -> Rows:
     return {"known_at": candles.close_time_ms, "share": candles.close / candles.close.mean()}
 
 
-def differing(checks: list[Check]) -> dict[str, bool]:
+def differing(checks: list[CausalityCheck]) -> dict[str, bool]:
     return {check.name: check.differing > 0 for check in checks}
 
 

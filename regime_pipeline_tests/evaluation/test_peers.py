@@ -11,7 +11,13 @@ import pytest
 
 from regime_pipeline.domain.verdicts.engine import analyze
 from regime_pipeline.evaluation.baselines import Method, Predictor, own_methods, verdict_weights
-from regime_pipeline.evaluation.datasets import REPORTING_SEEDS, TUNING_SEEDS, Track, labelled_track, null_track
+from regime_pipeline.evaluation.datasets import (
+    REPORTING_SEEDS,
+    TUNING_SEEDS,
+    LabelledMarket,
+    labelled_market,
+    null_market,
+)
 from regime_pipeline.evaluation.peers import PEERS, best_mapping, filtered_states
 from regime_pipeline.services.backtest.classes import ABSTAIN
 from regime_pipeline.services.backtest.metrics import score
@@ -22,24 +28,24 @@ OWN = own_methods(POLICY)
 
 
 @pytest.fixture(scope="module")
-def track() -> Track:
-    return labelled_track("easy", 77, POLICY, NULLS, BARS)
+def market() -> LabelledMarket:
+    return labelled_market("easy", 77, POLICY, NULLS, BARS)
 
 
 @functools.cache
 def fitted(method: Method) -> Predictor:
     if method.requires and importlib.util.find_spec(method.requires) is None:
         pytest.skip(f"{method.requires} is not installed")
-    return method.fit(labelled_track("easy", 77, POLICY, NULLS, BARS), TRAIN)
+    return method.fit(labelled_market("easy", 77, POLICY, NULLS, BARS), TRAIN)
 
 
 @pytest.fixture(scope="module")
-def prefixes(track: Track) -> list[Track]:
+def prefixes(market: LabelledMarket) -> list[LabelledMarket]:
     """What was known around a change of regime, where a look ahead would help most."""
-    changes = np.flatnonzero(np.diff(track.truth)) + 1
+    changes = np.flatnonzero(np.diff(market.truth)) + 1
     first = int(changes[changes > TRAIN][0])
-    parts = [(bars, track.candles[:bars]) for bars in range(first - 40, first + 40, 10)]
-    return [Track(c, analyze(c, c.open_time_ms, POLICY, NULLS), track.truth[:bars]) for bars, c in parts]
+    parts = [(bars, market.candles[:bars]) for bars in range(first - 40, first + 40, 10)]
+    return [LabelledMarket(c, analyze(c, c.open_time_ms, POLICY, NULLS), market.truth[:bars]) for bars, c in parts]
 
 
 def test_tuning_and_reporting_seeds_are_apart() -> None:
@@ -49,33 +55,33 @@ def test_tuning_and_reporting_seeds_are_apart() -> None:
 
 @pytest.mark.parametrize("method", [*OWN, *PEERS], ids=lambda method: method.name)
 def test_a_method_says_no_more_with_the_future_unless_it_is_marked(
-    track: Track, prefixes: list[Track], method: Method
+    market: LabelledMarket, prefixes: list[LabelledMarket], method: Method
 ) -> None:
     predict = fitted(method)
 
-    whole = predict(track)
+    whole = predict(market)
 
     assert len(whole) == BARS
     assert all(np.array_equal(whole[: len(e.candles)], predict(e)) for e in prefixes) == method.is_causal
 
 
 @pytest.mark.parametrize("method", [OWN[0], OWN[2], *PEERS[1:4], PEERS[5]], ids=lambda method: method.name)
-def test_methods_that_see_the_features_beat_chance_on_easy_markets(track: Track, method: Method) -> None:
-    found = score(track.truth[TRAIN:], fitted(method)(track)[TRAIN:])
+def test_methods_that_see_the_features_beat_chance_on_easy_markets(market: LabelledMarket, method: Method) -> None:
+    found = score(market.truth[TRAIN:], fitted(method)(market)[TRAIN:])
 
     assert found.balanced_accuracy > 0.40
 
 
-def test_the_majority_is_one_class_from_the_training_bars(track: Track) -> None:
-    most = OWN[3].fit(track, TRAIN)(track)
+def test_the_majority_is_one_class_from_the_training_bars(market: LabelledMarket) -> None:
+    most = OWN[3].fit(market, TRAIN)(market)
 
-    assert set(most.tolist()) == {int(np.bincount(track.truth[:TRAIN]).argmax())}
+    assert set(most.tolist()) == {int(np.bincount(market.truth[:TRAIN]).argmax())}
 
 
-def test_the_warm_up_is_abstained_from_and_has_no_weights(track: Track) -> None:
+def test_the_warm_up_is_abstained_from_and_has_no_weights(market: LabelledMarket) -> None:
     for method in OWN[:3]:
-        assert (method.fit(track, TRAIN)(track)[:160] == ABSTAIN).all()
-    weights = verdict_weights(track)
+        assert (method.fit(market, TRAIN)(market)[:160] == ABSTAIN).all()
+    weights = verdict_weights(market)
     assert np.isnan(weights[:160]).all()
     np.testing.assert_allclose(weights[500:].sum(axis=1), 1.0)
 
@@ -100,7 +106,7 @@ def test_the_filter_is_the_forward_pass() -> None:
 
 
 def test_a_driftless_walk_has_no_truth() -> None:
-    walk = null_track(3, POLICY, NULLS, 300)
+    walk = null_market(3, POLICY, NULLS, 300)
 
     assert set(walk.truth.tolist()) == {ABSTAIN}
     assert replace(walk, truth=walk.truth).features.shape == (300, 8)

@@ -13,7 +13,7 @@ import pytest
 
 from regime_pipeline.cli.app import main
 from regime_pipeline.domain.market_data.market import HOUR_MS
-from regime_pipeline.evaluation.datasets import Track, labelled_track
+from regime_pipeline.evaluation.datasets import LabelledMarket, labelled_market
 from regime_pipeline.evaluation.grid_simulator import simulate_grid
 from regime_pipeline.evaluation.grid_strategies import ARMS, _always, _filtered, _gated, grid_around, run_arm
 from regime_pipeline.evaluation.restart_report import judge_candles, judge_seed, summarize, to_markdown
@@ -25,8 +25,8 @@ FIRST = 900
 
 
 @cache
-def track() -> Track:
-    return labelled_track("easy", 1, POLICY, NULLS, 2_600)
+def market() -> LabelledMarket:
+    return labelled_market("easy", 1, POLICY, NULLS, 2_600)
 
 
 def test_a_stop_stands_eight_bars_after_the_end_of_a_range_that_does_not_return_meanwhile() -> None:
@@ -39,7 +39,7 @@ def test_a_stop_stands_eight_bars_after_the_end_of_a_range_that_does_not_return_
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_restart_waits_for_the_floor_and_its_figures_fit(name: str) -> None:
-    found = restarts(track(), FIRST, RULES[name], POLICY)
+    found = restarts(market(), FIRST, RULES[name], POLICY)
 
     assert found
     floor = POLICY.gates.default.floor_bars
@@ -55,7 +55,7 @@ def test_a_restart_waits_for_the_floor_and_its_figures_fit(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in RULES if "HINDSIGHT" not in name])
 def test_no_rule_looks_at_labels_or_at_later_bars(name: str) -> None:
     """The first restarts are the same when every label is another and the market ends right after them."""
-    whole = track()
+    whole = market()
     stop = labelled_stops(whole.truth[:-100], FIRST)[0]
     config = grid_around(whole.candles, stop, POLICY)
     first = next((r for r, ok in enumerate(RULES[name](whole, stop, config, POLICY), stop + 1) if ok), None)
@@ -64,7 +64,7 @@ def test_no_rule_looks_at_labels_or_at_later_bars(name: str) -> None:
     rows = whole.analysis
     parts = {part: getattr(rows, part) for part in ("features", "scores", "verdicts")}
     cut = rows._replace(**{name: {c: v[:known] for c, v in table.items()} for name, table in parts.items()})
-    part = Track(whole.candles[:known], cut, np.full(known, TREND, dtype=np.int8))
+    part = LabelledMarket(whole.candles[:known], cut, np.full(known, TREND, dtype=np.int8))
 
     again = next((r for r, ok in enumerate(RULES[name](part, stop, config, POLICY), stop + 1) if ok), None)
 
@@ -72,7 +72,7 @@ def test_no_rule_looks_at_labels_or_at_later_bars(name: str) -> None:
 
 
 def test_arms_stand_where_their_rule_says_and_never_overlap() -> None:
-    whole, last = track(), len(track().candles) - 1
+    whole, last = market(), len(market().candles) - 1
     always, filtered, gated = (spans(whole, FIRST, POLICY) for spans in (_always, _filtered, _gated))
 
     assert always == [(900, 1400), (1400, 1900), (1900, 2400), (2400, last)]
@@ -86,11 +86,11 @@ def test_arms_stand_where_their_rule_says_and_never_overlap() -> None:
 
 
 def test_the_gain_of_an_arm_is_that_of_its_runs() -> None:
-    whole = track()
+    whole = market()
     start, end = 1_000, 1_200
     config = grid_around(whole.candles, start, POLICY)
     run = simulate_grid(config, whole.candles[start + 1 : end + 1])
-    only = Track(whole.candles[: end + 1], whole.analysis, whole.truth[: end + 1])
+    only = LabelledMarket(whole.candles[: end + 1], whole.analysis, whole.truth[: end + 1])
 
     found = run_arm("always on", only, start, POLICY)
 
@@ -105,7 +105,7 @@ def test_the_gain_of_an_arm_is_that_of_its_runs() -> None:
 
 
 def test_real_candles_are_judged_piece_by_piece() -> None:
-    candles = track().candles
+    candles = market().candles
     holed = candles[np.arange(len(candles)) != 1_300]
 
     found = judge_candles(POLICY, holed)
@@ -121,7 +121,7 @@ def test_real_candles_are_judged_piece_by_piece() -> None:
 def test_the_page_holds_every_rule_and_arm() -> None:
     evidence = [judge_seed(POLICY, 1_700, seed) for seed in (1, 2)]
 
-    page = to_markdown("regime benchmark gates", [1, 2], 1_700, evidence, [judge_candles(POLICY, track().candles)])
+    page = to_markdown("regime benchmark gates", [1, 2], 1_700, evidence, [judge_candles(POLICY, market().candles)])
 
     for name in (*RULES, *ARMS, "6 bars", "JUDGED-USDT_1h"):
         assert f"| {name} |" in page

@@ -9,7 +9,7 @@ from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import to_ms
 from regime_pipeline.domain.simulation.market import MarketSimulation
-from regime_pipeline.retry import Patience
+from regime_pipeline.retry import RetryPolicy
 from regime_pipeline.sources.exchange import ExchangeSource
 from regime_pipeline.sources.exchange_client import CcxtClient
 from regime_pipeline_tests.exchange_simulator.clock import Clock
@@ -39,10 +39,10 @@ def client(form: str, url: str, timeout_s: float = 20.0) -> CcxtClient:
     return made
 
 
-def patience() -> tuple[Patience, list[float]]:
-    """Patience whose pauses take no time, and the pauses."""
+def patience() -> tuple[RetryPolicy, list[float]]:
+    """RetryPolicy whose pauses take no time, and the pauses."""
     slept: list[float] = []
-    return Patience(slept.append, lambda: 0.5, lambda: sum(slept), 1e6), slept
+    return RetryPolicy(slept.append, lambda: 0.5, lambda: sum(slept), 1e6), slept
 
 
 def source(form: str, url: str, timeout_s: float = 20.0) -> ExchangeSource:

@@ -16,7 +16,7 @@ from regime_pipeline.domain.grids.schema import ADVICE_STATUSES, GATE_STATES
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.domain.restart_gates.machine import GateState
-from regime_pipeline.domain.restart_gates.replay import History, replay
+from regime_pipeline.domain.restart_gates.replay import GateHistory, replay
 from regime_pipeline.services.chain.scheduling import corrections
 from regime_pipeline.services.chain.stages import STAGES, correction_reach
 from regime_pipeline.services.chain.workspace import Workspace
@@ -157,8 +157,8 @@ def test_gates_are_the_same_by_single_hours_by_a_range_and_by_replay(
     assert repr(whole[0]) == repr(whole[1])
 
 
-def gate_history(ws: Workspace) -> History:
-    return History(
+def gate_history(ws: Workspace) -> GateHistory:
+    return GateHistory(
         ws.snapshots.read_candles(MARKET, LONG.start_ms, LONG.end_ms),
         ws.warehouse.read_range("features", MARKET, LONG),
         ws.warehouse.read_range("scores", MARKET, LONG),

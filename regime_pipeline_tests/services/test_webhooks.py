@@ -19,7 +19,7 @@ from regime_pipeline.domain.errors import SourceError, UsageError
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.pipeline.sensors import build_webhook_sensor
-from regime_pipeline.retry import Patience
+from regime_pipeline.retry import RetryPolicy
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.webhooks import (
     CATCH_UP_HOURS,
@@ -27,8 +27,8 @@ from regime_pipeline.services.webhooks import (
     SIGNATURE,
     VerdictChange,
     deliver,
-    remember,
-    tell_changes,
+    newest_verdict,
+    notify_changes,
     verdict_changes,
 )
 from regime_pipeline_tests.factories import simulated_workspace
@@ -65,8 +65,8 @@ def receiver(statuses: list[int]) -> Iterator[tuple[str, list[tuple[dict[str, st
         thread.join(10)
 
 
-def patience() -> Patience:
-    return Patience(lambda _: None, lambda: 0.5, lambda: 0.0, 60.0)
+def patience() -> RetryPolicy:
+    return RetryPolicy(lambda _: None, lambda: 0.5, lambda: 0.0, 60.0)
 
 
 def verdicts(ws: Workspace) -> list[str]:
@@ -89,7 +89,7 @@ def test_every_change_of_the_last_day_is_found_in_order(served: Workspace) -> No
     long_ago = {"hour": hour(10), "verdict": names[first - 1]}
     assert verdict_changes(served, ETH, long_ago) == found, "older hours are history"
     assert verdict_changes(served, ETH, None) == []
-    assert verdict_changes(served, ETH, remember(served, ETH)) == []
+    assert verdict_changes(served, ETH, newest_verdict(served, ETH)) == []
 
 
 def test_a_change_is_signed_and_posted_again_until_it_arrives() -> None:
@@ -132,11 +132,11 @@ def test_what_could_not_be_told_is_told_the_next_time_and_nothing_twice(served: 
         told.append(change.hour_start)
 
     failed: list[int] = []
-    memory, count, failure = tell_changes(served, memory, tell)
+    memory, count, failure = notify_changes(served, memory, tell)
     assert (count, failure) == (1 if len(expected) > 1 else len(expected), "The receiver sleeps." if failed else "")
-    memory, _, failure = tell_changes(served, memory, tell)
+    memory, _, failure = notify_changes(served, memory, tell)
     assert (told, failure) == (expected, "")
-    assert tell_changes(served, memory, tell)[1] == 0
+    assert notify_changes(served, memory, tell)[1] == 0
     assert set(memory) == {str(market) for market in served.universe.markets}
 
 
@@ -160,5 +160,5 @@ def test_the_sensor_keeps_its_memory_in_the_cursor(served: Workspace, database_u
     assert off.skip_message == "REGIME_HOOK_URL is not set."
     assert ("REGIME_HOOK_URL must be" in (broken.skip_message or "")) == (last >= HOURS - CATCH_UP_HOURS)
     with simulated_workspace(database_url, tmp_path, [ETH]) as empty:
-        assert remember(replace(empty), ETH) is None
-        assert tell_changes(empty, {}, lambda _: None) == ({}, 0, "")
+        assert newest_verdict(replace(empty), ETH) is None
+        assert notify_changes(empty, {}, lambda _: None) == ({}, 0, "")

@@ -15,7 +15,7 @@ from regime_pipeline.domain.market_data.completeness import hour_statuses
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.domain.schema import HOUR_STATUSES
-from regime_pipeline.retry import ATTEMPTS, LONGEST_PAUSE_S, Patience, RequestError, patiently
+from regime_pipeline.retry import ATTEMPTS, LONGEST_PAUSE_S, RequestError, RetryPolicy, retry
 from regime_pipeline.sources.exchange import LAG_MS, SETTLE_MS, ExchangeSource
 from regime_pipeline.sources.exchange_client import Row
 
@@ -59,8 +59,8 @@ class Waiting:
     def __init__(self) -> None:
         self.slept: list[float] = []
 
-    def patience(self, limit_s: float = 1e6) -> Patience:
-        return Patience(self.slept.append, lambda: 0.5, lambda: sum(self.slept), limit_s)
+    def patience(self, limit_s: float = 1e6) -> RetryPolicy:
+        return RetryPolicy(self.slept.append, lambda: 0.5, lambda: sum(self.slept), limit_s)
 
 
 def source(script: Script, waiting: Waiting | None = None, scale: int = 100, limit_s: float = 1e6) -> ExchangeSource:
@@ -68,7 +68,7 @@ def source(script: Script, waiting: Waiting | None = None, scale: int = 100, lim
 
 
 def passing(wait_s: float = 0.0) -> RequestError:
-    return RequestError("503", is_passing=True, wait_s=wait_s)
+    return RequestError("503", is_transient=True, wait_s=wait_s)
 
 
 @given(
@@ -148,7 +148,7 @@ def test_a_bad_candle_is_the_exchanges_fault() -> None:
 
 
 def test_what_does_not_pass_ends_at_once_and_names_exchange_market_span_and_cause() -> None:
-    waiting, script = Waiting(), Script(failures=[RequestError("418 banned", is_passing=False)])
+    waiting, script = Waiting(), Script(failures=[RequestError("418 banned", is_transient=False)])
 
     with pytest.raises(SourceError, match=r"script, ETH-USDT_1h 2026-.*Z to 2026-.*Z: 418 banned\."):
         source(script, waiting).fetch(MARKET, START, START + HOUR_MS)
@@ -177,7 +177,7 @@ def test_pauses_grow_jitter_and_obey_retry_after(draws: list[float], wait_s: flo
             raise left.pop()
         return "there"
 
-    found = patiently(ask, Patience(slept.append, iter(draws).__next__, lambda: 0.0, 1e9), 1e9, "x")
+    found = retry(ask, RetryPolicy(slept.append, iter(draws).__next__, lambda: 0.0, 1e9), 1e9, "x")
 
     assert found == "there"
     for number, pause in enumerate(slept):

@@ -81,7 +81,7 @@ def test_unknown_names_are_refused_with_near_ones() -> None:
     one = client("binance", lambda _: [])
     with pytest.raises(RequestError, match=r"lists no ETC-USDT \(near: ETH/USDT\)") as symbol:
         one.page(Market("ETC-USDT", "1h"), START, SECOND)
-    assert not symbol.value.is_passing
+    assert not symbol.value.is_transient
 
 
 def failing(error: Exception, status: int = 0, headers: dict[str, str] | None = None) -> RequestError:
@@ -97,7 +97,7 @@ def failing(error: Exception, status: int = 0, headers: dict[str, str] | None = 
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "headers", "is_passing", "wait_s"),
+    ("error", "status", "headers", "is_transient", "wait_s"),
     [
         (ccxt.RequestTimeout("binance GET http://x"), 0, None, True, 0.0),
         (ccxt.NetworkError("connection reset"), 0, None, True, 0.0),
@@ -116,11 +116,11 @@ def failing(error: Exception, status: int = 0, headers: dict[str, str] | None = 
     ],
 )
 def test_what_passes_is_tried_again_and_nothing_else(
-    error: Exception, status: int, headers: dict[str, str] | None, is_passing: bool, wait_s: float
+    error: Exception, status: int, headers: dict[str, str] | None, is_transient: bool, wait_s: float
 ) -> None:
     found = failing(error, status, headers)
 
-    assert (found.is_passing, found.wait_s) == (is_passing, wait_s)
+    assert (found.is_transient, found.wait_s) == (is_transient, wait_s)
     assert type(error).__name__ in found.what
 
 

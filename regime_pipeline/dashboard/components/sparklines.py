@@ -25,7 +25,7 @@ _COLUMNS: Final = 180
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
+class Sparkline:
     """Hours of a market: SVG paths of the price, broken where there is none, and of each verdict, and both in words."""
 
     hours: int
@@ -34,20 +34,20 @@ class Strip:
     text: str
 
 
-def strip_of(rows: MarketRows) -> Strip:
+def strip_of(rows: MarketRows) -> Sparkline:
     """Return the picture of a market's newest week, or of what there is of it."""
     close, verdict = (rows.on_calendar(column)[-STRIP_HOURS:] for column in ("close", "verdict"))
     return strip(close, verdict, f"Verdicts of the last {len(close)} hours")
 
 
-def strip(close: Float64, verdict: Float64, title: str) -> Strip:
+def strip(close: Float64, verdict: Float64, title: str) -> Sparkline:
     """Return the picture of an hourly calendar of closes and codes of verdicts, shape (n,); NaN where there is none.
 
     Longer ones show the least and the greatest close of each of `_COLUMNS` stretches.
     """
     shares = [(np.mean(verdict == code), label) for code, label in enumerate(VERDICTS) if np.any(verdict == code)]
     told = ", ".join(f"{name(label)} {percent(float(share))}" for share, label in sorted(shares, reverse=True))
-    return Strip(len(close), _path(close), _verdict_paths(verdict), f"{title}: {told or 'none'}")
+    return Sparkline(len(close), _path(close), _verdict_paths(verdict), f"{title}: {told or 'none'}")
 
 
 def _verdict_paths(verdict: Float64) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from regime_pipeline.dashboard.components.sparklines import Strip
+from regime_pipeline.dashboard.components.sparklines import Sparkline
 from regime_pipeline.dashboard.formatting import NOTHING, duration, name, number, percent
 from regime_pipeline.domain.spells import Dwell
 
@@ -31,7 +31,7 @@ class Cell:
         0..1, how high the cell is tinted.
     mark : str
         State whose colour stands before the text; empty for none.
-    strip : Strip or None
+    strip : Sparkline or None
         A picture in place of the text.
     """
 
@@ -41,7 +41,7 @@ class Cell:
     value: float | int | None = None
     share: float | None = None
     mark: str = ""
-    strip: Strip | None = None
+    strip: Sparkline | None = None
 
 
 @dataclass(frozen=True, slots=True)

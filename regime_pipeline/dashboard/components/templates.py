@@ -1,4 +1,4 @@
-"""The environment in which pages are rendered: templates, macros and words that the site and reports share.
+"""The environment in which pages are rendered: templates, macros and formatting that the site and reports share.
 
 What a page shows is decided where it is rendered.
 """
@@ -12,7 +12,7 @@ from typing import Final
 
 import jinja2
 
-from regime_pipeline.dashboard import formatting as words
+from regime_pipeline.dashboard import formatting
 from regime_pipeline.dashboard.components.sparklines import PRICE_HEIGHT
 from regime_pipeline.dashboard.data.latest_hour import STALE_HOURS
 from regime_pipeline.dashboard.data.payload import SCORE_COLUMNS
@@ -34,14 +34,14 @@ def environment(package: str = "") -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     made.filters |= {
-        "moment": words.moment,
-        "number": words.number,
-        "percent": words.percent,
-        "whole_percent": words.whole_percent,
-        "duration": words.duration,
-        "name": words.name,
-        "mark": words.mark,
-        "action": words.action,
+        "moment": formatting.moment,
+        "number": formatting.number,
+        "percent": formatting.percent,
+        "whole_percent": formatting.whole_percent,
+        "duration": formatting.duration,
+        "name": formatting.name,
+        "mark": formatting.mark,
+        "action": formatting.action,
     }
     made.globals |= {
         "stale_hours": STALE_HOURS,

@@ -26,7 +26,7 @@ _WORST_FIRST: Final = ("TRANSITION", "TREND", "INSUFFICIENT_DATA", "RANGE_WEAK",
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
+class AdviceSummary:
     """Advice on the configured grid: the action, whether it asks somebody to act, whether there is a grid, and why."""
 
     action: str
@@ -66,7 +66,7 @@ class Gates:
 
 
 @dataclass(frozen=True, slots=True)
-class Newest:
+class LatestHour:
     """The newest hour of one market.
 
     Parameters
@@ -83,7 +83,7 @@ class Newest:
         Quote currency; NaN where there is none. The close is the newest one there is.
     decimals : int
         Of prices.
-    advice, gates : Advice, Gates or None
+    advice, gates : AdviceSummary, Gates or None
         None where the site shows no advice, and where no stop is in force.
     """
 
@@ -101,16 +101,16 @@ class Newest:
     decimals: int
     reason: str
     policy_hash: str
-    advice: Advice | None
+    advice: AdviceSummary | None
     gates: Gates | None
 
 
-def newest_of(rows: MarketRows, through_ms: int) -> Newest:
+def latest_hour_of(rows: MarketRows, through_ms: int) -> LatestHour:
     """Return the newest hour of a market; `through_ms` is the newest close of any market of the site."""
     last = {name: column[-1] for name, column in rows.hours.items()}
     closes = rows.hours["close"][~np.isnan(rows.hours["close"])]
     factors = rows.documents("factors")[-1]
-    return Newest(
+    return LatestHour(
         market=rows.market,
         through_ms=rows.through_ms,
         is_lagging=is_lagging(rows.through_ms, through_ms),
@@ -135,10 +135,10 @@ def is_lagging(end_ms: int, through_ms: int) -> bool:
     return through_ms - end_ms > STALE_HOURS * HOUR_MS
 
 
-def worst_first(markets: Sequence[Newest]) -> list[Newest]:
+def worst_first(markets: Sequence[LatestHour]) -> list[LatestHour]:
     """Order markets by need: advice to act on, then data that lags, then the verdict, then confidence in it."""
 
-    def need(newest: Newest) -> tuple[bool, bool, int, float]:
+    def need(newest: LatestHour) -> tuple[bool, bool, int, float]:
         is_actionable = newest.advice is not None and newest.advice.is_actionable
         is_good = newest.verdict == "RANGE_OK"
         place = _WORST_FIRST.index(newest.verdict)
@@ -147,12 +147,12 @@ def worst_first(markets: Sequence[Newest]) -> list[Newest]:
     return sorted(markets, key=need)
 
 
-def _advice(rows: MarketRows) -> Advice | None:
+def _advice(rows: MarketRows) -> AdviceSummary | None:
     last = _last_advice(rows)
     if last is None:
         return None
     reason = decided_sentence(last["reasons"])
-    return Advice(ACTIONS[last["action"]], bool(last["is_actionable"]), bool(last["config_version"]), reason)
+    return AdviceSummary(ACTIONS[last["action"]], bool(last["is_actionable"]), bool(last["config_version"]), reason)
 
 
 def _gates(rows: MarketRows) -> Gates | None:

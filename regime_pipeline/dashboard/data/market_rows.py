@@ -28,7 +28,7 @@ class MarketRows:
     Parameters
     ----------
     hours : Rows
-        Columns of `layout.DASHBOARD_HOURS`, ascending by `hour_start`, at least one row; hours may be missing.
+        Columns of `schema.DASHBOARD_HOURS`, ascending by `hour_start`, at least one row; hours may be missing.
     verdicts : Rows
         `hour_start`, `competing` and `factors` (parsed JSON) of `regime_verdicts`; hours may be missing.
     bars : Candles

@@ -33,7 +33,7 @@ from regime_pipeline.dashboard.site.parts import CHART_SCRIPTS, STYLES, inline_j
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.services.backtest.classes import CLASSES
 from regime_pipeline.services.backtest.figures import Figures
-from regime_pipeline.services.backtest.hours import MarketHours
+from regime_pipeline.services.backtest.hours import BacktestHours
 from regime_pipeline.services.backtest.runner import Backtest
 
 ALL: Final = "All markets"
@@ -62,7 +62,7 @@ class OverTime:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ReportSection:
     """A part of the page with an anchor."""
 
     name: str
@@ -102,16 +102,16 @@ def _inline() -> tuple[str, str]:
     return style, f"/*\n{joined(['vendor/LICENSE'])}*/\n{script}"
 
 
-def _sections(backtest: Backtest) -> list[Section]:
+def _sections(backtest: Backtest) -> list[ReportSection]:
     """The summary, all markets together where there are several, then each market."""
     places = {f"markets/{symbol}": (symbol, found) for symbol, found in backtest.markets.items()}
     if len(places) > 1:
         places = {"overall": (ALL, backtest.overall), **places}
     hours = {each.market.symbol: each for each in backtest.hours if len(each)}
     return [
-        Section("summary", "Summary", _summary(backtest, places, hours)),
+        ReportSection("summary", "Summary", _summary(backtest, places, hours)),
         *(
-            Section(
+            ReportSection(
                 f"at-{path.rpartition('/')[2]}", title, _panels(path, found), _over_time(hours.get(title), backtest)
             )
             for path, (title, found) in places.items()
@@ -121,7 +121,7 @@ def _sections(backtest: Backtest) -> list[Section]:
 
 
 def _summary(
-    backtest: Backtest, places: dict[str, tuple[str, Figures]], hours: dict[str, MarketHours]
+    backtest: Backtest, places: dict[str, tuple[str, Figures]], hours: dict[str, BacktestHours]
 ) -> tuple[Panel, ...]:
     strips = {symbol: picture(each, backtest.window) for symbol, each in hours.items()}
     bars = charts.share_bars(
@@ -133,7 +133,7 @@ def _summary(
     )
 
 
-def _over_time(hours: MarketHours | None, backtest: Backtest) -> OverTime | None:
+def _over_time(hours: BacktestHours | None, backtest: Backtest) -> OverTime | None:
     """What is drawn over time; nothing for all markets together."""
     if hours is None:
         return None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regime_pipeline.dashboard.components.charts import ORDER, share
-from regime_pipeline.dashboard.components.sparklines import Strip, strip
+from regime_pipeline.dashboard.components.sparklines import Sparkline, strip
 from regime_pipeline.dashboard.components.tables import Cell, Table, count, dwell_table, figure, moves_table, said
 from regime_pipeline.dashboard.data.payload import VERSION, coded, decimal
 from regime_pipeline.dashboard.data.prices import DrawnPrices
@@ -24,7 +24,7 @@ from regime_pipeline.domain.schema import DIRECTIONS, VERDICTS
 from regime_pipeline.domain.spells import Dwell
 from regime_pipeline.services.backtest.classes import ABSTAIN, CLASSES
 from regime_pipeline.services.backtest.figures import CONFIDENCE_BINS, DelayFigures, Distribution, Figures, LabelFigures
-from regime_pipeline.services.backtest.hours import MarketHours
+from regime_pipeline.services.backtest.hours import BacktestHours
 
 LABELS: Final = ("truth", "hindsight")
 """Kinds of labels, each a ribbon below that of the verdicts where there are any."""
@@ -32,12 +32,12 @@ INKS: Final = ("RANGE_OK", "TREND", "TRANSITION")
 """By code into `CLASSES`, the verdict that says the same: its colour and shape are the label's."""
 
 
-def chart_payload(hours: MarketHours, window: Window) -> dict[str, Any]:
+def chart_payload(hours: BacktestHours, window: Window) -> dict[str, Any]:
     """Return a market's rows as `static/codec.js` of the dashboard reads them (see `dashboard.payload`).
 
     Parameters
     ----------
-    hours : MarketHours
+    hours : BacktestHours
         The rows; a row above the hour stands for every hour of its bar.
     window : Window
         The span, which is the calendar; nothing is drawn beyond it.
@@ -69,18 +69,18 @@ def chart_payload(hours: MarketHours, window: Window) -> dict[str, Any]:
     }
 
 
-def labels_of(hours: MarketHours) -> list[str]:
+def labels_of(hours: BacktestHours) -> list[str]:
     """Return the kinds of labels that the market has."""
     return [name for name in LABELS if np.any(getattr(hours, name) != ABSTAIN)]
 
 
-def picture(hours: MarketHours, window: Window) -> Strip:
+def picture(hours: BacktestHours, window: Window) -> Sparkline:
     """Return the span as a small picture that needs no script."""
     close, verdict = (on_calendar(hours, column, window) for column in (hours.close, hours.verdict))
     return strip(close, verdict, f"Verdicts of {len(window)} hours")
 
 
-def on_calendar(hours: MarketHours, values: NDArray[Any], window: Window) -> Float64:
+def on_calendar(hours: BacktestHours, values: NDArray[Any], window: Window) -> Float64:
     """Return a column for every hour of the window, shape (n,); NaN where no row is."""
     column = np.full(len(window), np.nan)
     end = (hours.hour_start - window.start_ms) // HOUR_MS
@@ -90,7 +90,7 @@ def on_calendar(hours: MarketHours, values: NDArray[Any], window: Window) -> Flo
     return column
 
 
-def _bars(hours: MarketHours, window: Window) -> dict[str, Any]:
+def _bars(hours: BacktestHours, window: Window) -> dict[str, Any]:
     """The closes on the calendar of observations."""
     step_ms = hours.market.observation_ms
     first = window.start_ms // step_ms * step_ms
@@ -109,7 +109,7 @@ _LABEL_NOTE: Final = (
 )
 
 
-def summary_table(found: Mapping[str, tuple[str, Figures]], strips: Mapping[str, Strip], has_truth: bool) -> Table:
+def summary_table(found: Mapping[str, tuple[str, Figures]], strips: Mapping[str, Sparkline], has_truth: bool) -> Table:
     """Return one row per place: key of report.json to title and figures; `strips` by title."""
     header = [
         *("market", "hours", "missing", *map(name, ORDER), "changes a day", "median confidence"),

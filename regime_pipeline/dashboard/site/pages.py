@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from regime_pipeline.dashboard import formatting as words
-from regime_pipeline.dashboard.components.sparklines import Strip
+from regime_pipeline.dashboard import formatting
+from regime_pipeline.dashboard.components.sparklines import Sparkline
 from regime_pipeline.dashboard.components.tables import Table, dwell_table, moves_table
 from regime_pipeline.dashboard.components.templates import environment
 from regime_pipeline.dashboard.data.grid_events import grid_events
-from regime_pipeline.dashboard.data.latest_hour import Newest, worst_first
+from regime_pipeline.dashboard.data.latest_hour import LatestHour, worst_first
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.data.payload import SCORE_COLUMNS, simplified
 from regime_pipeline.dashboard.data.prices import drawn_prices
@@ -27,7 +27,7 @@ from regime_pipeline.domain.schema import HOUR_STATUSES, VERDICTS
 from regime_pipeline.domain.spells import dwells, named_transitions
 
 TABLE_HOURS: Final = 24
-"""Newest hours in the table that needs no script."""
+"""LatestHour hours in the table that needs no script."""
 SCORE_NAMES: Final = {
     "trend_score": "Trend",
     "vol_change_score": "Vol change",
@@ -40,14 +40,16 @@ Assets = Mapping[str, str]
 """Address of each shared file by name, relative to the pages."""
 
 
-def index_page(newest: Sequence[Newest], strips: Mapping[str, Strip], empty: Sequence[Market], assets: Assets) -> str:
+def index_page(
+    newest: Sequence[LatestHour], strips: Mapping[str, Sparkline], empty: Sequence[Market], assets: Assets
+) -> str:
     """Render the overview.
 
     Parameters
     ----------
-    newest : sequence of Newest
+    newest : sequence of LatestHour
         Every market with data, in any order.
-    strips : mapping of str to Strip
+    strips : mapping of str to Sparkline
         By market.
     empty : sequence of Market
         Markets that have no data yet.
@@ -62,7 +64,7 @@ def index_page(newest: Sequence[Newest], strips: Mapping[str, Strip], empty: Seq
     )  # fmt: skip
 
 
-def market_page(rows: MarketRows, newest: Newest, markets: Sequence[Market], assets: Assets) -> str:
+def market_page(rows: MarketRows, newest: LatestHour, markets: Sequence[Market], assets: Assets) -> str:
     """Render the page of one market; `markets` are those that have a page, for the way to them."""
     market, verdict = rows.market, rows.on_calendar("verdict")
     return _render(
@@ -97,19 +99,19 @@ def _one_each(markets: Sequence[Market], market: Market) -> list[Market]:
     return [same.get(symbol, first[symbol]) for symbol in dict.fromkeys(other.symbol for other in markets)]
 
 
-def _facts(rows: MarketRows, newest: Newest) -> list[tuple[str, str]]:
+def _facts(rows: MarketRows, newest: LatestHour) -> list[tuple[str, str]]:
     """The newest hour in short, as `static/readout.js` tells every hour."""
-    edges = (words.number(edge, newest.decimals) for edge in (newest.range_low, newest.range_high))
+    edges = (formatting.number(edge, newest.decimals) for edge in (newest.range_low, newest.range_high))
     state = REGIME_STATES[int(rows.hours["candle_state"][-1])]
     return [
-        ("Close", words.number(float(rows.hours["close"][-1]), newest.decimals)),
-        ("Range", "none agreed on" if np.isnan(newest.range_low) else words.TO.join(edges)),
-        ("Confidence", words.number(newest.confidence)),
+        ("Close", formatting.number(float(rows.hours["close"][-1]), newest.decimals)),
+        ("Range", "none agreed on" if np.isnan(newest.range_low) else formatting.TO.join(edges)),
+        ("Confidence", formatting.number(newest.confidence)),
         ("Direction", newest.direction),
-        ("Risk", words.name(newest.dominant_risk)),
+        ("Risk", formatting.name(newest.dominant_risk)),
         ("3D regime", state.full_regime.replace("_", " ").lower()),
-        ("Candles", words.name(newest.hour_status)),
-        *((name, words.number(float(rows.hours[column][-1]), 1)) for column, name in SCORE_NAMES.items()),
+        ("Candles", formatting.name(newest.hour_status)),
+        *((name, formatting.number(float(rows.hours[column][-1]), 1)) for column, name in SCORE_NAMES.items()),
         *_grid_facts(rows),
     ]
 
@@ -120,8 +122,8 @@ def _grid_facts(rows: MarketRows) -> list[tuple[str, str]]:
     if np.isnan(action):
         return []
     state = GATE_STATES[int(gate)]
-    said = "No stop" if state == "NONE" else words.name(state)
-    return [("Advice", words.action(ACTIONS[int(action)])), ("Gate", said)]
+    said = "No stop" if state == "NONE" else formatting.name(state)
+    return [("Advice", formatting.action(ACTIONS[int(action)])), ("Gate", said)]
 
 
 def _table(rows: MarketRows) -> list[dict[str, Any]]:
@@ -158,11 +160,11 @@ def _tables(verdict: Float64, regime: Float64) -> list[Table]:
 
 
 def _coarse(rows: MarketRows) -> str:
-    """Which closes the price chart leaves out, in words; empty where it shows every one."""
+    """Which closes the price chart leaves out, in formatting; empty where it shows every one."""
     older, *newer = drawn_prices(rows)
     if not newer:
         return ""
-    return f"one close in {words.duration(older.step_ms / HOUR_MS)} before {words.moment(newer[0].start_ms)}"
+    return f"one close in {formatting.duration(older.step_ms / HOUR_MS)} before {formatting.moment(newer[0].start_ms)}"
 
 
 def _holes(rows: MarketRows) -> dict[str, int]:

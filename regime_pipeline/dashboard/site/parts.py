@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 
 from regime_pipeline.dashboard.components.sparklines import strip_of
-from regime_pipeline.dashboard.data.latest_hour import newest_of
+from regime_pipeline.dashboard.data.latest_hour import latest_hour_of
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.data.payload import market_payload
 from regime_pipeline.dashboard.site.pages import Assets, index_page, market_page
@@ -75,7 +75,7 @@ def overview_part(mark: str, read: Callable[[], tuple[Sequence[MarketRows], Sequ
     def make() -> Mapping[str, bytes]:
         markets, empty = read()
         through_ms = max((rows.through_ms for rows in markets), default=0)
-        newest = [newest_of(rows, through_ms) for rows in markets]
+        newest = [latest_hour_of(rows, through_ms) for rows in markets]
         strips = {rows.market.key: strip_of(rows) for rows in markets}
         shared = {f"static/{name}": content for name, content in shared_files().items()}
         return {INDEX: index_page(newest, strips, empty, _assets()).encode(), **shared}
@@ -97,7 +97,7 @@ def market_part(
     known : sequence of Market
         Every market that has a page, for the way to them.
     through_ms : int
-        Newest close of any market of the site, epoch milliseconds UTC.
+        LatestHour close of any market of the site, epoch milliseconds UTC.
     read : callable
         Gives the market's period.
     """
@@ -107,7 +107,7 @@ def market_part(
         rows = read()
         data = script(market_payload(rows))
         assets = {**_assets(), "data": versioned(payload, data)}
-        return {page: market_page(rows, newest_of(rows, through_ms), known, assets).encode(), payload: data}
+        return {page: market_page(rows, latest_hour_of(rows, through_ms), known, assets).encode(), payload: data}
 
     return Part((page, payload), mark, make)
 

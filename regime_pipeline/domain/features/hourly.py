@@ -54,7 +54,7 @@ def compute_features(candles: Candles, hours: Int64, policy: Policy) -> Rows:
     Returns
     -------
     dict of str to ndarray, shape (n,)
-        The columns of `layout.FEATURES`. Above one hour, hours between two bars repeat the newest bar's values. A row
+        The columns of `schema.FEATURES`. Above one hour, hours between two bars repeat the newest bar's values. A row
         whose window has a hole or is too short says so in `status` and has no values (NaN, 0, False).
     """
     where = locate(candles, hours, policy.features.window_bars)

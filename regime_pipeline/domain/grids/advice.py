@@ -40,15 +40,15 @@ class Advice:
     Parameters
     ----------
     status : str
-        One of `layout.ADVICE_STATUSES`.
+        One of `schema.ADVICE_STATUSES`.
     action : str
-        One of `layout.ACTIONS`.
+        One of `schema.ACTIONS`.
     enabled : bool
         Whether the configured grid places orders.
     is_actionable : bool
         The action asks somebody to act; else it is for information. It says nothing of the inventory.
     inventory : str
-        One of `layout.INVENTORY`; a function of the price and the owner's own limits, never of the verdict.
+        One of `schema.INVENTORY`; a function of the price and the owner's own limits, never of the verdict.
     proposed_lower, proposed_upper : float or None
         Edges to use, quote currency, where the action needs new ones.
     reasons : tuple of dict
@@ -81,7 +81,7 @@ def advise(
     config : GridConfig
         The version valid then.
     verdict : mapping of str to Any
-        `verdict` (a code of `layout.VERDICTS`), `range_low` and `range_high` of the hour.
+        `verdict` (a code of `schema.VERDICTS`), `range_low` and `range_high` of the hour.
     comparison : Comparison
         Of the grid with that range, n = 1.
     recent_closes : sequence of float
@@ -91,7 +91,7 @@ def advise(
     policy : Policy
         Section `grids`.
     gate_state : str
-        One of `gates.machine.GATE_STATES`.
+        One of `restart_gates.machine.GATE_STATES`.
     """
     closes = np.asarray(recent_closes, dtype=np.float64)[::-1][: policy.grids.outside_closes]
     beyond = (closes < float(config.lower)) | (closes > float(config.upper))

@@ -64,12 +64,12 @@ def grid_advice_rows(
     policy : Policy
         Sections `grids` and `grid_capacity`.
     gates : Rows, optional
-        `gates.gate_rows` of the same hours; without them no stop is in force.
+        `restart_gates.replay.gate_rows` of the same hours; without them no stop is in force.
 
     Returns
     -------
     dict of str to ndarray, shape (n,)
-        The columns of `layout.GRID_ADVICE`. Hours without a grid say NO_GRID, hours without a verdict NO_VERDICT.
+        The columns of `schema.GRID_ADVICE`. Hours without a grid say NO_GRID, hours without a verdict NO_VERDICT.
 
     Raises
     ------

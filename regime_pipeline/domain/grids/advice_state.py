@@ -33,7 +33,7 @@ class Situation:
     tick : Decimal
         The grid's price step, quote currency.
     verdict : ndarray of int8, shape (n,)
-        Codes into `layout.VERDICTS`.
+        Codes into `schema.VERDICTS`.
     range_low, range_high, iou : ndarray of float64, shape (n,)
         The discovered range and its overlap with the grid; NaN where there is none.
     close : ndarray of float64, shape (n,)
@@ -43,7 +43,7 @@ class Situation:
     bars_since_reposition : ndarray of float64, shape (n,)
         Bars closed since an edge was moved; NaN if never.
     gate_state : ndarray of int8, shape (n,)
-        Codes into `gates.machine.GATE_STATES`.
+        Codes into `restart_gates.machine.GATE_STATES`.
     """
 
     enabled: bool
@@ -82,7 +82,7 @@ class Situation:
 
 @dataclass(frozen=True, eq=False)
 class Decisions:
-    """What the rules say at n hours; columns of `layout.GRID_ADVICE`, each of shape (n,)."""
+    """What the rules say at n hours; columns of `schema.GRID_ADVICE`, each of shape (n,)."""
 
     status: NDArray[np.int8]
     action: NDArray[np.int8]

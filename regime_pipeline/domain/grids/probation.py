@@ -18,7 +18,7 @@ from regime_pipeline.domain.features.ranges.consensus import discover_ranges
 from regime_pipeline.domain.features.windows import Windows
 from regime_pipeline.domain.grids.config import GridConfig, canonical
 from regime_pipeline.domain.grids.config_rules import from_ticks, whole_ticks
-from regime_pipeline.domain.grids.quick_stops import Check, check
+from regime_pipeline.domain.grids.quick_stops import Condition, check
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.policy import Policy
 from regime_pipeline.policy.grids import GraduationPolicy
@@ -47,7 +47,7 @@ class ProbationRecord:
     net_quote: float
 
 
-def graduation(record: ProbationRecord, policy: GraduationPolicy) -> tuple[Check, ...]:
+def graduation(record: ProbationRecord, policy: GraduationPolicy) -> tuple[Condition, ...]:
     """Return every condition of graduation; the grid graduates when all are met."""
     share = record.range_ok_bars / record.bars if record.bars else 0.0
     return (
@@ -65,7 +65,7 @@ def graduation(record: ProbationRecord, policy: GraduationPolicy) -> tuple[Check
     )
 
 
-def has_graduated(checks: tuple[Check, ...]) -> bool:
+def has_graduated(checks: tuple[Condition, ...]) -> bool:
     """Return whether every condition is met."""
     return all(made.is_met for made in checks)
 
@@ -176,13 +176,13 @@ class Probation:
         None where a check fails.
     range : FreshRange
         What the bars since the stop say.
-    checks : tuple of Check
+    checks : tuple of Condition
         Conditions in order; the first that fails is the last.
     """
 
     grid: ProbationaryGrid | None
     range: FreshRange
-    checks: tuple[Check, ...]
+    checks: tuple[Condition, ...]
 
 
 def probationary_grid(candles: Candles, stopped_at_ms: int, config: GridConfig, policy: Policy) -> Probation:
@@ -255,7 +255,7 @@ def _spacing_ticks(found: FreshRange, config: GridConfig, policy: Policy) -> int
     return max(wanted, whole_ticks(found.high * (1.0 - 1.0 / least_ratio), tick, ceil), 1)
 
 
-def _until_failure(checks: list[Check]) -> tuple[Check, ...]:
+def _until_failure(checks: list[Condition]) -> tuple[Condition, ...]:
     """The checks up to and including the first that fails."""
     failed = next(place for place, made in enumerate(checks) if not made.is_met)
     return tuple(checks[: failed + 1])

@@ -19,7 +19,7 @@ _WORDS: Final[dict[Comparison, str]] = {ge: "at least", gt: "above", le: "at mos
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Condition:
     """A condition and whether it holds.
 
     Parameters
@@ -41,11 +41,11 @@ class Check:
     sentence: str
 
 
-def check(name: str, what: str, value: float, holds: Comparison, threshold: float) -> Check:
+def check(name: str, what: str, value: float, holds: Comparison, threshold: float) -> Condition:
     """Compare, and put it into words: `what` names the value and its unit."""
     known = "unknown" if value != value else f"{value:.6g}"
     sentence = f"{what}: {known} ({_WORDS[holds]} {threshold:.6g})."
-    return Check(name, float(value), float(threshold), holds(value, threshold), sentence)
+    return Condition(name, float(value), float(threshold), holds(value, threshold), sentence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class GridHealth:
     data_age_bars: float
 
 
-def quick_stops(config: GridConfig, health: GridHealth, policy: Policy) -> tuple[Check, ...]:
+def quick_stops(config: GridConfig, health: GridHealth, policy: Policy) -> tuple[Condition, ...]:
     """Return every trigger; the grid stops when any is met.
 
     Parameters

@@ -90,7 +90,7 @@ def hour_statuses(market: Market, window: Window, candles: Candles, covered: Spa
     -------
     dict of ndarray, each of shape (len(window),)
         `hour_start` int64 epoch milliseconds; `expected` and `present` int32 bars; `status` int8, a code into
-        `layout.HOUR_STATUSES`: complete (nothing absent), exchange_gap (every absence confirmed), missing (else).
+        `schema.HOUR_STATUSES`: complete (nothing absent), exchange_gap (every absence confirmed), missing (else).
     """
     bars = bars_closing_in(market, window)
     row = (hour_of_close(market, bars) - window.start_ms) // HOUR_MS

@@ -49,7 +49,7 @@ class HourSnapshot:
     bars : Candles
         Bars that closed in the hour: 60 for 1m, 12 for 5m, 4 for 15m, 1 for 1h, 0 or 1 above. Gaps stay gaps.
     status : str
-        One of `layout.HOUR_STATUSES`; `complete` if and only if no bar is absent.
+        One of `schema.HOUR_STATUSES`; `complete` if and only if no bar is absent.
     source : str
         Where the bars come from.
     config_hash : str
@@ -188,7 +188,7 @@ def build_snapshots(
     candles : Candles
         Candles of the market; those that close outside the window are left out.
     status : ndarray of int8, shape (len(window),)
-        Code of each hour into `layout.HOUR_STATUSES`, as `completeness.hour_statuses` returns it.
+        Code of each hour into `schema.HOUR_STATUSES`, as `completeness.hour_statuses` returns it.
     window : Window
         Whole hours.
     source, config_hash, collected_at_ms

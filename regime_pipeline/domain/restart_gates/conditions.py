@@ -16,7 +16,7 @@ import numpy as np
 from regime_pipeline.domain.grids.comparison import capacity_policy
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.probation import FreshRange, fresh_range
-from regime_pipeline.domain.grids.quick_stops import Check, check
+from regime_pipeline.domain.grids.quick_stops import Condition, check
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.scoring.grid_capacity import carries_grid, grid_capacity
 from regime_pipeline.policy import Policy
@@ -48,7 +48,7 @@ class GateBar:
     candles: Candles
 
 
-def directional_energy(bar: GateBar, thresholds: GateThresholds) -> tuple[Check, ...]:
+def directional_energy(bar: GateBar, thresholds: GateThresholds) -> tuple[Condition, ...]:
     """Gate 1: the move that stopped the grid has lost its energy."""
     m = bar.measured
     adx, change = m["adx"], m["adx_change"]
@@ -63,7 +63,7 @@ def directional_energy(bar: GateBar, thresholds: GateThresholds) -> tuple[Check,
     )  # fmt: skip
 
 
-def mean_reversion(bar: GateBar, thresholds: GateThresholds) -> tuple[Check, ...]:
+def mean_reversion(bar: GateBar, thresholds: GateThresholds) -> tuple[Condition, ...]:
     """Gate 2: prices come back again."""
     m = bar.measured
     half_life = m["ou_half_life_bars"]
@@ -78,7 +78,7 @@ def mean_reversion(bar: GateBar, thresholds: GateThresholds) -> tuple[Check, ...
 
 def tradable_range(
     bar: GateBar, stopped_at_ms: int, config: GridConfig, policy: Policy, thresholds: GateThresholds
-) -> tuple[Check, ...]:
+) -> tuple[Condition, ...]:
     """Gate 3: volatility is usual, and the bars since the stop alone show a range that carries the grid."""
     ratio = exp(bar.measured["vol_log_ratio"])
     found = fresh_range(bar.candles, stopped_at_ms, policy)

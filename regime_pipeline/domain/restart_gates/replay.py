@@ -16,7 +16,7 @@ from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.features.observations import Observations
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.probation import Probation, probationary_grid
-from regime_pipeline.domain.grids.quick_stops import Check
+from regime_pipeline.domain.grids.quick_stops import Condition
 from regime_pipeline.domain.grids.schema import GATE_STATES, without_stop
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
@@ -41,7 +41,7 @@ def first_needed_ms(hours: Int64, stops: Sequence[StopEvent], grids: Sequence[Gr
 
 
 def gate_rows(
-    hours: Int64, history: History, stops: Sequence[StopEvent], grids: Sequence[GridConfig], policy: Policy
+    hours: Int64, history: GateHistory, stops: Sequence[StopEvent], grids: Sequence[GridConfig], policy: Policy
 ) -> Rows:
     """Return the gates at each hour's close.
 
@@ -49,7 +49,7 @@ def gate_rows(
     ----------
     hours : ndarray of int64, shape (n,)
         Starts of the hours, epoch milliseconds UTC, ascending.
-    history : History
+    history : GateHistory
         Bars and rows from `first_needed_ms` on.
     stops, grids : sequence
         Of the symbol, oldest first.
@@ -59,7 +59,7 @@ def gate_rows(
     Returns
     -------
     dict of str to ndarray, shape (n,)
-        The columns of `layout.GATE_COLUMNS`.
+        The columns of `schema.GATE_COLUMNS`.
     """
     rows, closes = without_stop(len(hours)), hours + HOUR_MS
     for episode in episodes(stops, grids):
@@ -69,7 +69,7 @@ def gate_rows(
     return rows
 
 
-def _fill(rows: Rows, at: Int64, closes: Int64, episode: Episode, history: History, policy: Policy) -> None:
+def _fill(rows: Rows, at: Int64, closes: Int64, episode: Episode, history: GateHistory, policy: Policy) -> None:
     """Write one episode's states at the given places."""
     start = GateStep(GateState(episode.start_ms), ())
     steps = [start, *replay(start.state, int(closes[at[-1]]), history, episode.config, policy)]
@@ -115,7 +115,7 @@ def _json(document: Any) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class History:
+class GateHistory:
     """What the gates of one market read.
 
     Parameters
@@ -158,12 +158,12 @@ class GateStep:
     ----------
     state : GateState
         After the observation.
-    checks : tuple of (gate, Check)
+    checks : tuple of (gate, Condition)
         Conditions of the gates that were looked at, 1 to 3, in order.
     """
 
     state: GateState
-    checks: tuple[tuple[int, Check], ...]
+    checks: tuple[tuple[int, Condition], ...]
 
 
 @dataclass
@@ -174,13 +174,13 @@ class _Asked:
     stopped_at_ms: int
     config: GridConfig
     policy: Policy
-    found: dict[int, tuple[Check, ...]] = field(default_factory=dict)
+    found: dict[int, tuple[Condition, ...]] = field(default_factory=dict)
 
     def holds(self, gate: int) -> bool:
         self.found[gate] = self._checks(gate)
         return all(made.is_met for made in self.found[gate])
 
-    def _checks(self, gate: int) -> tuple[Check, ...]:
+    def _checks(self, gate: int) -> tuple[Condition, ...]:
         thresholds = self.policy.gates.of(self.config.symbol)
         if gate == 0:
             return directional_energy(self.bar, thresholds)
@@ -196,7 +196,9 @@ def take(state: GateState, bar: GateBar, config: GridConfig, policy: Policy) -> 
     return GateStep(after, tuple((gate + 1, made) for gate in sorted(asked.found) for made in asked.found[gate]))
 
 
-def replay(state: GateState, until_ms: int, history: History, config: GridConfig, policy: Policy) -> Iterator[GateStep]:
+def replay(
+    state: GateState, until_ms: int, history: GateHistory, config: GridConfig, policy: Policy
+) -> Iterator[GateStep]:
     """Yield the step of every observation after a state, up to a moment.
 
     Parameters
@@ -205,7 +207,7 @@ def replay(state: GateState, until_ms: int, history: History, config: GridConfig
         `GateState(stopped_at_ms)`, or any state that a replay from the stop has reached: the rest is the same.
     until_ms : int
         Newest close wanted, epoch milliseconds UTC.
-    history : History
+    history : GateHistory
         Rows and bars from the stop on.
     config : GridConfig
         The stopped grid: its costs and tick decide what a range carries, its prices nothing.

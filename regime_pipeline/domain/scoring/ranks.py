@@ -38,7 +38,7 @@ def null_evidence(name: str, values: Float64, at: Int64, first: Int64) -> Float6
     Parameters
     ----------
     name : str
-        One of `layout.RANKED`.
+        One of `schema.RANKED`.
     values : ndarray of float64, shape (d,)
         As `as_evidence` gives them, NaN where absent.
     at : ndarray of int64, shape (k,)
@@ -61,7 +61,7 @@ def null_evidence(name: str, values: Float64, at: Int64, first: Int64) -> Float6
 def blended_ranks(
     features: Observations, at: Int64, policy: ScoresPolicy, nulls: NullTable
 ) -> tuple[dict[str, Float64], Int64]:
-    """Rank every feature of `layout.RANKED` at the given places of the calendar.
+    """Rank every feature of `schema.RANKED` at the given places of the calendar.
 
     Parameters
     ----------

@@ -100,7 +100,7 @@ def compute_scores(features: Rows, hours: Int64, market: Market, policy: Policy,
     Returns
     -------
     dict of str to ndarray, shape (n,)
-        The columns of `layout.SCORES`. Ranks and what is made of them are NaN where the status is not OK or fewer
+        The columns of `schema.SCORES`. Ranks and what is made of them are NaN where the status is not OK or fewer
         than `min_ranked_observations` earlier observations are present.
 
     Raises

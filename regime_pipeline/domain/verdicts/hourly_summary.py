@@ -40,7 +40,7 @@ _FROM_SCORES: Final = (
 def dashboard_rows(
     window: Window, *, verdicts: Columns, scores: Columns, hours: Columns, candles: Candles, regimes: Columns
 ) -> Columns:
-    """Join one market's rows of a window into `layout.DASHBOARD_HOURS`.
+    """Join one market's rows of a window into `schema.DASHBOARD_HOURS`.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ class Evidence:
         return Evidence(**{name: column[places] for name, column in vars(self).items()})
 
 
-def gather(calendar: Observations) -> Evidence:
+def collect_evidence(calendar: Observations) -> Evidence:
     """Read the evidence from joined feature and score rows."""
     return Evidence(
         trend=calendar.column("trend_score"),

@@ -27,7 +27,7 @@ from regime_pipeline.domain.verdicts.rules import (
     Evidence,
     Rules,
     apply_rules,
-    gather,
+    collect_evidence,
     held_verdicts,
     instant_verdicts,
 )
@@ -67,7 +67,7 @@ def decide_verdicts(features: Rows, scores: Rows, hours: Int64, market: Market, 
     Returns
     -------
     dict of str to ndarray, shape (n,)
-        The columns of `layout.VERDICT_COLUMNS`. INSUFFICIENT_DATA has confidence 0, no weights (NaN), no competitors
+        The columns of `schema.VERDICT_COLUMNS`. INSUFFICIENT_DATA has confidence 0, no weights (NaN), no competitors
         and one factor that says why.
 
     Raises
@@ -97,7 +97,7 @@ def _join(features: Rows, scores: Rows) -> Rows:
 
 def _decide(calendar: Observations, places: Int64, policy: Policy) -> Rows:
     """The columns of the verdict at the given places."""
-    everywhere = gather(calendar)
+    everywhere = collect_evidence(calendar)
     rules = apply_rules(everywhere, policy)
     instant = instant_verdicts(rules)
     verdict = held_verdicts(rules, instant, places, policy)

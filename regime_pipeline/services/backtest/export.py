@@ -17,7 +17,7 @@ from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.domain.schema import DIRECTIONS, VERDICTS
 from regime_pipeline.services.backtest.classes import ABSTAIN, CLASSES
-from regime_pipeline.services.backtest.hours import MarketHours
+from regime_pipeline.services.backtest.hours import BacktestHours
 from regime_pipeline.services.backtest.runner import Backtest
 
 SCHEMA_VERSION: Final = 1
@@ -58,7 +58,7 @@ def to_csv(backtest: Backtest) -> bytes:
     return text.getvalue().encode()
 
 
-def _lines(hours: MarketHours) -> Iterator[tuple[str, ...]]:
+def _lines(hours: BacktestHours) -> Iterator[tuple[str, ...]]:
     columns = zip(
         hours.hour_start.tolist(), hours.verdict.tolist(), hours.confidence.tolist(), hours.direction.tolist(),
         hours.close.tolist(), hours.next_return_bps.tolist(), hours.hindsight.tolist(), hours.truth.tolist(),

@@ -70,7 +70,7 @@ class LabelFigures:
     judged : int
         Those of them with a verdict other than INSUFFICIENT_DATA; the figures below speak of these.
     counts : dict of str to dict of str to int
-        Hours by label (`tracks.CLASSES`) and verdict (`layout.VERDICTS`).
+        Hours by label (`tracks.CLASSES`) and verdict (`schema.VERDICTS`).
     same : float or None
         Share of judged hours where the verdict's class is the label.
     balanced : float or None
@@ -122,7 +122,7 @@ class Figures:
     without_bar : int
         Hours with a row at whose end no bar closed.
     verdicts : dict of str to VerdictFigures
-        By `layout.VERDICTS`.
+        By `schema.VERDICTS`.
     confidence : Distribution
         Of every verdict but INSUFFICIENT_DATA.
     transitions : dict of str to dict of str to int

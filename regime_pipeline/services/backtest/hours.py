@@ -21,7 +21,7 @@ _BPS = 10_000.0
 
 
 @dataclass(frozen=True, eq=False)
-class MarketHours:
+class BacktestHours:
     """Hours of one market, n of them, ascending; above one hour only those in which a bar closes.
 
     Parameters
@@ -37,7 +37,7 @@ class MarketHours:
     hour_start : ndarray of int64, shape (n,)
         Epoch milliseconds UTC; the verdict is known at the hour's end.
     verdict, direction : ndarray of int8, shape (n,)
-        Codes into `layout.VERDICTS` and `layout.DIRECTIONS`.
+        Codes into `schema.VERDICTS` and `schema.DIRECTIONS`.
     confidence : ndarray of float64, shape (n,)
         0..1.
     close : ndarray of float64, shape (n,)
@@ -81,7 +81,7 @@ def observed_hours(market: Market, window: Window) -> Int64:
 
 def market_hours(
     market: Market, window: Window, found: FoundVerdicts, truth: Classes | None, rule: HindsightRule
-) -> MarketHours:
+) -> BacktestHours:
     """Return the rows of one market.
 
     Parameters
@@ -104,7 +104,7 @@ def market_hours(
     at = np.searchsorted(calendar, found.hour_start[keep])
     returns = np.append(np.diff(np.log(closes)), np.nan) * _BPS if len(closes) else closes
     none = np.full(len(found.hour_start), ABSTAIN, dtype=np.int8)
-    return MarketHours(
+    return BacktestHours(
         market=market,
         asked=len(calendar),
         price_scale=found.candles.price_scale,
@@ -120,11 +120,11 @@ def market_hours(
     )
 
 
-def no_hours(market: Market, window: Window) -> MarketHours:
+def no_hours(market: Market, window: Window) -> BacktestHours:
     """Return the rows of a market that has none in the span."""
     ints, codes, floats = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int8), np.empty(0)
     asked = len(observed_hours(market, window))
-    return MarketHours(market, asked, 1, (), ints, codes, codes, floats, floats, floats, codes, codes)
+    return BacktestHours(market, asked, 1, (), ints, codes, codes, floats, floats, floats, codes, codes)
 
 
 def _closes(candles: Candles, calendar: Int64) -> Float64:

@@ -18,7 +18,7 @@ from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.domain.simulation.market import EPOCH_MS, MarketSimulation
 from regime_pipeline.services.backtest.classes import ABSTAIN, CLASS_OF_LABEL, CLASS_OF_VERDICT, CLASSES, Classes
 from regime_pipeline.services.backtest.figures import CONFIDENCE_BINS, DelayFigures, LabelFigures
-from regime_pipeline.services.backtest.hours import MarketHours
+from regime_pipeline.services.backtest.hours import BacktestHours
 from regime_pipeline.services.backtest.metrics import confusion, detection_delays, flips
 
 _PROBE_BARS = 100
@@ -68,7 +68,7 @@ def label_figures(verdict: NDArray[np.int8], confidence: Float64, labels: Classe
     Parameters
     ----------
     verdict : ndarray of int8, shape (n,)
-        Codes into `layout.VERDICTS`.
+        Codes into `schema.VERDICTS`.
     confidence : ndarray of float64, shape (n,)
         0..1.
     labels : ndarray of int8, shape (n,)
@@ -119,7 +119,7 @@ def _bins(confidence: Float64) -> NDArray[np.int64]:
     return np.asarray(np.histogram(confidence, bins=CONFIDENCE_BINS, range=(0.0, 1.0))[0], dtype=np.int64)
 
 
-def delay_figures(markets: Sequence[MarketHours]) -> DelayFigures:
+def delay_figures(markets: Sequence[BacktestHours]) -> DelayFigures:
     """Return how soon true changes of class were seen; changes across missing hours do not count."""
     delays: list[int] = []
     missed = true_flips = predicted_flips = 0
@@ -139,7 +139,7 @@ def delay_figures(markets: Sequence[MarketHours]) -> DelayFigures:
     )
 
 
-def _stretches(market: MarketHours) -> list[tuple[Classes, Classes]]:
+def _stretches(market: BacktestHours) -> list[tuple[Classes, Classes]]:
     """True and predicted classes of each stretch of joined hours with a true label."""
     is_known = market.truth != ABSTAIN
     is_first = is_known & ~market.is_joined

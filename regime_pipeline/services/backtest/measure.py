@@ -24,7 +24,7 @@ from regime_pipeline.services.backtest.figures import (
     ReturnFigures,
     VerdictFigures,
 )
-from regime_pipeline.services.backtest.hours import MarketHours
+from regime_pipeline.services.backtest.hours import BacktestHours
 from regime_pipeline.services.backtest.labels import delay_figures, label_figures
 
 Mask = NDArray[np.bool_]
@@ -33,12 +33,12 @@ RETURN_GROUPS: Final = (*VERDICTS[1:4], "TREND up", "TREND down", *VERDICTS[4:],
 _INSUFFICIENT: Final = VERDICTS.index("INSUFFICIENT_DATA")
 
 
-def measure(markets: Sequence[MarketHours]) -> Figures:
+def measure(markets: Sequence[BacktestHours]) -> Figures:
     """Return the figures of markets of one timeframe taken together; spells and transitions never cross markets.
 
     Parameters
     ----------
-    markets : sequence of MarketHours
+    markets : sequence of BacktestHours
         At least one. `total_pct` of returns is None for several: nobody holds one market after the other.
     """
     verdict = np.concatenate([m.verdict for m in markets])
@@ -120,7 +120,7 @@ def _named(table: NDArray[np.int64]) -> dict[str, dict[str, int]]:
     return {name: dict(zip(VERDICTS, row, strict=True)) for name, row in zip(VERDICTS, table.tolist(), strict=True)}
 
 
-def return_figures(markets: Sequence[MarketHours]) -> dict[str, ReturnFigures]:
+def return_figures(markets: Sequence[BacktestHours]) -> dict[str, ReturnFigures]:
     """Return what the bar after each verdict did, by `RETURN_GROUPS`."""
     returns = np.concatenate([m.next_return_bps for m in markets]) / 10_000.0
     verdict = np.concatenate([m.verdict for m in markets])

@@ -34,7 +34,7 @@ class FoundVerdicts:
     hour_start : ndarray of int64, shape (n,)
         Epoch milliseconds UTC.
     verdict, direction : ndarray of int8, shape (n,)
-        Codes into `layout.VERDICTS` and `layout.DIRECTIONS`.
+        Codes into `schema.VERDICTS` and `schema.DIRECTIONS`.
     confidence : ndarray of float64, shape (n,)
         0..1.
     policies : tuple of str
@@ -107,7 +107,7 @@ class SnapshotVerdicts:
         return _found(rows, self._reader.load_candles(market, *candle_span(market, window)))
 
 
-class StoredVerdicts:
+class VerdictRows:
     """Verdicts of the table `regime_verdicts`, as the pipeline wrote them.
 
     Parameters

@@ -18,7 +18,7 @@ from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso, to_ms
 from regime_pipeline.services.backtest.figures import Figures
 from regime_pipeline.services.backtest.hindsight import HindsightRule
-from regime_pipeline.services.backtest.hours import MarketHours, market_hours, no_hours
+from regime_pipeline.services.backtest.hours import BacktestHours, market_hours, no_hours
 from regime_pipeline.services.backtest.labels import true_classes
 from regime_pipeline.services.backtest.measure import measure
 from regime_pipeline.services.backtest.readers import VerdictReader
@@ -38,7 +38,7 @@ class Backtest:
         `snapshots` or `database`.
     rule : HindsightRule
         Behind the hindsight labels.
-    hours : tuple of MarketHours
+    hours : tuple of BacktestHours
         The rows, market by market in the order asked.
     overall : Figures
         Of all markets together.
@@ -52,7 +52,7 @@ class Backtest:
     timeframe: str
     origin: str
     rule: HindsightRule
-    hours: tuple[MarketHours, ...]
+    hours: tuple[BacktestHours, ...]
     overall: Figures
     markets: dict[str, Figures]
     notes: tuple[str, ...] = field(default=())
@@ -112,7 +112,7 @@ def run_backtest(
     window = _window(start, end)
     chosen = rule or HindsightRule()
 
-    def rows(market: Market) -> MarketHours:
+    def rows(market: Market) -> BacktestHours:
         found = _market_rows(reader, market, window, seed, chosen)
         tell()
         return found
@@ -151,7 +151,9 @@ def _window(start: datetime | str, end: datetime | str) -> Window:
     return Window(first, last)
 
 
-def _market_rows(reader: VerdictReader, market: Market, window: Window, seed: int, rule: HindsightRule) -> MarketHours:
+def _market_rows(
+    reader: VerdictReader, market: Market, window: Window, seed: int, rule: HindsightRule
+) -> BacktestHours:
     try:
         found = reader.read(market, window)
     except MissingDataError:
@@ -160,7 +162,7 @@ def _market_rows(reader: VerdictReader, market: Market, window: Window, seed: in
     return market_hours(market, window, found, truth, rule)
 
 
-def _notes(hours: Sequence[MarketHours], origin: str) -> tuple[str, ...]:
+def _notes(hours: Sequence[BacktestHours], origin: str) -> tuple[str, ...]:
     what = "snapshot" if origin == "snapshots" else "stored verdict"
     notes = [
         f"{each.asked - len(each):,} of {each.asked:,} hours of {each.market} have no {what}."

@@ -34,38 +34,38 @@ _VOLUME_ROUNDING: Final = 1e-6
 _PRICES: Final = ("open", "high", "low", "close")
 
 
-def market_fresh(ws: Workspace, market: Market, _window: Window) -> Finding:
+def market_fresh(ws: Workspace, market: Market, _window: Window) -> CheckResult:
     """The newest candle of a market that has a live source is at most two bars and an hour old."""
     newest, spec = ws.warehouse.latest(market), ws.universe.spec(market)
     if spec.source not in LIVE_SOURCES or newest is None:
-        return Finding((), 0)
+        return CheckResult((), 0)
     now = min(moment for moment in (ws.clock(), ws.universe.end_ms, spec.until_ms) if moment is not None)
     age_ms = now - newest - market.step_ms
     if age_ms <= 2 * market.step_ms + HOUR_MS:
-        return Finding((), 1)
+        return CheckResult((), 1)
     closed = to_iso(newest + market.step_ms)
-    return Finding((f"{market}: the newest candle closed at {closed}, {age_ms / HOUR_MS:.1f} hours ago",), 1)
+    return CheckResult((f"{market}: the newest candle closed at {closed}, {age_ms / HOUR_MS:.1f} hours ago",), 1)
 
 
-def revisions_rare(ws: Workspace, market: Market, window: Window) -> Finding:
+def revisions_rare(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """Of the last 1,000 bars, and of the slice, at most one in a hundred was ever restated."""
     start, end = candle_span(market, window)
     first = min(start, end - REVISION_BARS * market.step_ms)
     revised = ws.warehouse.revised_bars(market, first, end)
     bars = (end - first) // market.step_ms
-    return Finding(at(market, revised) if len(revised) > MAX_REVISED_SHARE * bars else (), bars)
+    return CheckResult(at(market, revised) if len(revised) > MAX_REVISED_SHARE * bars else (), bars)
 
 
-def timeframes_agree(ws: Workspace, market: Market, window: Window) -> Finding:
+def timeframes_agree(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """Every bar equals the one built from the symbol's next shorter stored timeframe, where all its hours are whole."""
     shorter = _next_shorter(ws, market)
     if shorter is None:
-        return Finding((), 0)
+        return CheckResult((), 0)
     start, end = candle_span(market, window)
     built = resample_complete(ws.warehouse.read_candles(shorter, start, end), market.timeframe)
     own = ws.warehouse.read_candles(market, start, end)
     both, own_row, built_row = np.intersect1d(own.open_time_ms, built.open_time_ms, return_indices=True)
-    return Finding(at(market, both[_differs(own[own_row], built[built_row])]), len(both))
+    return CheckResult(at(market, both[_differs(own[own_row], built[built_row])]), len(both))
 
 
 def _next_shorter(ws: Workspace, market: Market) -> Market | None:
@@ -88,7 +88,7 @@ MAX_LISTED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What one check found in one market's window.
 
     Parameters
@@ -104,7 +104,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class AssetCheck:
     """One named check of one stage.
 
     Parameters
@@ -116,13 +116,13 @@ class Check:
     is_warning : bool
         It reports dirt in the data (a gap), not a broken contract.
     find : callable
-        `(workspace, market, window) -> Finding`.
+        `(workspace, market, window) -> CheckResult`.
     """
 
     asset: str
     name: str
     description: str
-    find: Callable[[Workspace, Market, Window], Finding]
+    find: Callable[[Workspace, Market, Window], CheckResult]
     is_blocking: bool = False
     is_warning: bool = False
 
@@ -135,98 +135,98 @@ def at(market: Market, times_ms: Int64) -> tuple[str, ...]:
 _ROUNDING: Final = 1e-9
 
 
-def hours_recorded(ws: Workspace, market: Market, window: Window) -> Finding:
+def hours_recorded(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """Every hour has its completeness on record."""
     hours = ws.warehouse.read_range("candle_hours", market, window, ["hour_start"])
-    return Finding(at(market, np.setdiff1d(window.hours, hours["hour_start"])), len(window))
+    return CheckResult(at(market, np.setdiff1d(window.hours, hours["hour_start"])), len(window))
 
 
-def hours_complete(ws: Workspace, market: Market, window: Window) -> Finding:
+def hours_complete(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """No hour lacks a candle."""
     hours = ws.warehouse.read_range("candle_hours", market, window)
-    return Finding(at(market, hours["hour_start"][hours["status"] != COMPLETE]), len(window))
+    return CheckResult(at(market, hours["hour_start"][hours["status"] != COMPLETE]), len(window))
 
 
-def candles_sound(ws: Workspace, market: Market, window: Window) -> Finding:
+def candles_sound(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """Candles are unique, ordered, aligned, finite, with high and low around open and close."""
     try:
         candles = ws.warehouse.read_candles(market, *candle_span(market, window))
     except RegimeError as error:
-        return Finding((str(error),), 0)
-    return Finding((), len(candles))
+        return CheckResult((str(error),), 0)
+    return CheckResult((), len(candles))
 
 
-def candles_closed(ws: Workspace, market: Market, window: Window) -> Finding:
+def candles_closed(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """No stored candle was still open."""
     candles = ws.warehouse.read_candles(market, *candle_span(market, window))
     is_open = candles.close_time_ms > ws.clock()
-    return Finding(at(market, candles.open_time_ms[is_open]), len(candles))
+    return CheckResult(at(market, candles.open_time_ms[is_open]), len(candles))
 
 
-def snapshots_valid(ws: Workspace, market: Market, window: Window) -> Finding:
+def snapshots_valid(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """Every hour has a snapshot file that is whole, has the right hash and the status on record."""
     recorded = ws.warehouse.read_range("candle_hours", market, window, ["hour_start", "status"])
     try:
         statuses = ws.snapshots.read_statuses(market, window)
     except RegimeError as error:
-        return Finding((str(error),), len(window))
+        return CheckResult((str(error),), len(window))
     row = (recorded["hour_start"] - window.start_ms) // HOUR_MS
-    return Finding(at(market, window.hours[row][statuses[row] != recorded["status"]]), len(window))
+    return CheckResult(at(market, window.hours[row][statuses[row] != recorded["status"]]), len(window))
 
 
-def snapshots_equal_candles(ws: Workspace, market: Market, window: Window) -> Finding:
+def snapshots_equal_candles(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """The files hold exactly the candles of the table."""
     span = candle_span(market, window)
     table, files = ws.warehouse.read_candles(market, *span), ws.snapshots.read_candles(market, *span)
     lost = np.setxor1d(table.open_time_ms, files.open_time_ms)
     if len(lost):
-        return Finding(at(market, lost), len(table))
+        return CheckResult(at(market, lost), len(table))
     columns = ("open", "high", "low", "close", "volume")
     differs = np.any([getattr(table, name) != getattr(files, name) for name in columns], axis=0)
-    return Finding(at(market, table.open_time_ms[differs]), len(table))
+    return CheckResult(at(market, table.open_time_ms[differs]), len(table))
 
 
-def one_regime_per_candle(ws: Workspace, market: Market, window: Window) -> Finding:
+def one_regime_per_candle(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """Candles and candle regimes have the same open times."""
     candles = ws.warehouse.read_candles(market, *candle_span(market, window))
     regimes = ws.warehouse.read_range("candle_regime", market, window, ["open_time"])
-    return Finding(at(market, np.setxor1d(candles.open_time_ms, regimes["open_time"])), len(candles))
+    return CheckResult(at(market, np.setxor1d(candles.open_time_ms, regimes["open_time"])), len(candles))
 
 
-def regimes_in_bounds(ws: Workspace, market: Market, window: Window) -> Finding:
+def regimes_in_bounds(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """States are known ones and confidence lies in 0..1."""
     rows = ws.warehouse.read_range("candle_regime", market, window)
     is_known = (rows["state"] >= 0) & (rows["state"] < len(REGIME_STATES))
     is_sound = is_known & _is_within(rows["confidence"], 0.0, 1.0)
-    return Finding(at(market, rows["open_time"][~is_sound]), len(is_sound))
+    return CheckResult(at(market, rows["open_time"][~is_sound]), len(is_sound))
 
 
-def one_row_per_hour(table: str) -> Callable[[Workspace, Market, Window], Finding]:
+def one_row_per_hour(table: str) -> Callable[[Workspace, Market, Window], CheckResult]:
     """Return the check that the table has a row for every hour of the slice."""
 
-    def find(ws: Workspace, market: Market, window: Window) -> Finding:
+    def find(ws: Workspace, market: Market, window: Window) -> CheckResult:
         rows = ws.warehouse.read_range(table, market, window, ["hour_start"])
-        return Finding(at(market, np.setxor1d(window.hours, rows["hour_start"])), len(window))
+        return CheckResult(at(market, np.setxor1d(window.hours, rows["hour_start"])), len(window))
 
     return find
 
 
-def no_lookahead(ws: Workspace, market: Market, window: Window) -> Finding:
+def no_lookahead(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """The newest bar behind each row had closed by the end of its hour."""
     rows = ws.warehouse.read_range("features", market, window, ["hour_start", "as_of_bar"])
     is_late = rows["as_of_bar"] + market.step_ms > rows["hour_start"] + HOUR_MS
-    return Finding(at(market, rows["hour_start"][is_late]), len(is_late))
+    return CheckResult(at(market, rows["hour_start"][is_late]), len(is_late))
 
 
-def scores_in_bounds(ws: Workspace, market: Market, window: Window) -> Finding:
+def scores_in_bounds(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """Every score lies in 0..100 wherever there is one."""
     rows = ws.warehouse.read_range("scores", market, window)
     columns = [values for name, values in rows.items() if name.endswith("_score")]
     is_sound = np.all([np.isnan(values) | _is_within(values, 0.0, 100.0) for values in columns], axis=0)
-    return Finding(at(market, rows["hour_start"][~is_sound]), len(is_sound))
+    return CheckResult(at(market, rows["hour_start"][~is_sound]), len(is_sound))
 
 
-def no_price_break(ws: Workspace, market: Market, window: Window) -> Finding:
+def no_price_break(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """Behind no hole does the price look like that of another asset under the same name; ranks begin anew there."""
     before = score_lookback_hours(market, ws.policy) * HOUR_MS
     names = ["hour_start", "as_of_bar", "close"]
@@ -234,47 +234,47 @@ def no_price_break(ws: Workspace, market: Market, window: Window) -> Finding:
     calendar = Observations.of(rows, market)
     places = series_breaks(calendar.column("close"), ws.policy.scores.break_price_factor)
     hours = rows["hour_start"][calendar.row[places]]
-    return Finding(at(market, hours[hours >= window.start_ms]), len(window))
+    return CheckResult(at(market, hours[hours >= window.start_ms]), len(window))
 
 
-def verdicts_closed_set(ws: Workspace, market: Market, window: Window) -> Finding:
+def verdicts_closed_set(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """Verdicts are of the five, and confidence lies in 0..1."""
     rows = ws.warehouse.read_range("regime_verdicts", market, window, ["hour_start", "verdict", "confidence"])
     is_known = (rows["verdict"] >= 0) & (rows["verdict"] < len(VERDICTS))
     is_sound = is_known & _is_within(rows["confidence"], 0.0, 1.0)
-    return Finding(at(market, rows["hour_start"][~is_sound]), len(is_sound))
+    return CheckResult(at(market, rows["hour_start"][~is_sound]), len(is_sound))
 
 
-def weights_sum_to_one(ws: Workspace, market: Market, window: Window) -> Finding:
+def weights_sum_to_one(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """The four weights sum to one wherever there is a verdict."""
     names = ["weight_range_ok", "weight_range_weak", "weight_trend", "weight_transition"]
     rows = ws.warehouse.read_range("regime_verdicts", market, window, ["hour_start", "verdict", *names])
     total = np.sum([rows[name] for name in names], axis=0)
     is_off = (rows["verdict"] != 0) & ~(np.abs(total - 1.0) < _ROUNDING)
-    return Finding(at(market, rows["hour_start"][is_off]), len(is_off))
+    return CheckResult(at(market, rows["hour_start"][is_off]), len(is_off))
 
 
-def advice_consistent(ws: Workspace, market: Market, window: Window) -> Finding:
+def advice_consistent(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """Advice is actionable exactly where it asks for an act, and never repositions in TREND or TRANSITION."""
     advice = ws.warehouse.read_range("grid_advice", market, window, ["hour_start", "action", "is_actionable"])
     verdicts = ws.warehouse.read_range("regime_verdicts", market, window, ["verdict"])
     if len(advice["action"]) != len(verdicts["verdict"]):
-        return Finding(at(market, window.hours), len(window))
+        return CheckResult(at(market, window.hours), len(window))
     is_danger = np.isin(verdicts["verdict"], [VERDICTS.index("TREND"), VERDICTS.index("TRANSITION")])
     asks = np.isin(advice["action"], [ACTIONS.index(name) for name in ("ENABLE", "STOP_PLACING", "REPOSITION")])
     is_off = (advice["is_actionable"] != asks) | (is_danger & (advice["action"] == ACTIONS.index("REPOSITION")))
-    return Finding(at(market, advice["hour_start"][is_off]), len(is_off))
+    return CheckResult(at(market, advice["hour_start"][is_off]), len(is_off))
 
 
-def dashboard_equals_verdicts(ws: Workspace, market: Market, window: Window) -> Finding:
+def dashboard_equals_verdicts(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """Dashboard rows show the verdict and confidence of the verdict table."""
     names = ["hour_start", "verdict", "confidence"]
     shown = ws.warehouse.read_range("dashboard_hours", market, window, names)
     truth = ws.warehouse.read_range("regime_verdicts", market, window, names)
     if not np.array_equal(shown["hour_start"], truth["hour_start"]):
-        return Finding(at(market, np.setxor1d(shown["hour_start"], truth["hour_start"])), len(window))
+        return CheckResult(at(market, np.setxor1d(shown["hour_start"], truth["hour_start"])), len(window))
     differs = (shown["verdict"] != truth["verdict"]) | (shown["confidence"] != truth["confidence"])
-    return Finding(at(market, truth["hour_start"][differs]), len(differs))
+    return CheckResult(at(market, truth["hour_start"][differs]), len(differs))
 
 
 def _is_within(values: NDArray[Any], low: float, high: float) -> NDArray[np.bool_]:
@@ -282,12 +282,12 @@ def _is_within(values: NDArray[Any], low: float, high: float) -> NDArray[np.bool
     return np.asarray((values >= low) & (values <= high))
 
 
-def _described(asset: str, find: Callable[[Workspace, Market, Window], Finding], **flags: bool) -> Check:
-    return Check(asset, find.__name__, (find.__doc__ or "").strip(), find, **flags)
+def _described(asset: str, find: Callable[[Workspace, Market, Window], CheckResult], **flags: bool) -> AssetCheck:
+    return AssetCheck(asset, find.__name__, (find.__doc__ or "").strip(), find, **flags)
 
 
-def _rows(asset: str) -> Check:
-    return Check(asset, "one_row_per_hour", "There is exactly one row for every hour.", one_row_per_hour(asset))
+def _rows(asset: str) -> AssetCheck:
+    return AssetCheck(asset, "one_row_per_hour", "There is exactly one row for every hour.", one_row_per_hour(asset))
 
 
 CHECKS: Final = (
@@ -319,10 +319,10 @@ CHECKS: Final = (
 
 
 def findings(
-    checks: tuple[Check, ...], ws: Workspace, slices: Sequence[tuple[Market, Window]]
-) -> Iterator[tuple[Check, Finding]]:
+    checks: tuple[AssetCheck, ...], ws: Workspace, slices: Sequence[tuple[Market, Window]]
+) -> Iterator[tuple[AssetCheck, CheckResult]]:
     """Run each check over all slices and join what it found."""
     for check in checks:
         found = [check.find(ws, market, window) for market, window in slices]
         offending = tuple(place for one in found for place in one.offending)
-        yield check, Finding(offending, sum(one.checked for one in found))
+        yield check, CheckResult(offending, sum(one.checked for one in found))

@@ -23,7 +23,7 @@ LIVE_SOURCES: Final = frozenset({"simulated", "exchange", "archive"})
 
 
 @dataclass(frozen=True, slots=True)
-class Frontier:
+class SourceFrontier:
     """How far the sources are.
 
     Parameters
@@ -38,7 +38,7 @@ class Frontier:
     failures: tuple[str, ...]
 
 
-def frontier(ws: Workspace) -> Frontier:
+def frontier(ws: Workspace) -> SourceFrontier:
     """Ask the source of every market for its newest closed bar; one that fails does not hold up the others."""
     newest: list[int] = []
     failures: list[str] = []
@@ -50,7 +50,7 @@ def frontier(ws: Workspace) -> Frontier:
             continue
         if closed is not None:
             newest.append(closed // HOUR_MS * HOUR_MS)
-    return Frontier(max(newest, default=None), tuple(failures))
+    return SourceFrontier(max(newest, default=None), tuple(failures))
 
 
 def recheck_from(ws: Workspace, closed_ms: int | None) -> int | None:

@@ -24,8 +24,7 @@ from regime_pipeline.domain.market_data.completeness import confirmed_spans, hou
 from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.domain.market_data.snapshot import build_snapshots
 from regime_pipeline.domain.market_data.window import Window, bars_closing_in, hour_of_close
-from regime_pipeline.domain.restart_gates.replay import History as GateHistory
-from regime_pipeline.domain.restart_gates.replay import first_needed_ms, gate_rows
+from regime_pipeline.domain.restart_gates.replay import GateHistory, first_needed_ms, gate_rows
 from regime_pipeline.domain.schema import FEATURES, HOUR_STATUSES, SCORES, VERDICTS
 from regime_pipeline.domain.scoring.null_table import NullTable
 from regime_pipeline.domain.scoring.scores import compute_scores, score_lookback_hours, scores_hash
@@ -146,7 +145,7 @@ def hourly_snapshots(ws: Workspace, run_id: int, market: Market, window: Window)
         collected_at_ms=ws.clock(),
     )
     report = ws.snapshots.write(snapshots)
-    ws.warehouse.clear_dirty("hourly_snapshots", market, window, run_id)
+    ws.warehouse.clear_stale("hourly_snapshots", market, window, run_id)
     return StageReport(report.written + report.revised, report.unchanged, {"bars": hours["present"]})
 
 

@@ -16,7 +16,7 @@ from regime_pipeline.storage.warehouse import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
-class MarketSummary:
+class MarketVerdicts:
     """One market over a window.
 
     Parameters
@@ -44,15 +44,15 @@ class MarketSummary:
     reason: str
 
 
-def summarize(warehouse: Warehouse, market: Market, window: Window) -> MarketSummary:
+def summarize(warehouse: Warehouse, market: Market, window: Window) -> MarketVerdicts:
     """Return the summary of a market's dashboard rows in the window."""
     names = ["hour_start", "verdict", "confidence", "reason"]
     rows = warehouse.read_range("dashboard_hours", market, window, names)
     count = len(rows["hour_start"])
     if not count:
-        return MarketSummary(market, 0, {}, None, "", 0.0, "")
+        return MarketVerdicts(market, 0, {}, None, "", 0.0, "")
     share = np.bincount(rows["verdict"], minlength=len(VERDICTS)) / count
-    return MarketSummary(
+    return MarketVerdicts(
         market=market,
         hours=count,
         shares=dict(zip(VERDICTS, share.tolist(), strict=True)),

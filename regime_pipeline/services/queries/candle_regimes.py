@@ -19,7 +19,7 @@ from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.policy import CandleRegimePolicy
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.storage.bulk.regime_reads import Mark, StoredRegimes, Wanted
+from regime_pipeline.storage.bulk.regime_reads import ReadVersion, RegimeQuery, StoredRegimes
 
 EVERY_BAR: Final = 2**31 - 1
 FOREVER: Final = (0, 4_102_444_800_000)
@@ -39,14 +39,14 @@ class RegimeSeries:
         One per candle, in order; confidences have the precision of the table (float32).
     is_stored : ndarray of bool, shape (n,)
         Which were read from the table; the others were computed.
-    mark : Mark
+    mark : ReadVersion
         Says whether the answer still holds (`Warehouse.are_regimes_as_marked`).
     """
 
     market: Market
     regimes: CandleRegimes
     is_stored: NDArray[np.bool_]
-    mark: Mark
+    mark: ReadVersion
 
     @property
     def source(self) -> str:
@@ -83,7 +83,7 @@ def regime_series(
         The market is not stored.
     """
     policy = ws.policy.candle_regime
-    found = ws.warehouse.regimes(Wanted(market, start_ms, end_ms, limit, policy.hash, lookback_bars(policy)))
+    found = ws.warehouse.regimes(RegimeQuery(market, start_ms, end_ms, limit, policy.hash, lookback_bars(policy)))
     return RegimeSeries(market, _completed(found, policy), found.is_current, found.mark)
 
 

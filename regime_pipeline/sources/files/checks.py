@@ -16,7 +16,7 @@ from regime_pipeline.domain.market_data.market import HOUR_MS, TIMEFRAME_MINUTES
 from regime_pipeline.domain.market_data.window import Int64, to_iso
 from regime_pipeline.sources.files.layouts import FIELDS, ReadOptions
 from regime_pipeline.sources.files.names import Promise
-from regime_pipeline.sources.files.table import Table
+from regime_pipeline.sources.files.table import FileTable
 from regime_pipeline.sources.files.times import read_times
 
 VALUES: Final = FIELDS[1:]
@@ -33,7 +33,7 @@ class FileRows:
 
     Parameters
     ----------
-    table : Table
+    table : FileTable
         The rows as read, for error messages.
     row : ndarray of int64, shape (n,)
         Row of the table behind each candle.
@@ -47,7 +47,7 @@ class FileRows:
         Rows left out because they open between two bars.
     """
 
-    table: Table
+    table: FileTable
     row: Int64
     open_time_ms: Int64
     values: Float64
@@ -55,7 +55,7 @@ class FileRows:
     unaligned: int
 
 
-def check_rows(table: Table, market: Market, options: ReadOptions, promise: Promise | None) -> FileRows:
+def check_rows(table: FileTable, market: Market, options: ReadOptions, promise: Promise | None) -> FileRows:
     """Return the candles of a table.
 
     Raises
@@ -93,7 +93,7 @@ def _vouched_spans(times: Int64, market: Market) -> Spans:
     return tuple(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
-def _read_numbers(table: Table, field: str) -> Float64:
+def _read_numbers(table: FileTable, field: str) -> Float64:
     """Return a column as floats."""
     column = table.columns[field]
     try:

@@ -14,14 +14,14 @@ import orjson
 
 from regime_pipeline.sources.files.containers import MAX_BYTES
 from regime_pipeline.sources.files.layouts import FIELDS, ReadOptions, is_header, positions_by_name, positions_by_order
-from regime_pipeline.sources.files.table import EXTRA_HINT, BadFileError, Table, pick_columns
+from regime_pipeline.sources.files.table import EXTRA_HINT, BadFileError, FileTable, pick_columns
 from regime_pipeline.sources.files.times import NAIVE_HINT
 
 _KUCOIN_SUCCESS: Final = "200000"
 _TODO: Final = "Write [[epoch ms, open, high, low, close, volume], ...]."
 
 
-def read_json(content: bytes, place: str, options: ReadOptions) -> Table:
+def read_json(content: bytes, place: str, options: ReadOptions) -> FileTable:
     """Return the rows of JSON text; rows are counted from 1.
 
     Raises
@@ -46,7 +46,7 @@ def read_json(content: bytes, place: str, options: ReadOptions) -> Table:
     except ValueError as error:
         raise BadFileError(f"{place}: {error}.", _TODO) from error
     is_newest_first = is_kucoin or options.layout == "kucoin"
-    return Table(place, "row", range(1, len(rows) + 1), pick_columns(cells, positions), is_newest_first)
+    return FileTable(place, "row", range(1, len(rows) + 1), pick_columns(cells, positions), is_newest_first)
 
 
 def _cells(rows: list[Any]) -> tuple[list[str], list[list[Any]]]:
@@ -67,7 +67,7 @@ MAX_ROWS: Final = 6_000_000
 """Most rows of one file: more than ten years of minutes."""
 
 
-def read_columnar(content: bytes, place: str, options: ReadOptions) -> Table:
+def read_columnar(content: bytes, place: str, options: ReadOptions) -> FileTable:
     """Return the rows of a Parquet or Feather file; columns go by their names, rows are counted from 1.
 
     Raises
@@ -92,7 +92,7 @@ def read_columnar(content: bytes, place: str, options: ReadOptions) -> Table:
     except (ValueError, IndexError) as error:
         raise BadFileError(f"{place}: {error}.", "Rename its columns, or name them with --columns.") from error
     values = {field: _values(column, place, options) for field, column in zip(FIELDS, columns, strict=True)}
-    return Table(place, "row", range(1, table.num_rows + 1), values, options.layout == "kucoin")
+    return FileTable(place, "row", range(1, table.num_rows + 1), values, options.layout == "kucoin")
 
 
 def _read_parquet(content: bytes, place: str) -> Any:
@@ -116,7 +116,7 @@ def _read_feather(content: bytes, place: str) -> Any:
         batches.append(reader.get_batch(number))
         unpacked += batches[-1].nbytes
         _refuse_size(place, sum(batch.num_rows for batch in batches), unpacked)
-    return pa.Table.from_batches(batches, reader.schema)
+    return pa.FileTable.from_batches(batches, reader.schema)
 
 
 def _refuse_size(place: str, rows: int, unpacked: int) -> None:
@@ -147,7 +147,7 @@ def _values(column: Any, place: str, options: ReadOptions) -> Sequence[Any]:
 COLUMNS_HINT = "Name the columns in order with --columns time,open,high,low,close,volume (add others by any name)."
 
 
-def read_delimited(content: bytes, place: str, options: ReadOptions) -> Table:
+def read_delimited(content: bytes, place: str, options: ReadOptions) -> FileTable:
     """Return the rows of CSV text; empty lines are skipped and keep their numbers.
 
     Raises
@@ -175,7 +175,7 @@ def read_delimited(content: bytes, place: str, options: ReadOptions) -> Table:
     if max(positions) >= width:
         names = len(header or ())
         raise BadFileError(f"{place}: its header names {names} columns, its rows have {width}.", "Export it again.")
-    return Table(place, "line", lines, pick_columns(rows, positions), options.layout == "kucoin")
+    return FileTable(place, "line", lines, pick_columns(rows, positions), options.layout == "kucoin")
 
 
 def _split(content: bytes, place: str) -> tuple[list[int], list[list[str]]]:

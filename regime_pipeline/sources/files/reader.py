@@ -15,9 +15,9 @@ from regime_pipeline.sources.files.containers import unpack
 from regime_pipeline.sources.files.formats import read_columnar, read_delimited, read_json
 from regime_pipeline.sources.files.layouts import ReadOptions
 from regime_pipeline.sources.files.names import read_name
-from regime_pipeline.sources.files.table import BadFileError, Table
+from regime_pipeline.sources.files.table import BadFileError, FileTable
 
-_READERS: Final[dict[str, Callable[[bytes, str, ReadOptions], Table]]] = {
+_READERS: Final[dict[str, Callable[[bytes, str, ReadOptions], FileTable]]] = {
     ".csv": read_delimited,
     ".tsv": read_delimited,
     ".txt": read_delimited,

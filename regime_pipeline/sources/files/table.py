@@ -20,7 +20,7 @@ class BadFileError(SourceError):
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class FileTable:
     """The six fields of a candle as a file gives them, unparsed.
 
     Parameters

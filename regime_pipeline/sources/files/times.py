@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.sources.files.table import Table
+from regime_pipeline.sources.files.table import FileTable
 
 _SECONDS_BELOW: Final = 10**11
 _MILLISECONDS_BELOW: Final = 10**14
@@ -21,12 +21,12 @@ _LATEST_MS: Final = 4_102_444_800_000
 NAIVE_HINT: Final = "If they are UTC, say so with --timezone UTC; otherwise convert them first."
 
 
-def read_times(table: Table, timezone: str, midnight_ms: int | None = None) -> Int64:
+def read_times(table: FileTable, timezone: str, midnight_ms: int | None = None) -> Int64:
     """Return the open times of a table.
 
     Parameters
     ----------
-    table : Table
+    table : FileTable
         Its `time` column holds integers (or integral floats), or ISO-8601 texts.
     timezone : str
         `UTC` to read texts without an offset as UTC; empty to refuse them.
@@ -54,7 +54,7 @@ def read_times(table: Table, timezone: str, midnight_ms: int | None = None) -> I
     return times
 
 
-def _refuse_outside(table: Table, numbers: Int64, largest: int) -> None:
+def _refuse_outside(table: FileTable, numbers: Int64, largest: int) -> None:
     """Refuse numbers that mean no time between 1970 and 2100; negative ones could even wrap around to look sound."""
     is_outside = (numbers < 0) | (numbers > largest)
     if is_outside.any():
@@ -76,7 +76,7 @@ def _as_integers(values: Any) -> Int64 | None:
     return floats.astype(np.int64) if is_integral else None
 
 
-def _to_milliseconds(table: Table, numbers: Int64) -> Int64:
+def _to_milliseconds(table: FileTable, numbers: Int64) -> Int64:
     """Scale each number by the unit its size tells."""
     divisor = np.select([numbers < _MILLISECONDS_BELOW, numbers < _MICROSECONDS_BELOW], [1, 1_000], 1_000_000)
     factor = np.where(numbers < _SECONDS_BELOW, 1_000, 1)
@@ -88,7 +88,7 @@ def _to_milliseconds(table: Table, numbers: Int64) -> Int64:
     return np.asarray(numbers // divisor * factor, dtype=np.int64)
 
 
-def _from_text(table: Table, row: int, timezone: str) -> int:
+def _from_text(table: FileTable, row: int, timezone: str) -> int:
     text = table.columns["time"][row]
     try:
         moment = datetime.fromisoformat(str(text).strip())

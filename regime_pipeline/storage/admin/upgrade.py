@@ -17,7 +17,7 @@ from regime_pipeline.storage.admin import pg_tools as client_programs
 from regime_pipeline.storage.databases import DAGSTER_DATABASE, REGIMES_DATABASE, ensure_databases
 from regime_pipeline.storage.embedded.binaries import MAJOR_VERSION
 from regime_pipeline.storage.embedded.cluster import KEPT_PREFIX, Cluster
-from regime_pipeline.storage.embedded.directory import Place, existing_place, server_account
+from regime_pipeline.storage.embedded.directory import ServerDirectory, existing_place, server_account
 from regime_pipeline.storage.file_locks import FileLock
 from regime_pipeline.storage.urls import with_database
 
@@ -75,13 +75,13 @@ def move_cluster(home: Path, account: str) -> Moved:
 
 
 @contextlib.contextmanager
-def _place_aside(place: Place) -> Iterator[Place]:
+def _place_aside(place: ServerDirectory) -> Iterator[ServerDirectory]:
     """Give a place for the new cluster on the same file system; what is left there afterwards is removed."""
     base = place.base / "move"
     shutil.rmtree(base, ignore_errors=True)
     base.mkdir()
     base.chmod(0o700 if place.account.is_self else 0o755)
-    aside = Place(base, place.account)
+    aside = ServerDirectory(base, place.account)
     try:
         yield aside
     finally:

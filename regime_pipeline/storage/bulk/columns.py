@@ -1,6 +1,6 @@
 """Bulk tables as the codecs see them: key, columns, kinds, SQL types and the numpy types in memory and on the wire.
 
-Hourly columns derive from `domain.layout`. DDL stands in `tables`; nothing here talks to a database.
+Hourly columns derive from `domain.schema`. DDL stands in `tables`; nothing here talks to a database.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NO_TIME: Final = int(np.iinfo(np.int64).min)
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class WireKind:
     """How a kind of column looks in memory, on the wire and in SQL.
 
     Parameters
@@ -47,18 +47,18 @@ class Kind:
     sql: str
 
 
-KINDS: Final[Mapping[str, Kind]] = {
-    "float": Kind("f8", ">f8", "double precision"),
-    "real": Kind("f4", ">f4", "real"),
-    "int": Kind("i4", ">i4", "integer"),
-    "short": Kind("i2", ">i2", "smallint"),
-    "flag": Kind("?", "?", "boolean"),
-    "time": Kind("i8", ">i8", "timestamptz"),
-    "label": Kind("i1", "", "text"),
-    "text": Kind("O", "", "text"),
-    "json": Kind("O", "", "jsonb"),
-    "ints": Kind("i4", ">i4", "integer[]"),
-    "longs": Kind("i8", ">i8", "bigint[]"),
+KINDS: Final[Mapping[str, WireKind]] = {
+    "float": WireKind("f8", ">f8", "double precision"),
+    "real": WireKind("f4", ">f4", "real"),
+    "int": WireKind("i4", ">i4", "integer"),
+    "short": WireKind("i2", ">i2", "smallint"),
+    "flag": WireKind("?", "?", "boolean"),
+    "time": WireKind("i8", ">i8", "timestamptz"),
+    "label": WireKind("i1", "", "text"),
+    "text": WireKind("O", "", "text"),
+    "json": WireKind("O", "", "jsonb"),
+    "ints": WireKind("i4", ">i4", "integer[]"),
+    "longs": WireKind("i8", ">i8", "bigint[]"),
 }
 
 

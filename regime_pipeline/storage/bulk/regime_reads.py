@@ -33,18 +33,16 @@ def recorded_hours(cursor: Cursor, asset: str, series: Series, window: Window) -
     return read_days(cursor, asset, series.series_id, whole_days(window)).within(window)
 
 
-def hours_that_hold(
-    cursor: Cursor, series: Series, asset: str, recorded: Recorded, config_hash: str
-) -> NDArray[np.bool_]:
+def valid_hours(cursor: Cursor, series: Series, asset: str, recorded: Recorded, config_hash: str) -> NDArray[np.bool_]:
     """Return which hours of an asset are of this configuration and not marked stale, bool, shape (hours,)."""
     runs = [int(run) for run in np.unique(recorded.runs)]
     current = [row[0] for row in cursor.execute(_RUNS_OF, (config_hash, runs)).fetchall()]
     dirty = cursor.execute(_DIRTY, (asset, series.series_id)).fetchall()
     stale = [(epoch_ms(first), epoch_ms(until)) for first, until in dirty]
-    return that_hold(recorded.window.hours, recorded.runs, current, stale)
+    return valid_rows(recorded.window.hours, recorded.runs, current, stale)
 
 
-def that_hold(
+def valid_rows(
     hours: Int64, writers: NDArray[np.int32], current_runs: ArrayLike, stale: Iterable[tuple[int, int]]
 ) -> NDArray[np.bool_]:
     """Return which hours hold: one of the current runs wrote them, and they lie in no stale span; shape (hours,).
@@ -108,7 +106,7 @@ _READ: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RegimeQuery:
     """Which regimes of a market are wanted.
 
     Parameters
@@ -143,7 +141,7 @@ class Wanted:
         return self.end_ms + self.market.step_ms + DAY_MS
 
 
-class Mark(NamedTuple):
+class ReadVersion(NamedTuple):
     """What the tables were like when something was read: the days it depends on, and a text that changes with them."""
 
     start_ms: int
@@ -167,8 +165,8 @@ class StoredRegimes:
         A row is stored, of the wanted policy, and no correction has made it stale.
     candles : Candles or None
         Candles of the span and of the lookback before it where anything is not current; None otherwise.
-    mark : Mark
-        While `is_as_marked`, reading again would give the same.
+    mark : ReadVersion
+        While `is_at_version`, reading again would give the same.
     """
 
     open_time_ms: Int64
@@ -176,7 +174,7 @@ class StoredRegimes:
     confidence: Float64
     is_current: NDArray[np.bool_]
     candles: Candles | None
-    mark: Mark
+    mark: ReadVersion
 
 
 class _Answer(NamedTuple):
@@ -194,14 +192,14 @@ class _Answer(NamedTuple):
     state: str
 
 
-def is_as_marked(cursor: Cursor, series: Series, mark: Mark) -> bool:
+def is_at_version(cursor: Cursor, series: Series, mark: ReadVersion) -> bool:
     """Tell whether nothing was written since that what was read then depends on."""
     span = {"series": series.series_id, "start": moment(mark.start_ms), "end": moment(mark.end_ms)}
     found: Any = cursor.execute(_HOLDS, span, prepare=True).fetchone()
     return bool(found[0] == mark.state)
 
 
-def read_stored(cursor: Cursor, series: Series, wanted: Wanted) -> StoredRegimes:
+def load_regimes(cursor: Cursor, series: Series, wanted: RegimeQuery) -> StoredRegimes:
     """Read by one statement what is stored; the candles are left out."""
     answer = _ask(cursor, series, wanted)
     opened = answer.bars[::-1]
@@ -211,18 +209,18 @@ def read_stored(cursor: Cursor, series: Series, wanted: Wanted) -> StoredRegimes
     state = np.where(is_current, np.append(answer.states, 0)[at], 0).astype(np.int16)
     confidence = np.where(is_current, np.append(answer.confidences, 0.0)[at], 0.0).astype(np.float64)
     first = int(opened[0]) if len(opened) == wanted.limit else wanted.start_ms
-    mark = Mark(first - wanted.reach_ms, wanted.last_day_ms, answer.state)
+    mark = ReadVersion(first - wanted.reach_ms, wanted.last_day_ms, answer.state)
     return StoredRegimes(opened, state, confidence, is_current, None, mark)
 
 
-def with_candles(cursor: Cursor, series: Series, wanted: Wanted, found: StoredRegimes) -> StoredRegimes:
+def with_candles(cursor: Cursor, series: Series, wanted: RegimeQuery, found: StoredRegimes) -> StoredRegimes:
     """Add the candles where anything is not current, as of one moment, in the transaction of the cursor.
 
     What was found is read again only if something was written since.
     """
     cursor.execute(ONE_MOMENT)
-    if not is_as_marked(cursor, series, found.mark):
-        found = read_stored(cursor, series, wanted)
+    if not is_at_version(cursor, series, found.mark):
+        found = load_regimes(cursor, series, wanted)
     if found.is_current.all():
         return found
     start_ms = int(found.open_time_ms[0]) - wanted.lookback_bars * wanted.market.step_ms
@@ -230,7 +228,7 @@ def with_candles(cursor: Cursor, series: Series, wanted: Wanted, found: StoredRe
     return replace(found, candles=candles_of(cursor, series, wanted.market, start_ms, end_ms))
 
 
-def _ask(cursor: Cursor, series: Series, wanted: Wanted) -> _Answer:
+def _ask(cursor: Cursor, series: Series, wanted: RegimeQuery) -> _Answer:
     parameters = {
         "series": series.series_id,
         "start": moment(wanted.start_ms),
@@ -256,4 +254,4 @@ def _hours_hold(answer: _Answer, hours: Int64) -> NDArray[np.bool_]:
     is_recorded = (offset >= 0) & (offset < DAY_MS // HOUR_MS)
     writers = np.where(is_recorded, runs[day, np.where(is_recorded, offset, 0)], 0)
     stale = zip(answer.dirty_from.tolist(), answer.dirty_to.tolist(), strict=True)
-    return that_hold(hours, writers, answer.current_runs, stale)
+    return valid_rows(hours, writers, answer.current_runs, stale)

@@ -43,7 +43,7 @@ Reach = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class DirtyRange:
+class StaleRange:
     """Hours of an asset that must be recomputed; pieces of one mark share its `mark`."""
 
     mark: int
@@ -82,7 +82,7 @@ def stale_spans(asset: str, closes_ms: Int64, reach_ms: int, end_ms: int) -> lis
 def mark_stale(
     cursor: Cursor, series_id: int, run_id: int, closes_ms: Int64, end_ms: int, reach: Reach, reason: str
 ) -> None:
-    """Mark what the changed bars reach; ids are handed out in the order of commits (see `clear`)."""
+    """ReadVersion what the changed bars reach; ids are handed out in the order of commits (see `clear`)."""
     if not len(closes_ms) or not reach:
         return
     cursor.execute(_IN_COMMIT_ORDER)
@@ -97,7 +97,7 @@ def mark_stale(
 
 
 def mark_window(cursor: Cursor, asset: str, series_id: int, run_id: int, window: Window, reason: str) -> None:
-    """Mark one window of an asset."""
+    """ReadVersion one window of an asset."""
     cursor.execute(_IN_COMMIT_ORDER)
     cursor.execute(_MARK, (moment(window.start_ms), moment(window.end_ms), series_id, run_id, asset, reason))
 
@@ -120,11 +120,11 @@ def clear(cursor: Cursor, asset: str, series_id: int, window: Window, mark: int)
     )
 
 
-def read_dirty(cursor: Cursor, market: Market | None, asset: str | None) -> list[DirtyRange]:
+def read_stale_ranges(cursor: Cursor, market: Market | None, asset: str | None) -> list[StaleRange]:
     """Return the marks, oldest first."""
     symbol, timeframe = (market.symbol, market.timeframe) if market else (None, None)
     cursor.execute(_READ, {"symbol": symbol, "timeframe": timeframe, "asset": asset})
     return [
-        DirtyRange(mark, name, Market(symbol, timeframe), Window(epoch_ms(start), epoch_ms(end)), reason, run_id)
+        StaleRange(mark, name, Market(symbol, timeframe), Window(epoch_ms(start), epoch_ms(end)), reason, run_id)
         for mark, name, symbol, timeframe, start, end, reason, run_id in cursor.fetchall()
     ]

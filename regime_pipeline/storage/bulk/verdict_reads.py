@@ -15,7 +15,7 @@ from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Int64, Window
 from regime_pipeline.storage.bulk.columns import bulk_table
-from regime_pipeline.storage.bulk.regime_reads import candles_of, hours_that_hold, recorded_hours
+from regime_pipeline.storage.bulk.regime_reads import candles_of, recorded_hours, valid_hours
 from regime_pipeline.storage.bulk.statements import ONE_MOMENT, read_arrays
 from regime_pipeline.storage.pool import Cursor
 from regime_pipeline.storage.series_and_runs import Series
@@ -61,7 +61,7 @@ def read_verdicts(
     cursor.execute(ONE_MOMENT)
     known = recorded_hours(cursor, "candle_hours", series, window).is_recorded
     recorded = recorded_hours(cursor, "regime_verdicts", series, window)
-    holds = hours_that_hold(cursor, series, "regime_verdicts", recorded, config_hash)
+    holds = valid_hours(cursor, series, "regime_verdicts", recorded, config_hash)
     hours = window.hours[known]
     stored = {
         name: read_arrays(cursor, bulk_table(name), series.series_id, *_bounds(window), bulk_table(name).names)

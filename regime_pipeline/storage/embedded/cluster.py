@@ -18,7 +18,7 @@ from psycopg.pq import PGconn, Ping
 
 from regime_pipeline.domain.errors import StorageError
 from regime_pipeline.storage.embedded.binaries import MAJOR_VERSION, Programs, programs_for
-from regime_pipeline.storage.embedded.directory import SOCKET_NAME, Place, make_private_directory
+from regime_pipeline.storage.embedded.directory import SOCKET_NAME, ServerDirectory, make_private_directory
 from regime_pipeline.storage.file_locks import FileLock
 
 _PATIENCE_S: Final = 150.0
@@ -56,13 +56,13 @@ class Cluster:
 
     Parameters
     ----------
-    place : Place
+    place : ServerDirectory
         Where it is.
     major : int, optional
         Major version of PostgreSQL to run it with; another than the default only to move away from it.
     """
 
-    def __init__(self, place: Place, major: int = MAJOR_VERSION) -> None:
+    def __init__(self, place: ServerDirectory, major: int = MAJOR_VERSION) -> None:
         self.place = place
         self._major = major
         self._lock = FileLock(place.lock_file("server"))

@@ -82,7 +82,7 @@ def server_account(name: str) -> Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ServerDirectory:
     """The directory of one server.
 
     Attributes
@@ -139,7 +139,7 @@ class Place:
         _link_elsewhere(link, (self.base, Path(tempfile.gettempdir()), *_SHELTERS), self.account, is_private=True)
 
 
-def existing_place(home: Path, account: Account) -> Place | None:
+def existing_place(home: Path, account: Account) -> ServerDirectory | None:
     """Return the place that belongs to a home, or None when it has none yet.
 
     Raises
@@ -157,14 +157,14 @@ def existing_place(home: Path, account: Account) -> Place | None:
             f"The database of {home} was kept in {os.path.realpath(link)}, which is not there any more.",
             f"Restore it, or remove {link} to start with an empty database.",
         )
-    place = Place(Path(os.path.realpath(link)), account)
+    place = ServerDirectory(Path(os.path.realpath(link)), account)
     _check_owner(place.base, os.geteuid(), "Run as that account, or set REGIME_HOME to a directory of your own.")
     if place.data.exists():
         _check_owner(place.data, account.uid, "Set REGIME_POSTGRES_ACCOUNT to that account.")
     return place
 
 
-def make_place(home: Path, account: Account) -> Place:
+def make_place(home: Path, account: Account) -> ServerDirectory:
     """Return the place that belongs to a home, making it if necessary; no existing directory's mode is touched.
 
     It lies below the home where the account can reach that, else in a directory that `home/postgres` links to.

@@ -22,7 +22,7 @@ _TOGETHER: Final = 64
 _READ_BYTES: Final = 1 << 16
 
 
-class Newest(NamedTuple):
+class NewestRevision(NamedTuple):
     """A newest revision: its number, from 1, and its bytes."""
 
     revision: int
@@ -32,7 +32,7 @@ class Newest(NamedTuple):
 class Files(Protocol):
     """Immutable files under one root."""
 
-    def newest(self, stems: Sequence[str]) -> list[Newest | None]:
+    def newest(self, stems: Sequence[str]) -> list[NewestRevision | None]:
         """Return the newest revision of each stem, None where there is none."""
         ...
 
@@ -63,7 +63,7 @@ class LocalFiles:
     def __init__(self, root: str) -> None:
         self._root = os.path.abspath(root)  # noqa: PTH100 - strings: a Path per file would double the reading time
 
-    def newest(self, stems: Sequence[str]) -> list[Newest | None]:
+    def newest(self, stems: Sequence[str]) -> list[NewestRevision | None]:
         """Probe revisions upward; they are dense, so a folder need never be listed, however many markets it holds."""
         return [_newest(f"{self._root}/{stem}") for stem in stems]
 
@@ -85,12 +85,12 @@ class LocalFiles:
             _sync_folders(folders)
 
 
-def _newest(path: str) -> Newest | None:
+def _newest(path: str) -> NewestRevision | None:
     data = _read(revision_name(path, 1))
     revision = 1
     while data is not None and os.access(following := revision_name(path, revision + 1), os.F_OK):
         revision, data = revision + 1, _read(following)
-    return None if data is None else Newest(revision, data)
+    return None if data is None else NewestRevision(revision, data)
 
 
 def _read(path: str) -> bytes | None:
@@ -159,7 +159,7 @@ class UrlFiles:
         self._fs, path = fsspec.core.url_to_fs(root)
         self._root = path.rstrip("/")
 
-    def newest(self, stems: Sequence[str]) -> list[Newest | None]:
+    def newest(self, stems: Sequence[str]) -> list[NewestRevision | None]:
         """List each day once, one request where probing would be one per hour, then fetch all at once."""
         self._fs.invalidate_cache()
         listed: set[str] = set()
@@ -169,7 +169,7 @@ class UrlFiles:
         names = [revision_name(stem, revision) for stem, revision in zip(stems, revisions, strict=True) if revision]
         fetched = iter(self.read(names))
         found = [(revision, next(fetched) if revision else None) for revision in revisions]
-        return [None if data is None else Newest(revision, data) for revision, data in found]
+        return [None if data is None else NewestRevision(revision, data) for revision, data in found]
 
     def _count(self, stem: str, listed: set[str]) -> int:
         revision = 0

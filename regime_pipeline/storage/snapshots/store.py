@@ -158,7 +158,7 @@ class SnapshotStore:
         Returns
         -------
         ndarray of int8, shape (len(window),)
-            Codes into `layout.HOUR_STATUSES`; `missing` where there is no snapshot.
+            Codes into `schema.HOUR_STATUSES`; `missing` where there is no snapshot.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Which markets need attention, what the newest hour says, and the words for it."""
+"""Which markets need attention, what the newest hour says, and the formatting for it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regime_pipeline.dashboard import formatting as words
+from regime_pipeline.dashboard import formatting
 from regime_pipeline.dashboard.components.sparklines import strip, strip_of
 from regime_pipeline.dashboard.data.grid_events import grid_events, grid_spans
-from regime_pipeline.dashboard.data.latest_hour import Advice, Newest, newest_of, worst_first
+from regime_pipeline.dashboard.data.latest_hour import AdviceSummary, LatestHour, latest_hour_of, worst_first
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.domain.candle_regimes.states import COLORS
 from regime_pipeline.domain.errors import MissingDataError
@@ -25,9 +25,9 @@ from regime_pipeline_tests.conftest import REPOSITORY
 from regime_pipeline_tests.dashboard.factories import ABSENT, START, make_rows, site_rows
 
 
-def newest(verdict: str, confidence: float = 0.5, *, act: bool = False, lags: bool = False) -> Newest:
-    base = newest_of(make_rows(24), START + 24 * HOUR_MS)
-    advice = Advice("STOP_PLACING" if act else "KEEP", act, True, "because")
+def newest(verdict: str, confidence: float = 0.5, *, act: bool = False, lags: bool = False) -> LatestHour:
+    base = latest_hour_of(make_rows(24), START + 24 * HOUR_MS)
+    advice = AdviceSummary("STOP_PLACING" if act else "KEEP", act, True, "because")
     return replace(base, verdict=verdict, confidence=confidence, advice=advice, is_lagging=lags)
 
 
@@ -51,14 +51,18 @@ def test_worst_first_whatever_the_order_before() -> None:
 def test_data_lags_by_more_than_two_hours_behind_the_newest() -> None:
     rows = make_rows(24)
 
-    assert [newest_of(rows, rows.through_ms + late * HOUR_MS).is_lagging for late in (0, 2, 3)] == [False, False, True]
+    assert [latest_hour_of(rows, rows.through_ms + late * HOUR_MS).is_lagging for late in (0, 2, 3)] == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_the_newest_close_is_the_newest_there_is() -> None:
     rows = make_rows(24, without_bars=(22, 23))
 
-    assert newest_of(rows, rows.through_ms).close == rows.hours["close"][21]
-    assert newest_of(rows, rows.through_ms).hour_status == "missing"
+    assert latest_hour_of(rows, rows.through_ms).close == rows.hours["close"][21]
+    assert latest_hour_of(rows, rows.through_ms).hour_status == "missing"
 
 
 def test_advice_of_an_older_hour_is_no_advice_now() -> None:
@@ -66,7 +70,7 @@ def test_advice_of_an_older_hour_is_no_advice_now() -> None:
     assert rows.advice is not None
     older = {name: column[:-1] for name, column in rows.advice.items()}
 
-    found = newest_of(replace(rows, advice=older), rows.through_ms)
+    found = latest_hour_of(replace(rows, advice=older), rows.through_ms)
 
     assert (found.advice, found.gates) == (None, None)
 
@@ -128,11 +132,11 @@ def test_a_small_picture_of_a_long_span_keeps_ends_extremes_and_holes(closes: li
     [(0.0, "0 %"), (0.004, "< 1 %"), (0.5, "50 %"), (0.996, "> 99 %"), (1.0, "100 %"), (None, "\N{EN DASH}")],
 )
 def test_a_share_is_never_rounded_to_none_or_all(share: float | None, said: str) -> None:
-    assert words.percent(share) == said
+    assert formatting.percent(share) == said
 
 
 def test_a_share_with_decimals_is_never_rounded_to_none_or_all_either() -> None:
-    assert [words.percent(share, 1) for share in (0.0, 0.0004, 0.416, 0.9996)] == [
+    assert [formatting.percent(share, 1) for share in (0.0, 0.0004, 0.416, 0.9996)] == [
         "0.0 %",
         "< 0.1 %",
         "41.6 %",
@@ -141,15 +145,15 @@ def test_a_share_with_decimals_is_never_rounded_to_none_or_all_either() -> None:
 
 
 def test_durations_and_prices_are_exact() -> None:
-    assert [words.duration(hours) for hours in (0, 1.5, 26, 48, 0.25)] == [
+    assert [formatting.duration(hours) for hours in (0, 1.5, 26, 48, 0.25)] == [
         "0 h",
         "1 h 30 min",
         "1 d 2 h",
         "2 d",
         "15 min",
     ]
-    assert [words.decimals_of(scale) for scale in (1, 100, 100_000_000)] == [0, 2, 8]
-    assert words.number(0.00001234, 8) == "0.00001234"
+    assert [formatting.decimals_of(scale) for scale in (1, 100, 100_000_000)] == [0, 2, 8]
+    assert formatting.number(0.00001234, 8) == "0.00001234"
 
 
 def test_the_style_sheet_has_the_colours_of_the_regimes() -> None:

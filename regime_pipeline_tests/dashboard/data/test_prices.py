@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from regime_pipeline.dashboard.data.latest_hour import newest_of
+from regime_pipeline.dashboard.data.latest_hour import latest_hour_of
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.data.payload import market_payload
 from regime_pipeline.dashboard.data.prices import FINE_BARS, DrawnPrices, price_step_ticks
@@ -122,7 +122,7 @@ def test_the_page_says_which_closes_it_leaves_out() -> None:
     minutes, hours = make_rows(30 * 24, Market("ALFA-USDT", "1m")), make_rows(30 * 24)
 
     coarse, whole = (
-        market_page(rows, newest_of(rows, rows.through_ms), [rows.market], ASSETS) for rows in (minutes, hours)
+        market_page(rows, latest_hour_of(rows, rows.through_ms), [rows.market], ASSETS) for rows in (minutes, hours)
     )
 
     assert "(one close in 5 min before 2026-09-24 00:00)" in coarse

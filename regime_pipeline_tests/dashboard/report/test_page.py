@@ -29,7 +29,7 @@ from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.services.backtest.classes import ABSTAIN, CLASSES
 from regime_pipeline.services.backtest.export import to_csv, to_json
 from regime_pipeline.services.backtest.figures import Figures
-from regime_pipeline.services.backtest.hours import MarketHours
+from regime_pipeline.services.backtest.hours import BacktestHours
 from regime_pipeline.services.backtest.measure import measure
 from regime_pipeline.services.backtest.readers import StoredVerdicts
 from regime_pipeline.services.backtest.runner import Backtest, _notes, run_backtest
@@ -161,7 +161,7 @@ def test_json_is_what_the_rows_of_the_csv_add_up_to(found: Backtest) -> None:
     assert content["overall"]["truth"]["same"] == pytest.approx(sum(right) / len(right))
 
 
-def from_lines(lines: list[dict[str, str]], symbol: str) -> MarketHours:
+def from_lines(lines: list[dict[str, str]], symbol: str) -> BacktestHours:
     def row(line: dict[str, str]) -> tuple[int, int, float, int, float, float, int, int]:
         hour = (to_ms(line["hour_start"]) - JUDGED.start_ms) // HOUR_MS
         labels = [CLASSES.index(line[k]) if line[k] else ABSTAIN for k in ("true_label", "hindsight_label")]

@@ -15,7 +15,7 @@ from regime_pipeline.dashboard.report.tables import INKS
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.domain.schema import VERDICTS
-from regime_pipeline.services.backtest.hours import MarketHours
+from regime_pipeline.services.backtest.hours import BacktestHours
 from regime_pipeline.services.backtest.runner import Backtest
 from regime_pipeline_tests.dashboard.browser import Open, height, ink, is_close, lines, opened, pixels
 from regime_pipeline_tests.factories import hours_from_start
@@ -48,7 +48,7 @@ def page(visit: Open, report: str) -> Page:
 
 
 @pytest.fixture
-def hours(found: Backtest) -> MarketHours:
+def hours(found: Backtest) -> BacktestHours:
     return found.hours[0]
 
 
@@ -71,7 +71,7 @@ def shown(page: Page, symbol: str) -> Page:
     return page
 
 
-def across(hours: MarketHours, part: float = 0.5) -> list[float]:
+def across(hours: BacktestHours, part: float = 0.5) -> list[float]:
     """Place of each row in the plot, as a share of its width."""
     at = (hours.hour_start - JUDGED.start_ms) // HOUR_MS
     return [(hour + part) / len(JUDGED) for hour in at.tolist()]
@@ -107,7 +107,7 @@ def test_charts_are_made_when_they_come_into_view_or_are_printed(visit: Open, re
         )
 
 
-def test_the_ribbons_have_every_hours_verdict_and_labels(page: Page, hours: MarketHours) -> None:
+def test_the_ribbons_have_every_hours_verdict_and_labels(page: Page, hours: BacktestHours) -> None:
     last = len(hours) - 1  # the chosen hour is tinted
     for row, (codes, names) in enumerate(((hours.verdict, VERDICTS), (hours.truth, INKS), (hours.hindsight, INKS))):
         known = [at for at in range(last) if codes[at] >= 0]
@@ -119,7 +119,7 @@ def test_the_ribbons_have_every_hours_verdict_and_labels(page: Page, hours: Mark
         assert [is_close(color, inks[name]) for name, color in zip(told, found, strict=True)] == [True] * len(known)
 
 
-def test_a_missing_hour_has_no_verdict_no_confidence_and_no_price(page: Page, hours: MarketHours) -> None:
+def test_a_missing_hour_has_no_verdict_no_confidence_and_no_price(page: Page, hours: BacktestHours) -> None:
     gap = [(hour - JUDGED.start_ms) / HOUR_MS for hour in GAP.hours.tolist()]
     places = [(at + part / 10) / len(JUDGED) for at in gap for part in range(3, 8)]
 
@@ -130,7 +130,7 @@ def test_a_missing_hour_has_no_verdict_no_confidence_and_no_price(page: Page, ho
     assert lines(page, "price", inside) == lines(page, "confidence", inside) == [[]] * len(inside)
 
 
-def test_price_and_confidence_stand_where_the_rows_say(page: Page, hours: MarketHours) -> None:
+def test_price_and_confidence_stand_where_the_rows_say(page: Page, hours: BacktestHours) -> None:
     tall, known = height(page, "confidence"), np.flatnonzero(hours.verdict[:-1] > 0)
     levels = lines(page, "confidence", [across(hours)[at] for at in known])
     prices = lines(page, "price", [across(hours, 1.0)[at] for at in known])
@@ -146,7 +146,7 @@ def test_price_and_confidence_stand_where_the_rows_say(page: Page, hours: Market
     assert np.median(far) <= 3
 
 
-def test_an_hour_is_told_by_pointer_click_and_keys(page: Page, hours: MarketHours) -> None:
+def test_an_hour_is_told_by_pointer_click_and_keys(page: Page, hours: BacktestHours) -> None:
     root, at = over_time(page, "BRAVO-USDT"), 60
     box = root.locator("[data-chart='ribbons'] .u-over").bounding_box()
     assert box
@@ -168,7 +168,7 @@ def test_an_hour_is_told_by_pointer_click_and_keys(page: Page, hours: MarketHour
     _assert_told(root, hours, len(hours) - 1)
 
 
-def _assert_told(root: Locator, hours: MarketHours, at: int) -> None:
+def _assert_told(root: Locator, hours: BacktestHours, at: int) -> None:
     close = to_iso(int(hours.hour_start[at]) + HOUR_MS)[:16].replace("T", " ")
     root.locator("time", has_text=close).wait_for()
     terms, values = (root.locator(f"dl {tag}").all_text_contents() for tag in ("dt", "dd"))

@@ -14,7 +14,7 @@ from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.domain.schema import DIRECTIONS, VERDICTS
 from regime_pipeline.services.backtest.classes import ABSTAIN, CLASSES
-from regime_pipeline.services.backtest.hours import MarketHours
+from regime_pipeline.services.backtest.hours import BacktestHours
 from regime_pipeline_tests.dashboard.data.test_integer_codec import unpack
 from regime_pipeline_tests.factories import START, hours_from_start
 from regime_pipeline_tests.services.backtest.factories import ALFA, SCALE, hours_of, market_rows
@@ -24,7 +24,7 @@ SPAN = hours_from_start(0, 320)
 
 @settings(max_examples=60)
 @given(market_rows())
-def test_the_payload_says_every_row_again(rows: MarketHours) -> None:
+def test_the_payload_says_every_row_again(rows: BacktestHours) -> None:
     payload = chart_payload(rows, SPAN)
 
     columns, places = payload["columns"], ((rows.hour_start - START) // HOUR_MS).tolist()

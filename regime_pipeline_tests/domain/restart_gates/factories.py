@@ -12,7 +12,7 @@ from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.restart_gates.machine import GateState, StopEvent, step
-from regime_pipeline.domain.restart_gates.replay import History
+from regime_pipeline.domain.restart_gates.replay import GateHistory
 from regime_pipeline.domain.simulation.regimes import simulate
 from regime_pipeline.domain.verdicts.engine import analyze
 from regime_pipeline.policy import Policy, default_policy
@@ -54,14 +54,14 @@ def run(course: Sequence[tuple[bool, ...]], limits: GateThresholds, state: GateS
 
 
 @cache
-def market(seed: int = 3, bars: int = 1_500) -> History:
+def market(seed: int = 3, bars: int = 1_500) -> GateHistory:
     """A simulated hourly market and the rows of its later hours."""
     candles: Candles = simulate(MARKET, bars, seed, "easy").candles
     found = analyze(candles, candles.open_time_ms[-600:], POLICY, NULLS)
-    return History(candles, found.features, found.scores)
+    return GateHistory(candles, found.features, found.scores)
 
 
-def grid_around(history: History, at_ms: int, version: int = 1, **update: Any) -> GridConfig:
+def grid_around(history: GateHistory, at_ms: int, version: int = 1, **update: Any) -> GridConfig:
     """A grid of eight percent around the close at a moment, valid from a day before."""
     price = float(history.candles.closed_by(at_ms).prices("close")[-1])
     edges = {"lower": f"{price * 0.92:.2f}", "upper": f"{price * 1.08:.2f}", "limit_lower": None, "limit_upper": None}

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regime_pipeline.domain.grids.probation import fresh_range
-from regime_pipeline.domain.grids.quick_stops import Check
+from regime_pipeline.domain.grids.quick_stops import Condition
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.restart_gates.conditions import (
@@ -43,7 +43,7 @@ def bar(**update: float) -> GateBar:
     return GateBar(HOUR_MS, {**GOOD, **update}, Candles.empty(MARKET, 100))
 
 
-def met(checks: tuple[Check, ...]) -> dict[str, bool]:
+def met(checks: tuple[Condition, ...]) -> dict[str, bool]:
     return {made.name: made.is_met for made in checks}
 
 
@@ -106,7 +106,7 @@ def test_property_56_adx_must_be_falling_below_25_or_below_20(adx: float, change
     ],
 )
 def test_property_60_each_condition_changes_at_its_threshold_and_alone(
-    gate: Callable[..., tuple[Check, ...]], name: str, condition: str, inside: float, outside: float
+    gate: Callable[..., tuple[Condition, ...]], name: str, condition: str, inside: float, outside: float
 ) -> None:
     assert all(met(gate(bar(**{name: inside}), T)).values())
     assert [found for found, holds in met(gate(bar(**{name: outside}), T)).items() if not holds] == [condition]
@@ -129,7 +129,7 @@ def last_bar(**update: float) -> GateBar:
     return GateBar(NOW, {**GOOD, **update}, HISTORY.candles)
 
 
-def third(at: GateBar, stop_ms: int = STOP, **update: float) -> dict[str, Check]:
+def third(at: GateBar, stop_ms: int = STOP, **update: float) -> dict[str, Condition]:
     policy = with_gates(**update)
     return {made.name: made for made in tradable_range(at, stop_ms, GRID, policy, policy.gates.default)}
 

@@ -18,7 +18,7 @@ from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.domain.restart_gates.machine import FOREVER_MS, GateState, StopEvent, episodes
-from regime_pipeline.domain.restart_gates.replay import History, first_needed_ms, gate_rows, replay
+from regime_pipeline.domain.restart_gates.replay import GateHistory, first_needed_ms, gate_rows, replay
 from regime_pipeline.policy import Policy
 from regime_pipeline_tests.domain.restart_gates.factories import (
     MARKET,
@@ -43,7 +43,7 @@ LOOSE = with_gates(
 
 def rows(
     hours: Int64 = HOURS,
-    history: History = HISTORY,
+    history: GateHistory = HISTORY,
     stops: Sequence[StopEvent] = (stop_at(STOP),),
     grids: Sequence[GridConfig] = (GRID,),
     policy: Policy = LOOSE,
@@ -142,7 +142,7 @@ def test_a_range_of_hours_is_the_single_hours(first: int, count: int) -> None:
 @settings(max_examples=15)
 def test_what_comes_after_an_hour_changes_nothing(first: int) -> None:
     known_until = int(HOURS[first]) + HOUR_MS
-    cut = History(
+    cut = GateHistory(
         HISTORY.candles.closed_by(known_until),
         {name: column[: first + 1] for name, column in HISTORY.features.items()},
         {name: column[: first + 1] for name, column in HISTORY.scores.items()},
@@ -155,7 +155,7 @@ def test_what_comes_before_the_stop_is_not_needed() -> None:
     needed = first_needed_ms(HOURS, [stop_at(STOP)], [GRID])
     assert needed == STOP
     later = HOURS + HOUR_MS > STOP
-    part = History(
+    part = GateHistory(
         HISTORY.candles.between(STOP, LAST),
         {name: column[later] for name, column in HISTORY.features.items()},
         {name: column[later] for name, column in HISTORY.scores.items()},
@@ -202,7 +202,7 @@ def test_property_74_any_confidence_gives_the_same_rows(seed: int) -> None:
     """Whatever column speaks of confidence, in whatever table."""
     rng = np.random.default_rng(seed)
     noisy = {"confidence": rng.random(len(HOURS)), "range_confidence": rng.random(len(HOURS))}
-    fuzzed = History(HISTORY.candles, HISTORY.features | noisy, HISTORY.scores | noisy)
+    fuzzed = GateHistory(HISTORY.candles, HISTORY.features | noisy, HISTORY.scores | noisy)
 
     assert_same(rows(history=fuzzed), WHOLE)
 
@@ -212,7 +212,7 @@ def test_an_hour_without_rows_holds_nothing() -> None:
     place = 1 + int(np.flatnonzero(WHOLE["gate_state"] == GATE_STATES.index("PERMITTED"))[0])
     keep = np.ones(len(HOURS), dtype=np.bool_)
     keep[place : place + 10] = False
-    holed = History(
+    holed = GateHistory(
         HISTORY.candles,
         {name: column[keep] for name, column in HISTORY.features.items()},
         {name: column[keep] for name, column in HISTORY.scores.items()},
@@ -242,6 +242,6 @@ def test_a_stop_ends_with_the_next_one_or_with_an_enabled_version(is_enabled: bo
 
 
 def test_no_bars_no_permission() -> None:
-    empty = History(Candles.empty(MARKET, 100), HISTORY.features, HISTORY.scores)
+    empty = GateHistory(Candles.empty(MARKET, 100), HISTORY.features, HISTORY.scores)
 
     assert "PERMITTED" not in {GATE_STATES[code] for code in rows(history=empty)["gate_state"]}

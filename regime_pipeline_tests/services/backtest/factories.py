@@ -16,7 +16,7 @@ from regime_pipeline.domain.market_data.snapshot import build_snapshots
 from regime_pipeline.domain.market_data.window import Window, bars_closing_in, to_iso
 from regime_pipeline.domain.schema import DIRECTIONS, VERDICTS
 from regime_pipeline.services.backtest.classes import ABSTAIN, CLASSES
-from regime_pipeline.services.backtest.hours import MarketHours
+from regime_pipeline.services.backtest.hours import BacktestHours
 from regime_pipeline.services.backtest.readers import SnapshotVerdicts
 from regime_pipeline.services.backtest.runner import Backtest, run_backtest
 from regime_pipeline.sources.simulated import SimulatedSource
@@ -59,12 +59,12 @@ def judged(folder: Path, symbols: Sequence[str], window: Window = JUDGED, **opti
     )
 
 
-def hours_of(market: Market, rows: Sequence[tuple[int, int, float, int, float, float, int, int]]) -> MarketHours:
+def hours_of(market: Market, rows: Sequence[tuple[int, int, float, int, float, float, int, int]]) -> BacktestHours:
     """Rows as tuples: place, verdict, confidence, direction, close, next return, truth, hindsight."""
     place, verdict, confidence, direction, close, after, truth, hindsight = (
         zip(*rows, strict=True) if rows else [()] * 8
     )
-    return MarketHours(
+    return BacktestHours(
         market=market,
         asked=max(place, default=0) + 1,
         price_scale=SCALE,
@@ -94,7 +94,7 @@ _ROW = st.tuples(
 
 
 @st.composite
-def market_rows(draw: st.DrawFn, market: Market = ALFA, least: int = 0) -> MarketHours:
+def market_rows(draw: st.DrawFn, market: Market = ALFA, least: int = 0) -> BacktestHours:
     """Rows with gaps, absent closes and absent labels."""
     rows = draw(st.lists(_ROW, min_size=least, max_size=60))
     places = np.cumsum([row[0] for row in rows]) - 1 if rows else []

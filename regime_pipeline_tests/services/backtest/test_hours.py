@@ -14,7 +14,7 @@ from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.services.backtest.classes import ABSTAIN
 from regime_pipeline.services.backtest.hindsight import HindsightRule
-from regime_pipeline.services.backtest.hours import MarketHours, market_hours, no_hours, observed_hours
+from regime_pipeline.services.backtest.hours import BacktestHours, market_hours, no_hours, observed_hours
 from regime_pipeline.services.backtest.readers import FoundVerdicts
 from regime_pipeline_tests.factories import hours_from_start
 from regime_pipeline_tests.services.backtest.factories import ALFA, candles_of
@@ -23,7 +23,7 @@ WINDOW = hours_from_start(0, 60)
 RULE = HindsightRule(bars=5)
 
 
-def rows_of(market: Market, hours: np.ndarray, candles: Candles) -> MarketHours:
+def rows_of(market: Market, hours: np.ndarray, candles: Candles) -> BacktestHours:
     count = len(hours)
     found = FoundVerdicts(
         hour_start=hours,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from regime_pipeline.domain.schema import DIRECTIONS, VERDICTS
 from regime_pipeline.services.backtest.classes import ABSTAIN, CLASS_OF_VERDICT, CLASSES
 from regime_pipeline.services.backtest.figures import Distribution, LabelFigures
-from regime_pipeline.services.backtest.hours import MarketHours
+from regime_pipeline.services.backtest.hours import BacktestHours
 from regime_pipeline.services.backtest.labels import label_figures
 from regime_pipeline.services.backtest.measure import RETURN_GROUPS, distribution, measure
 from regime_pipeline.services.backtest.metrics import score
@@ -25,7 +25,7 @@ from regime_pipeline_tests.services.backtest.factories import ALFA, BRAVO, hours
 BOTH = st.tuples(market_rows(ALFA), market_rows(BRAVO))
 
 
-def names(rows: MarketHours) -> list[str]:
+def names(rows: BacktestHours) -> list[str]:
     return [VERDICTS[code] for code in rows.verdict]
 
 
@@ -38,13 +38,13 @@ def mean(values: Iterable[float]) -> float | None:
     return math.fsum(found) / len(found) if found else None
 
 
-def steps(rows: MarketHours) -> list[tuple[str, str]]:
+def steps(rows: BacktestHours) -> list[tuple[str, str]]:
     """Verdicts of each hour and the very next one."""
     pairs = itertools.pairwise(zip(rows.hour_start.tolist(), names(rows), strict=True))
     return [(a, b) for (first, a), (then, b) in pairs if then - first == 3_600_000]
 
 
-def runs(rows: MarketHours) -> list[tuple[str, int]]:
+def runs(rows: BacktestHours) -> list[tuple[str, int]]:
     found: list[tuple[str, int]] = []
     previous = None
     for hour, name in zip(rows.hour_start.tolist(), names(rows), strict=True):
@@ -58,7 +58,7 @@ def runs(rows: MarketHours) -> list[tuple[str, int]]:
 
 @settings(max_examples=40)
 @given(BOTH)
-def test_counts_spells_and_transitions(both: tuple[MarketHours, MarketHours]) -> None:
+def test_counts_spells_and_transitions(both: tuple[BacktestHours, BacktestHours]) -> None:
     figures = measure(both)
 
     counts = Counter(itertools.chain(*map(names, both)))
@@ -81,7 +81,7 @@ def test_counts_spells_and_transitions(both: tuple[MarketHours, MarketHours]) ->
 
 @settings(max_examples=40)
 @given(BOTH)
-def test_confidences_by_verdict(both: tuple[MarketHours, MarketHours]) -> None:
+def test_confidences_by_verdict(both: tuple[BacktestHours, BacktestHours]) -> None:
     figures = measure(both)
 
     pairs = [(n, c) for rows in both for n, c in zip(names(rows), rows.confidence.tolist(), strict=True)]
@@ -108,7 +108,7 @@ def test_the_edges_of_the_bins() -> None:
 
 @settings(max_examples=40)
 @given(market_rows(ALFA))
-def test_returns_by_verdict(rows: MarketHours) -> None:
+def test_returns_by_verdict(rows: BacktestHours) -> None:
     figures = measure([rows])
 
     assert list(figures.returns) == list(RETURN_GROUPS)
@@ -128,7 +128,7 @@ def test_returns_by_verdict(rows: MarketHours) -> None:
 
 @settings(max_examples=40)
 @given(BOTH)
-def test_markets_together_pool_their_bars_and_hold_nothing(both: tuple[MarketHours, MarketHours]) -> None:
+def test_markets_together_pool_their_bars_and_hold_nothing(both: tuple[BacktestHours, BacktestHours]) -> None:
     together, each = measure(both), [measure([rows]) for rows in both]
 
     for name, found in together.returns.items():
@@ -139,7 +139,7 @@ def test_markets_together_pool_their_bars_and_hold_nothing(both: tuple[MarketHou
         assert found.total_pct is None
 
 
-def check_labels(found: LabelFigures, rows: MarketHours, labels: Callable[[MarketHours], np.ndarray]) -> None:
+def check_labels(found: LabelFigures, rows: BacktestHours, labels: Callable[[BacktestHours], np.ndarray]) -> None:
     pairs = [(CLASSES[code], name, c) for code, name, c in zip(labels(rows), names(rows), rows.confidence, strict=True)
              if code != ABSTAIN]  # fmt: skip
     of = {"RANGE_OK": "RANGE", "RANGE_WEAK": "RANGE", "TREND": "TREND", "TRANSITION": "VOLATILE"}
@@ -163,7 +163,7 @@ def check_labels(found: LabelFigures, rows: MarketHours, labels: Callable[[Marke
 
 @settings(max_examples=40)
 @given(market_rows(ALFA))
-def test_both_kinds_of_labels(rows: MarketHours) -> None:
+def test_both_kinds_of_labels(rows: BacktestHours) -> None:
     figures = measure([rows])
 
     check_labels(figures.hindsight, rows, lambda r: r.hindsight)
@@ -194,7 +194,7 @@ def test_kappa_says_nothing_where_there_is_one_class_alone() -> None:
 
 @settings(max_examples=40)
 @given(market_rows(ALFA, least=2).filter(lambda rows: bool((rows.verdict != 0).any())))
-def test_on_unbroken_labelled_hours_the_benchmark_says_the_same(rows: MarketHours) -> None:
+def test_on_unbroken_labelled_hours_the_benchmark_says_the_same(rows: BacktestHours) -> None:
     """`judgement.metrics.score` is what `regime benchmark accuracy` prints."""
     filled = [
         (at, verdict, confidence, 0, 1.0, 0.0, max(truth, 0), ABSTAIN)

@@ -14,7 +14,7 @@ from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.completeness import hour_statuses
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
-from regime_pipeline.services.chain.scheduling import Frontier, corrections, frontier, next_window, recheck_from
+from regime_pipeline.services.chain.scheduling import SourceFrontier, corrections, frontier, next_window, recheck_from
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.universe import Universe
@@ -120,7 +120,7 @@ class Clocked:
         return self.closed
 
 
-def asked(*sources: CandleSource) -> Frontier:
+def asked(*sources: CandleSource) -> SourceFrontier:
     by_market = dict(zip(MARKETS, sources, strict=True))
     universe = type("U", (), {"markets": MARKETS})()
     workspace: Workspace = type("W", (), {"universe": universe, "source_of": staticmethod(by_market.__getitem__)})()
@@ -130,9 +130,9 @@ def asked(*sources: CandleSource) -> Frontier:
 def test_the_frontier_is_the_newest_whole_hour_and_a_failing_source_is_named() -> None:
     down = Clocked(SourceError("Binance is down."))
 
-    assert asked(Clocked(START + 90 * 60_000), Clocked(START + 45 * 60_000)) == Frontier(START + HOUR_MS, ())
-    assert asked(down, Clocked(START + HOUR_MS)) == Frontier(START + HOUR_MS, ("Binance is down.",))
-    assert asked(Clocked(None), down) == Frontier(None, ("Binance is down.",))
+    assert asked(Clocked(START + 90 * 60_000), Clocked(START + 45 * 60_000)) == SourceFrontier(START + HOUR_MS, ())
+    assert asked(down, Clocked(START + HOUR_MS)) == SourceFrontier(START + HOUR_MS, ("Binance is down.",))
+    assert asked(Clocked(None), down) == SourceFrontier(None, ("Binance is down.",))
 
 
 class Restated(SimulatedSource):

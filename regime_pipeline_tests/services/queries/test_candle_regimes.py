@@ -108,7 +108,7 @@ def test_a_mark_holds_until_something_that_counts_is_written(database_url: str, 
         _restate(ws, ETH, hour(230), ws.start_run(""), reach)
         assert not holds(whole)
         whole = series(ws)
-        ws.warehouse.clear_dirty("candle_regime", ETH, hours_from_start(0, 302), ws.start_run(""))
+        ws.warehouse.clear_stale("candle_regime", ETH, hours_from_start(0, 302), ws.start_run(""))
         assert not holds(whole)
 
 
@@ -153,7 +153,7 @@ def test_what_is_written_between_two_looks_is_read_again(
         window = hours_from_start(0, 300)
         run_stages(ws, ETH, [window])
         later, reads = with_other_policy(ws), []
-        real = warehouse_module.read_stored
+        real = warehouse_module.load_regimes
 
         def read_then_write(*given: Any) -> Any:
             found = real(*given)
@@ -161,7 +161,7 @@ def test_what_is_written_between_two_looks_is_read_again(
             run_stages(later, ETH, [window])
             return found
 
-        monkeypatch.setattr(warehouse_module, "read_stored", read_then_write)
+        monkeypatch.setattr(warehouse_module, "load_regimes", read_then_write)
         found = series(later)
         candles = ws.warehouse.read_candles(ETH, 0, NOW)
 

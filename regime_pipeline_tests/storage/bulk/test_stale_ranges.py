@@ -68,7 +68,7 @@ def test_a_removed_bar_and_a_late_bar_mark_alike(warehouse, stored):
     write_candles(warehouse, without(stored, 20), WINDOW, begin(warehouse), REACH)
     assert dirty_hours(warehouse, "features") == list(range(20, 26))
     for asset in REACH:
-        warehouse.clear_dirty(asset, ETH, WINDOW, begin(warehouse))
+        warehouse.clear_stale(asset, ETH, WINDOW, begin(warehouse))
     assert warehouse.dirty() == []
     write_candles(warehouse, stored, WINDOW, begin(warehouse), REACH)
     assert dirty_hours(warehouse, "features") == list(range(20, 26))
@@ -123,7 +123,7 @@ def test_a_correction_after_the_run_began_keeps_its_mark(warehouse, stored):
     early = begin(warehouse)
     write_candles(warehouse, changed(stored, 10, 7), WINDOW, begin(warehouse), REACH)
     warehouse.replace_range("features", ETH, WINDOW, random_rows(bulk_table("features"), ETH, WINDOW), early)
-    warehouse.clear_dirty("hourly_snapshots", ETH, WINDOW, early)
+    warehouse.clear_stale("hourly_snapshots", ETH, WINDOW, early)
     assert dirty_hours(warehouse, "features") == list(range(10, 16))
     assert dirty_hours(warehouse, "hourly_snapshots") == [10]
 
@@ -135,7 +135,7 @@ def test_marks_belong_to_one_market(warehouse, stored):
     write_candles(warehouse, changed(minutes, 65, 7), window, begin(warehouse), {"features": HOUR_MS})
     assert dirty_hours(warehouse, "features", ETH) == []
     assert dirty_hours(warehouse, "features", MINUTES) == [1]
-    warehouse.clear_dirty("features", ETH, WINDOW, begin(warehouse))
+    warehouse.clear_stale("features", ETH, WINDOW, begin(warehouse))
     assert dirty_hours(warehouse, "features", MINUTES) == [1]
 
 

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from regime_pipeline.storage.snapshots.backends import Files, LocalFiles, Newest, UrlFiles, open_files, revision_name
+from regime_pipeline.storage.snapshots.backends import (
+    Files,
+    LocalFiles,
+    NewestRevision,
+    UrlFiles,
+    open_files,
+    revision_name,
+)
 
 STEM = "2020/03/12/00/ETH-USDT_1h"
 
@@ -34,7 +41,7 @@ def test_a_name_is_given_once(files: Files) -> None:
     assert files.create([(name, b"one"), (revision_name(STEM, 2), b"two")]) == [True, True]
     assert files.create([(name, b"other"), (revision_name(STEM, 3), b"three")]) == [False, True]
     assert files.read([name, "2020/03/12/00/none.json"]) == [b"one", None]
-    assert files.newest([STEM, "2020/03/12/05/ETH-USDT_1h"]) == [Newest(3, b"three"), None]
+    assert files.newest([STEM, "2020/03/12/05/ETH-USDT_1h"]) == [NewestRevision(3, b"three"), None]
 
 
 def test_nothing_in_nothing_out(files: Files) -> None:
@@ -44,7 +51,7 @@ def test_nothing_in_nothing_out(files: Files) -> None:
 def test_another_market_is_no_revision(files: Files) -> None:
     files.create([("2020/03/12/00/ETH-USDT_1h.json", b"x"), ("2020/03/12/00/ETH-USDT_15m.r2.json", b"y")])
 
-    assert files.newest([STEM, "2020/03/12/00/ETH-USDT_15m"]) == [Newest(1, b"x"), None]
+    assert files.newest([STEM, "2020/03/12/00/ETH-USDT_15m"]) == [NewestRevision(1, b"x"), None]
 
 
 def test_a_broken_remote_read_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
