@@ -12,8 +12,8 @@ import dagster as dg
 import pytest
 import yaml
 from dagster_celery.cli import get_validated_config
-from regime_pipeline.pipeline.launchers.default.celery import WatchedCeleryRunLauncher
 
+from regime_pipeline.pipeline.launchers.celery import WatchedCeleryRunLauncher
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.urls import dagster_url, libpq_url
 from regime_pipeline_tests.conftest import REPOSITORY

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Final
 
 import typer
@@ -14,7 +15,7 @@ from rich.markup import escape
 
 from regime_pipeline.cli.console import DATA_MISSING, USAGE, err, printable
 from regime_pipeline.cli.db import db_app
-from regime_pipeline.domain.errors import MissingDataError, RegimeError, StorageError
+from regime_pipeline.domain.errors import MissingDataError, RegimeError, StorageError, UsageError
 from regime_pipeline.policy import PolicyError
 
 
@@ -44,7 +45,6 @@ def _mount(app: typer.Typer) -> None:
     from regime_pipeline.cli.dashboard import dashboard_app
     from regime_pipeline.cli.demo import demo_command
     from regime_pipeline.cli.doctor import doctor_command
-    from regime_pipeline.cli.exchange_simulator import exchange_simulator_command
     from regime_pipeline.cli.export import export_command, lake_command
     from regime_pipeline.cli.gates import gates_app
     from regime_pipeline.cli.grid import grid_app
@@ -67,20 +67,35 @@ def _mount(app: typer.Typer) -> None:
     app.command("analyze-range")(analyze_range_command)
     app.command("explain")(explain_command)
     app.command("backtest")(backtest_command)
-    app.command("exchange-simulator")(exchange_simulator_command)
+    app.command("exchange-simulator")(_exchange_simulator())
     app.command("lake")(lake_command)
     app.command("doctor")(doctor_command)
     app.command("verify-causality")(verify_command)
     _mount_mcp(app)
 
 
+def _exchange_simulator() -> Callable[..., None]:
+    """Return the command of the local exchange, which is test support and comes with the repository, not the wheel."""
+    try:
+        command: Callable[..., None] = import_module(_EXCHANGE_SIMULATOR).exchange_simulator_command
+    except ModuleNotFoundError:
+        return _without_repository
+    return command
+
+
+def _without_repository() -> None:
+    """Serve a local exchange; comes with the repository, not with the installed package."""
+    raise UsageError("The exchange simulator is not part of the installed package.", "Run it from a git checkout.")
+
+
 def _mount_mcp(app: typer.Typer) -> None:
     """Mount `regime mcp` alone: it needs no Dagster, and the hosts that start it wait for it."""
-    from regime_pipeline.cli.serve import mcp_command
+    from regime_pipeline.cli.mcp import mcp_command
 
     app.command("mcp")(mcp_command)
 
 
+_EXCHANGE_SIMULATOR: Final = "regime_pipeline_tests.exchange_simulator.command"
 _MOUNTS: Final[dict[str, Callable[[typer.Typer], None]]] = {"db": lambda _: None, "mcp": _mount_mcp}
 """Commands that must start quickly, and what they need; every other one needs everything."""
 

@@ -59,5 +59,5 @@ class SimulatedSource:
         return newest if newest > EPOCH_MS else None
 
     def labels(self, symbol: str, start_ms: int, end_ms: int) -> Labels:
-        """Return the true regime of each hour that starts in [start_ms, end_ms), codes into `simulation.regimes.LABELS`."""
+        """Return the true regime of each hour that starts in [start_ms, end_ms): codes into `regimes.LABELS`."""
         return self._simulation(Market(symbol, "1h").symbol).labels(start_ms, end_ms)

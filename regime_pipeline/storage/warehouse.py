@@ -10,8 +10,6 @@ API in short (times are epoch milliseconds UTC, windows are whole hours)::
     report = warehouse.replace_range("features", market, window, rows, run_id)
     candles_report, hours_report = warehouse.replace_candles(market, window, candles, hours, run_id, reach)
     rows = warehouse.read_range("features", market, window)     # dict of numpy arrays, sorted by the key
-    candles = warehouse.read_candles(market, start_ms, end_ms)  # by open time
-    frame = warehouse.read_frame("candle_regime", market, window)
     warehouse.ledger(asset, market, window); warehouse.last_partition(asset, market); warehouse.latest(market)
     warehouse.dirty(market, asset); warehouse.clear_stale(asset, market, window, run_id)
 """

@@ -9,7 +9,7 @@ import pytest
 from regime_pipeline.policy import PolicyError, default_policy, load_policy
 from regime_pipeline_tests.conftest import REPOSITORY
 
-TEXT = (REPOSITORY / "regime_pipeline" / "policy.toml").read_text("utf-8")
+TEXT = (REPOSITORY / "regime_pipeline" / "policy" / "policy.toml").read_text("utf-8")
 
 
 def edited(folder: Path, old: str, new: str) -> Path:

@@ -45,7 +45,7 @@ SNAPSHOT = json.loads(encode(hour_of(HOURLY)))
 SNAPSHOTS = (encode(hour_of(HOURLY)), encode(hour_of(MINUTES)))
 GRIDS = json.loads(to_json(history_of({}, {"levels": 8})))
 MARKETS = (REPOSITORY / "markets.toml").read_bytes()
-POLICY = (REPOSITORY / "regime_pipeline" / "policy.toml").read_bytes()
+POLICY = (REPOSITORY / "regime_pipeline" / "policy" / "policy.toml").read_bytes()
 
 
 @pytest.fixture(scope="module")

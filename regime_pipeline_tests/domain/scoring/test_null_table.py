@@ -29,7 +29,7 @@ def test_a_policy_of_other_thresholds_is_refused() -> None:
     other = POLICY.features.model_copy(update={"er_bars": 47})
     other.__dict__.pop("hash", None)
 
-    with pytest.raises(UsageError, match="services.calibrate"):
+    with pytest.raises(UsageError, match="evaluation.calibrate"):
         NULLS.check_policy(POLICY.model_copy(update={"features": other}))
     NULLS.check_policy(POLICY)
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from regime_pipeline.pipeline.launchers.default import celery as celery_worker
+from regime_pipeline.pipeline.launchers import celery as celery_worker
 from regime_pipeline_tests.conftest import REPOSITORY
 
 CONFIG = str(REPOSITORY / "docker" / "celery.yaml")

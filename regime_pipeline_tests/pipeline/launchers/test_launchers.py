@@ -17,10 +17,10 @@ from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionRes
 from dagster._serdes import serialize_value
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
-from regime_pipeline.pipeline.launchers.default.celery import WatchedCeleryRunLauncher
-from regime_pipeline.pipeline.launchers.default.default import WatchedRunLauncher
 
-from regime_pipeline.pipeline.launchers.default import celery as celery_launcher
+from regime_pipeline.pipeline.launchers import celery as celery_launcher
+from regime_pipeline.pipeline.launchers.celery import WatchedCeleryRunLauncher
+from regime_pipeline.pipeline.launchers.default import WatchedRunLauncher
 from regime_pipeline_tests.conftest import REPOSITORY
 
 WORKER, TASK, RUN = "dagster-1@here", "task-1", "3f1c2b9e-0000-4000-8000-000000000001"

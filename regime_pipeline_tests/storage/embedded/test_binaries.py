@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from regime_pipeline.domain.errors import StorageError
+from regime_pipeline.storage.embedded import binaries as embedded_binaries
 from regime_pipeline.storage.embedded.binaries import Programs, programs_for
 from regime_pipeline.storage.embedded.directory import Account, server_account
 from regime_pipeline.storage.embedded.server import EmbeddedServer
-from regime_pipeline.storage.embedded.server import binaries as embedded_binaries
 
 pytestmark = pytest.mark.postgres
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="root's server runs under another account")

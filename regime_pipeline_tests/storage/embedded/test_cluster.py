@@ -15,10 +15,10 @@ import pytest
 from psycopg.pq import Ping
 
 from regime_pipeline.domain.errors import StorageError
+from regime_pipeline.storage.embedded import cluster as embedded_cluster
 from regime_pipeline.storage.embedded.cluster import Cluster
 from regime_pipeline.storage.embedded.directory import make_place, server_account
 from regime_pipeline.storage.embedded.server import EmbeddedServer
-from regime_pipeline.storage.embedded.server import cluster as embedded_cluster
 
 pytestmark = pytest.mark.postgres
 

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 
 from regime_pipeline.domain.errors import StorageError, UsageError
+from regime_pipeline.storage.embedded import directory as embedded_place
 from regime_pipeline.storage.embedded.directory import Account, existing_place, make_place, server_account
 from regime_pipeline.storage.embedded.server import EmbeddedServer
-from regime_pipeline.storage.embedded.server import directory as embedded_place
 
 pytestmark = pytest.mark.postgres
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="root's server runs under another account")

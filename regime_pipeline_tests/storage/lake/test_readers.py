@@ -14,11 +14,11 @@ import orjson
 import polars as pl
 import psycopg
 import pytest
-from regime_pipeline_tests.storage.test_lake import export, fill
 
 from regime_pipeline.storage.bulk.columns import BULK_TABLES, BulkTable
 from regime_pipeline.storage.warehouse import Warehouse
 from regime_pipeline_tests.conftest import REPOSITORY
+from regime_pipeline_tests.storage.lake.test_export import export, fill
 
 pytestmark = pytest.mark.postgres
 

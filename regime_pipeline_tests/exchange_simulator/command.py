@@ -1,6 +1,6 @@
 """`regime exchange-simulator`: a local exchange to try things out against, and to break on purpose.
 
-What it says and how it fails stands in `exchange_simulator`.
+The command line mounts it where the repository is checked out; see `server` for the exchange itself.
 """
 
 from __future__ import annotations
