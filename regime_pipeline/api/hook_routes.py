@@ -18,9 +18,9 @@ from regime_pipeline.api.errors import ApiError
 from regime_pipeline.api.params import moment_of
 from regime_pipeline.api.responses import json_answer
 from regime_pipeline.api.verdict_routes import verdict_document
+from regime_pipeline.domain.factors import DECIDED
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import to_iso
-from regime_pipeline.domain.verdicts.hourly_summary import deciding_sentence
 from regime_pipeline.services.queries.verdicts import newest_hour, verdict_of_hour
 
 router = APIRouter(prefix="/api/hooks", tags=["webhooks"])
@@ -113,7 +113,7 @@ def flat_verdict(context: Context, market: Market, trigger_ms: int) -> dict[str,
         "trigger_time": to_iso(trigger_ms),
         "hour_start": to_iso(closed),
         **{name: document[name] for name in _FLAT},
-        "reason": deciding_sentence(document["factors"]),
+        "reason": next(factor["sentence"] for factor in document["factors"] if factor["outcome"] == DECIDED),
         "data_age_s": document["data_age_s"],
         "source": source,
     }

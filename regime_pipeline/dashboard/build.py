@@ -11,15 +11,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from regime_pipeline.dashboard.components.sparklines import STRIP_HOURS
 from regime_pipeline.dashboard.data.latest_hour import is_lagging
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.site.parts import Part, mark_of, market_part, overview_part
 from regime_pipeline.dashboard.site.writer import SiteReport, prepare_folder, write_site
+from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.domain.restart_gates.replay import worded_checks, worded_restart
+from regime_pipeline.domain.verdicts.explanation import competing
 from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.explanations import EXPLAINED, advice_factors, verdict_factors
 from regime_pipeline.storage.file_locks import FileLock
 
 DEFAULT_DAYS: Final = 30
@@ -100,9 +107,38 @@ def market_rows(ws: Workspace, market: Market, window: Window, *, has_bars: bool
         bars = warehouse.read_candles(market, shown.start_ms // step * step, shown.end_ms // step * step)
     return MarketRows(
         hours=hours,
-        verdicts=warehouse.read_range("regime_verdicts", market, shown, ["hour_start", "competing", "factors"]),
+        verdicts=_explained_verdicts(ws, market, shown),
         bars=bars,
-        advice=warehouse.read_range("grid_advice", market, shown),
+        advice=_explained_advice(ws, market, shown),
         grids=warehouse.grids.history(market.symbol),
         stops=warehouse.grids.stops(market.symbol),
     )
+
+
+def _explained_verdicts(ws: Workspace, market: Market, window: Window) -> Rows:
+    """The weights behind each verdict, and its factors."""
+    rows = ws.warehouse.read_range("regime_verdicts", market, window, EXPLAINED)
+    factors = verdict_factors(ws, market, window, rows)
+    return {"hour_start": rows["hour_start"], "competing": _objects(competing(rows)), "factors": _objects(factors)}
+
+
+def _explained_advice(ws: Workspace, market: Market, window: Window) -> Rows:
+    """The rows of advice with reasons, conditions of the gates and the permitted grid in sentences."""
+    rows = ws.warehouse.read_range("grid_advice", market, window)
+    checks = [worded_checks(stored) for stored in rows["gate_checks"]]
+    restarts = [worded_restart(stored) for stored in rows["restart_grid"]]
+    reasons = advice_factors(ws, market, window, rows)
+    return {
+        **rows,
+        "reasons": _objects(reasons),
+        "gate_checks": _objects(checks),
+        "restart_grid": _objects(restarts),
+    }
+
+
+def _objects(values: Sequence[Any]) -> NDArray[Any]:
+    """Python objects as a column."""
+    column = np.empty(len(values), dtype=object)
+    for place, value in enumerate(values):  # numpy would take equal lists for a second dimension
+        column[place] = value
+    return column

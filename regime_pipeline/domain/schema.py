@@ -84,7 +84,7 @@ FEATURES: Final = (
     Column("traversals", "int", "edge zone to opposite edge zone crossings"),
     Column("net_displacement", "float", "|net move over 96 bars| / range width, 0..1"),
     Column("failed_breakouts", "float", "share of closes outside that re-entered within 3 bars, NaN without any"),
-    Column("policy_hash", "text", "hash of the policy sections behind the row"),
+    Column("feature_hash", "text", "hash of the policy sections behind the row"),
 )
 
 RANKED: Final = (
@@ -114,8 +114,11 @@ SCORES: Final = (
     Column("grid_net_gain_bps", "float", "net gain of one round trip, basis points"),
     Column("trend_votes", "int", "how many of ADX, ER and slope show a trend of one sign, signed, -3..3"),
     Column("is_trend_confirmed", "flag", "two of ADX, ER and slope agree on this bar"),
-    Column("policy_hash", "text", "hash of the policy sections behind the row"),
+    Column("score_hash", "text", "hash of the policy sections behind the row and its features"),
 )
+
+WEIGHTS: Final = ("weight_range_ok", "weight_range_weak", "weight_trend", "weight_transition")
+"""Weights of the verdicts, in the order of `VERDICTS` without INSUFFICIENT_DATA."""
 
 VERDICT_COLUMNS: Final = (
     Column("hour_start", "time", "start of the hour whose close the row describes"),
@@ -125,7 +128,7 @@ VERDICT_COLUMNS: Final = (
     Column("instant_verdict", "label", "the verdict before hysteresis", VERDICTS),
     Column("confidence", "float", "0..1"),
     Column("completeness", "float", "share of the rank window that is filled, 0..1"),
-    Column("consensus", "float", "share of the verdict's own witnesses that agree with it, 0..1"),
+    Column("consensus", "float", "share of the verdict's own indicators that agree with it, 0..1"),
     Column("direction", "label", "sign of the move over 36 bars", DIRECTIONS),
     Column("dominant_risk", "label", "what threatens a grid most", RISKS),
     Column("weight_range_ok", "float", "softmax weight, 0..1"),
@@ -136,8 +139,7 @@ VERDICT_COLUMNS: Final = (
     Column("range_low", "float", "consensus lower edge, quote currency"),
     Column("range_high", "float", "consensus upper edge, quote currency"),
     Column("range_confidence", "float", "0..1"),
-    Column("competing", "json", "the other verdicts with their weights, largest first"),
-    Column("factors", "json", "each rule with inputs, threshold, margin, outcome and a sentence"),
+    Column("rules_met", "int", "rules that the hour meets, one bit each (verdicts.rules.MetRules)"),
     Column("policy_hash", "text", "hash of the policy behind the row"),
 )
 

@@ -21,7 +21,8 @@ from regime_pipeline.mcp.markets import stored_market
 from regime_pipeline.mcp.responses import single
 from regime_pipeline.mcp.verdict_tools import no_verdict, staleness, verdict_at
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.services.queries.json_records import plain, records
+from regime_pipeline.services.grids import advice_at
+from regime_pipeline.services.queries.json_records import plain
 
 _ADVICE: Final = (
     *("status", "action", "is_actionable", "inventory", "config_version", "closes_outside", "bars_since_reposition"),
@@ -111,14 +112,14 @@ def _is_inside(config: GridConfig, close: float) -> bool | None:
 
 def _advice(ws: Workspace, market: Market, hour: int, version: int) -> dict[str, Any] | None:
     """The stored advice of the hour with its reasons in sentences and its restart gates; None without a row."""
-    found = records(ws.warehouse.read_frame("grid_advice", market, Window.hour(hour)))
-    if not found:
+    found = advice_at(ws, market, hour)
+    if found is None:
         return None
-    row = found[0]
+    row = {name: plain(value) for name, value in found.items()}
     return {
         **{name: row[name] for name in _ADVICE},
         "is_of_configured_version": row["config_version"] == version,
         "reasons": [{"outcome": reason["outcome"], "sentence": reason["sentence"]} for reason in row["reasons"]],
         "gates": {name: row[name] for name in _GATES},
-        "stale": staleness(ws, market, "grid_advice", hour, row["policy_hash"]),
+        "stale": staleness(ws, market, "grid_advice", hour, row["advice_hash"]),
     }

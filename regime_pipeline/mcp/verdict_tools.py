@@ -9,13 +9,16 @@ from typing import Any, Final
 
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
 from regime_pipeline.domain.errors import MissingDataError
+from regime_pipeline.domain.factors import deciding
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso, to_ms
+from regime_pipeline.domain.verdicts.explanation import competing
 from regime_pipeline.mcp.arguments import ExplainQuery, MarketQuery, moment_ms
 from regime_pipeline.mcp.markets import stored_market
 from regime_pipeline.mcp.responses import single
 from regime_pipeline.services.chain.stages import config_hashes
 from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.explanations import EXPLAINED, verdict_factors
 from regime_pipeline.services.queries.candle_regimes import EVERY_BAR, RegimeSeries, regime_periods, regime_series
 from regime_pipeline.services.queries.json_records import records
 
@@ -58,7 +61,8 @@ def verdict_at(ws: Workspace, market: Market, hour: int) -> dict[str, Any] | Non
     found = records(ws.warehouse.read_frame(_TABLE, market, window))
     if not found:
         return None
-    row = found[0]
+    row, stored = found[0], ws.warehouse.read_range(_TABLE, market, window, EXPLAINED)
+    factors = verdict_factors(ws, market, window, stored)[0]
     scores = records(ws.warehouse.read_frame("scores", market, window, _SCORES))
     closed = to_ms(row["as_of_bar"]) + market.step_ms
     return {
@@ -69,9 +73,9 @@ def verdict_at(ws: Workspace, market: Market, hour: int) -> dict[str, Any] | Non
         **{name: row[name] for name in _VERDICT},
         "scores": scores[0] if scores else None,
         "range": {name.removeprefix("range_"): row[name] for name in _RANGE},
-        "competing": row["competing"],
-        "reason": next(factor["sentence"] for factor in row["factors"] if factor["outcome"] == "decided"),
-        "factors": row["factors"],
+        "competing": competing(stored)[0],
+        "reason": deciding(factors).sentence,
+        "factors": [factor.document() for factor in factors],
         "policy_hash": row["policy_hash"],
         "stale": staleness(ws, market, _TABLE, hour, row["policy_hash"]),
     }

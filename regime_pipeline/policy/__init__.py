@@ -9,6 +9,7 @@ from regime_pipeline.policy.engine import (
     ScoresPolicy,
     default_policy,
     load_policy,
+    recorded_policy,
 )
 from regime_pipeline.policy.section import PolicyError
 
@@ -22,4 +23,5 @@ __all__ = [
     "ScoresPolicy",
     "default_policy",
     "load_policy",
+    "recorded_policy",
 ]

@@ -6,9 +6,11 @@ What a deployment may change about its surroundings (paths, URLs) is a setting a
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -314,6 +316,31 @@ def load_policy(path: Path) -> Policy:
         raise PolicyError(f"{path}: {faults}") from error
     except (OSError, ValueError) as error:
         raise PolicyError(f"{path}: {error}") from error
+
+
+def recorded_policy(document: Mapping[str, Any]) -> Policy:
+    """Return a policy that was recorded earlier, maybe by another version of the package.
+
+    Parameters
+    ----------
+    document : mapping
+        What `Policy.model_dump(mode="json")` gave then. Thresholds that this version does not know are left out, those
+        that it alone knows are the shipped ones: what both know is what explains a row.
+    """
+    known = _known(Policy, document, default_policy().model_dump(mode="json"))
+    return Policy.model_validate_json(json.dumps(known))
+
+
+def _known(section: type[PolicySection], document: Mapping[str, Any], shipped: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a section, from a document where it has them."""
+    fields: dict[str, Any] = {}
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, PolicySection):
+            fields[name] = _known(kind, document.get(name, {}), shipped[name])
+        else:
+            fields[name] = document.get(name, shipped[name])
+    return fields
 
 
 @lru_cache(maxsize=1)

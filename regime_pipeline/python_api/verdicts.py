@@ -74,8 +74,9 @@ def verdicts(
     """
     sound = candles_of_frame(candles, timeframe, symbol, price_scale)
     hours = observed_hours(sound)
-    found = analyze(sound, hours, policy or default_policy(), null_table or default_null_table())
-    return verdict_frame(found, sound.market, hours)
+    policy = policy or default_policy()
+    found = analyze(sound, hours, policy, null_table or default_null_table())
+    return verdict_frame(found, sound.market, hours, policy)
 
 
 def analyze_snapshot(
@@ -113,7 +114,7 @@ def analyze_snapshot(
     _refuse_short_history(document, candles, policy)
     hours = np.array([to_ms(document["hour_start"])], dtype=np.int64)
     found = analyze(candles, hours, policy, null_table or default_null_table())
-    row = verdict_frame(found, candles.market, hours).iloc[0]
+    row = verdict_frame(found, candles.market, hours, policy).iloc[0]
     return row.rename(str(candles.market))
 
 

@@ -148,4 +148,4 @@ class RegimeAnalysisService:
         first = int(hours[0]) - reach_hours(market, self._policy) * HOUR_MS - market.observation_ms
         candles = self._reader.load_candles(market, first, int(hours[-1]) + HOUR_MS, as_of_ms)
         found = analyze(candles, hours, self._policy, self._nulls)
-        return verdict_frame(found, market, hours)
+        return verdict_frame(found, market, hours, self._policy)

@@ -16,12 +16,14 @@ from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.defaults import defaults_for
 from regime_pipeline.domain.grids.formats import from_json, from_toml
-from regime_pipeline.domain.grids.quick_stops import Condition, GridHealth, quick_stops
+from regime_pipeline.domain.grids.named_conditions import Condition
+from regime_pipeline.domain.grids.quick_stops import GridHealth, quick_stops
 from regime_pipeline.domain.grids.versions import History, new_version
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.domain.restart_gates.machine import StopEvent
 from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.explanations import advice_documents
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,8 +88,29 @@ def proposed_fields(ws: Workspace, symbol: str) -> dict[str, Any]:
 
 
 def newest_advice(ws: Workspace, market: Market) -> dict[str, Any]:
-    """Return the newest hour's row of `grid_advice`, names instead of codes; errors as `advice_frame`."""
-    return {str(name): value for name, value in advice_frame(ws, market, 1).iloc[-1].items()}
+    """Return the newest hour of advice as `advice_at` does; errors as `advice_frame`."""
+    hour = advice_frame(ws, market, 1)["hour_start"].iloc[-1]
+    found = advice_at(ws, market, round(hour.timestamp() * 1000))
+    if found is None:
+        raise MissingDataError(f"The advice of {market} was removed meanwhile.", "Ask again.")
+    return found
+
+
+def advice_at(ws: Workspace, market: Market, hour_ms: int) -> dict[str, Any] | None:
+    """Return the row of `grid_advice` of an hour, names instead of codes, with reasons and gates in sentences.
+
+    Returns
+    -------
+    dict or None
+        The columns of the table and `reasons`; None where the hour has no row.
+    """
+    window = Window.hour(hour_ms)
+    rows = ws.warehouse.read_range("grid_advice", market, window)
+    if not len(rows["hour_start"]):
+        return None
+    frame = ws.warehouse.read_frame("grid_advice", market, window)
+    row = {str(name): value for name, value in frame.iloc[-1].items()}
+    return row | advice_documents(ws, market, window, rows)[-1]
 
 
 def advice_frame(ws: Workspace, market: Market, hours: int) -> pd.DataFrame:

@@ -268,6 +268,14 @@ api_key: Final = sa.Table(
     _one_of("scope", ("read", "write")),
 )
 
+policy: Final = sa.Table(
+    "policy",
+    metadata,
+    sa.Column("policy_hash", sa.Text, primary_key=True),
+    _required("document", JSONB),
+    _required("recorded_at", _TIME, server_default=sa.func.now()),
+)
+
 hook_request: Final = sa.Table(
     "hook_request",
     metadata,

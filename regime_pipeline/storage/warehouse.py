@@ -1,6 +1,6 @@
 """`Warehouse`, the database as the package sees it: one bulk write, one bulk read, and small questions.
 
-The steps of a write belong to `replace`, statements to `queries` and `catalog`, files of snapshots elsewhere.
+See `bulk` for the steps of a write and a read, `grid_store` and `policy_store` for small tables, `snapshots` for files.
 
 API in short (times are epoch milliseconds UTC, windows are whole hours)::
 
@@ -8,10 +8,7 @@ API in short (times are epoch milliseconds UTC, windows are whole hours)::
     warehouse.series_id(market, venue="binance", price_scale=100)          # get or create
     run_id = warehouse.start_run(code_version, config_hash, dagster_run_id)  # once per step, BEFORE it reads
     report = warehouse.replace_range("features", market, window, rows, run_id)
-    candles_report, hours_report = warehouse.replace_candles(market, window, candles, hours, run_id, reach)
     rows = warehouse.read_range("features", market, window)     # dict of numpy arrays, sorted by the key
-    warehouse.ledger(asset, market, window); warehouse.last_partition(asset, market); warehouse.latest(market)
-    warehouse.dirty(market, asset); warehouse.clear_stale(asset, market, window, run_id)
 """
 
 from __future__ import annotations
@@ -53,6 +50,7 @@ from regime_pipeline.storage.bulk.statements import lock, read_arrays, read_in_p
 from regime_pipeline.storage.bulk.transaction import apply_batches, revised_bars
 from regime_pipeline.storage.bulk.verdict_reads import StoredVerdicts, read_verdicts
 from regime_pipeline.storage.grid_store import GridStore
+from regime_pipeline.storage.policy_store import PolicyStore
 from regime_pipeline.storage.pool import ConnectionPool, Cursor
 
 if TYPE_CHECKING:
@@ -82,6 +80,7 @@ class Warehouse:
         self._pool = ConnectionPool(url)
         self.grids = GridStore(self._pool)
         self.access = AccessStore(self._pool)
+        self.policies = PolicyStore(self._pool)
         self._series: dict[Market, catalog.Series] = {}
         self._runs: dict[int, catalog.Run] = {}
 

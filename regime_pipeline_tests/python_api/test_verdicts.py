@@ -14,6 +14,7 @@ from regime_pipeline.domain.market_data.snapshot import build_snapshots
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.domain.verdicts.engine import reach_hours
+from regime_pipeline.domain.verdicts.explanation import competing, explain
 from regime_pipeline.policy import default_policy
 from regime_pipeline.storage.snapshots.bundle import bundle
 from regime_pipeline.storage.snapshots.store import SnapshotStore
@@ -39,10 +40,13 @@ def test_one_row_per_observation_as_the_engine_says(timeframe: str) -> None:
     assert list(rows.columns[: len(DOCUMENTED)]) == DOCUMENTED
     assert rows["open_time"].tolist() == pd.to_datetime(starts, unit="ms", utc=True).tolist()
     hours = starts.to_numpy() + max(step, HOUR_MS) - HOUR_MS
-    expected = run(found, hours).verdicts
+    engine = run(found, hours)
+    expected = engine.verdicts
     assert rows["verdict"].tolist() == [VERDICTS[code] for code in expected["verdict"]]
     assert rows["confidence"].tolist() == expected["confidence"].tolist()
-    assert rows["factors"].tolist() == [orjson.loads(text) for text in expected["factors"]]
+    factors = explain(expected, engine.scores, engine.features, default_policy())
+    assert rows["factors"].tolist() == [[factor.document() for factor in hour] for hour in factors]
+    assert rows["competing"].tolist() == competing(expected)
     assert len(set(rows["verdict"])) > 2
 
 

@@ -1,90 +1,116 @@
-"""The sentences of decision factors as templates with columns of numbers, so that a month of them stays small.
+"""Decision factors as templates with columns of numbers, so that a month of them stays small in a page.
 
-The words themselves are `domain.factors`'; nothing is worded here, and every sentence can be restored exactly.
+The wording is `domain.verdicts.explanation`'s; its templates go into the page as they are, and `static/codec.js` fills
+their holes as Python does.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from string import Formatter
 from typing import Any, Final
 
 import numpy as np
 
 from regime_pipeline.dashboard.data.integer_codec import pack
-from regime_pipeline.domain.verdicts.explanation import DECIDED, MET, NOT_MET
+from regime_pipeline.domain.factors import OUTCOMES, Factor
+from regime_pipeline.domain.market_data.candles import Float64
 
-OUTCOMES: Final = (NOT_MET, MET, DECIDED)
-_NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?")
-_HOLE: Final = "{}"
-Factor = Mapping[str, Any]
-_Said = tuple[str, int]
-"""A sentence without its numbers, and its outcome."""
+COLUMN_FORMAT: Final = ".1f"
+"""How the page prints the numbers of its own columns."""
+_PARSE: Final = Formatter().parse
 
 
-def pack_factors(factors: Sequence[Sequence[Factor]], columns: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+@dataclass
+class _Wording:
+    """One template of a rule with one outcome: its literal text and holes, and their values hour by hour."""
+
+    parts: list[tuple[str, str, str]]
+    hours: list[int] = field(default_factory=list)
+    values: list[list[Any]] = field(default_factory=list)
+
+
+def pack_factors(factors: Sequence[Sequence[Factor]], columns: Mapping[str, Float64]) -> list[dict[str, Any]]:
     """Return the factors of every hour, rule by rule.
 
     Parameters
     ----------
-    factors : sequence of sequence of mapping, length n
-        Each hour's factors with `rule`, `outcome` and `sentence` (free of braces); an hour without any has none.
-    columns : mapping of str to sequence of str, each of length n
-        Numbers of each hour as the sentences print them; a number of a sentence that is always the same as one of
-        these is not stored again.
+    factors : sequence of sequence of Factor, length n
+        Each hour's factors; an hour without any has none.
+    columns : mapping of str to ndarray of float64, each of shape (n,)
+        Numbers that the page holds already and prints with one decimal; a hole of that name and format is not stored.
 
     Returns
     -------
     list of dict
         For each rule, in order of first use: `rule`; `template` (packed places in `templates`), missing where an hour
-        lacks the rule; `templates` with the names of columns, or empty braces, where numbers stand; `outcomes`, of each
+        lacks the rule; `templates` with the names of columns, or empty braces, where numbers are; `outcomes`, of each
         template its code into `OUTCOMES`; `numbers`, for each template its empty braces' values in the order of hours:
         `data` (packed) and `decimals`, or `text`, separated by blanks, where they are printed unevenly.
     """
-    rules = dict.fromkeys(str(factor["rule"]) for hour in factors for factor in hour)
+    rules = dict.fromkeys(factor.rule for hour in factors for factor in hour)
     return [_pack_rule(rule, factors, columns) for rule in rules]
 
 
-def _pack_rule(rule: str, factors: Sequence[Sequence[Factor]], columns: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    hours: dict[_Said, list[int]] = {}
-    numbers: dict[_Said, list[list[str]]] = {}
+def _pack_rule(rule: str, factors: Sequence[Sequence[Factor]], columns: Mapping[str, Float64]) -> dict[str, Any]:
+    found: dict[tuple[str, str], _Wording] = {}
     template = np.full(len(factors), np.nan)
-    for hour, found in enumerate(factors):
-        factor = next((factor for factor in found if factor["rule"] == rule), None)
-        if factor is None:
-            continue
-        sentence = str(factor["sentence"])
-        said = (_NUMBER.sub(_HOLE, sentence), OUTCOMES.index(factor["outcome"]))
-        hours.setdefault(said, []).append(hour)
-        numbers.setdefault(said, []).append(_NUMBER.findall(sentence))
-        template[hour] = list(hours).index(said)
-    filled = [_fill(said[0], hours[said], numbers[said], columns) for said in hours]
+    for hour, factor in _of_rule(rule, factors):
+        text = _with_texts(factor)
+        wording = found.setdefault((text, factor.outcome), _Wording(list(_parts(text))))
+        wording.hours.append(hour)
+        wording.values.append([factor.inputs[name] for _, name, _ in wording.parts if name])
+        template[hour] = list(found).index((text, factor.outcome))
+    filled = [_fill(wording, columns) for wording in found.values()]
     return {
         "rule": rule,
         "template": pack(template),
         "templates": [text for text, _ in filled],
-        "outcomes": [outcome for _, outcome in hours],
+        "outcomes": [OUTCOMES.index(outcome) for _, outcome in found],
         "numbers": [kept for _, kept in filled],
     }
 
 
-def _fill(
-    shape: str, hours: Sequence[int], numbers: Sequence[Sequence[str]], columns: Mapping[str, Sequence[str]]
-) -> tuple[str, list[dict[str, Any]]]:
-    """Replace holes whose number is constant, or a known column; return the template and the numbers left over."""
-    parts, kept = shape.split(_HOLE), []
-    text = parts[0]
-    for place, after in enumerate(parts[1:]):
-        values = [found[place] for found in numbers]
-        same = next((name for name, known in columns.items() if values == [known[hour] for hour in hours]), None)
-        if len(set(values)) == 1:
-            text += values[0]
-        elif same:
-            text += "{" + same + "}"
+def _of_rule(rule: str, factors: Sequence[Sequence[Factor]]) -> Iterator[tuple[int, Factor]]:
+    """The hours that have a factor of the rule."""
+    for hour, found in enumerate(factors):
+        yield from ((hour, factor) for factor in found if factor.rule == rule)
+
+
+def _parts(template: str) -> Iterator[tuple[str, str, str]]:
+    """Literal text and the hole behind it: name and format, empty for none."""
+    for literal, name, spec, _ in _PARSE(template):
+        yield literal, name or "", spec or ""
+
+
+def _with_texts(factor: Factor) -> str:
+    """The factor's template with the holes of texts filled: they are few, numbers are many."""
+    if not any(isinstance(factor.inputs.get(name), str) for _, name, _ in _parts(factor.template)):
+        return factor.template
+    text = ""
+    for literal, name, spec in _parts(factor.template):
+        value = factor.inputs.get(name)
+        text += literal + (value if isinstance(value, str) else f"{{{name}:{spec}}}" if name else "")
+    return text
+
+
+def _fill(wording: _Wording, columns: Mapping[str, Float64]) -> tuple[str, list[dict[str, Any]]]:
+    """The template for the page and the numbers left over: constants are written out, known columns are named."""
+    text, kept, place = "", [], 0
+    for literal, name, spec in wording.parts:
+        text += literal
+        if not name:
+            continue
+        printed = [format(row[place], spec) for row in wording.values]
+        place += 1
+        if len(set(printed)) == 1:
+            text += printed[0]
+        elif name in columns and spec == COLUMN_FORMAT:
+            text += "{" + name + "}"
         else:
-            text += _HOLE
-            kept.append(_packed(values))
-        text += after
+            text += "{}"
+            kept.append(_packed(printed))
     return text, kept
 
 

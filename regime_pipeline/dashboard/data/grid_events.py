@@ -11,10 +11,10 @@ from itertools import pairwise
 from typing import Any
 
 from regime_pipeline.dashboard.data.market_rows import MarketRows
+from regime_pipeline.domain.factors import deciding
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.schema import GATE_STATES
 from regime_pipeline.domain.market_data.market import HOUR_MS
-from regime_pipeline.domain.verdicts.explanation import DECIDED
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -80,14 +80,9 @@ def _changes(rows: MarketRows, column: str) -> Iterator[Event]:
         if before == after:
             continue
         if column == "action":
-            yield Event(closes[row], "Advice", decided_sentence(rows.advice["reasons"][row]))
+            yield Event(closes[row], "Advice", deciding(rows.advice["reasons"][row]).sentence)
         else:
             yield Event(closes[row], "Gate", f"{_gate(before)} → {_gate(after)}")
-
-
-def decided_sentence(reasons: list[dict[str, Any]]) -> str:
-    """Return the sentence of the reason that decided."""
-    return next(str(reason["sentence"]) for reason in reasons if reason["outcome"] == DECIDED)
 
 
 def _gate(code: int) -> str:

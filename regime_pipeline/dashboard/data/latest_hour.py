@@ -11,14 +11,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from regime_pipeline.dashboard.data.grid_events import decided_sentence
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.formatting import decimals_of
+from regime_pipeline.domain.factors import deciding
 from regime_pipeline.domain.grids.schema import ACTIONS, GATE_STATES
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.restart_gates.machine import GATES
 from regime_pipeline.domain.schema import DIRECTIONS, HOUR_STATUSES, RISKS, VERDICTS
-from regime_pipeline.domain.verdicts.hourly_summary import deciding_sentence
 
 STALE_HOURS: Final = 2
 """Data that ends so much earlier than another market's, or than now, is stale."""
@@ -123,7 +122,7 @@ def latest_hour_of(rows: MarketRows, through_ms: int) -> LatestHour:
         range_low=float(last["range_low"]),
         range_high=float(last["range_high"]),
         decimals=decimals_of(rows.bars.price_scale),
-        reason=deciding_sentence(factors) if factors else str(last["reason"]),
+        reason=deciding(factors).sentence if factors else str(last["reason"]),
         policy_hash=str(last["policy_hash"]),
         advice=_advice(rows),
         gates=_gates(rows),
@@ -151,7 +150,7 @@ def _advice(rows: MarketRows) -> AdviceSummary | None:
     last = _last_advice(rows)
     if last is None:
         return None
-    reason = decided_sentence(last["reasons"])
+    reason = deciding(last["reasons"]).sentence
     return AdviceSummary(ACTIONS[last["action"]], bool(last["is_actionable"]), bool(last["config_version"]), reason)
 
 

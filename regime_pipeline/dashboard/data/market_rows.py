@@ -30,11 +30,12 @@ class MarketRows:
     hours : Rows
         Columns of `schema.DASHBOARD_HOURS`, ascending by `hour_start`, at least one row; hours may be missing.
     verdicts : Rows
-        `hour_start`, `competing` and `factors` (parsed JSON) of `regime_verdicts`; hours may be missing.
+        `hour_start`, `competing` (lists of dicts) and `factors` (lists of `Factor`); hours may be missing.
     bars : Candles
         Bars of the market that closed in the period.
     advice : Rows or None
-        Columns of `grids.layout.GRID_ADVICE`; None where the site shows no advice and no gates.
+        Columns of `grids.schema.GRID_ADVICE` and `reasons` (lists of `Factor`), the gates in sentences; None where the
+        site shows no advice and no gates.
     grids, stops : sequence
         Versions and stops of the symbol's grid, oldest first.
 
@@ -85,9 +86,9 @@ class MarketRows:
             return np.full(len(self), np.nan)
         return self._spread(self.advice["hour_start"], self.advice[name])
 
-    def documents(self, name: str) -> list[list[dict[str, Any]]]:
+    def documents(self, name: str) -> list[list[Any]]:
         """Return each hour's `competing` or `factors`, empty where an hour has none; n lists."""
-        found: list[list[dict[str, Any]]] = [[] for _ in range(len(self))]
+        found: list[list[Any]] = [[] for _ in range(len(self))]
         at, inside = self._places(self.verdicts["hour_start"])
         for place, document in zip(at.tolist(), self.verdicts[name][inside], strict=True):
             found[place] = document

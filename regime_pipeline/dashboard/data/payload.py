@@ -10,13 +10,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from regime_pipeline.dashboard.data.factor_codec import OUTCOMES, pack_factors
+from regime_pipeline.dashboard.data.factor_codec import pack_factors
 from regime_pipeline.dashboard.data.grid_events import grid_events, grid_spans
 from regime_pipeline.dashboard.data.integer_codec import pack, printed
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.data.prices import DrawnPrices, drawn_prices
 from regime_pipeline.dashboard.formatting import decimals_of
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES, SIMPLIFIED, SIMPLIFIED_OF_STATE
+from regime_pipeline.domain.factors import OUTCOMES
 from regime_pipeline.domain.grids.schema import ACTIONS, GATE_STATES
 from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.domain.market_data.market import HOUR_MS
@@ -60,7 +61,7 @@ def market_payload(rows: MarketRows) -> dict[str, Any]:
         "bars": [part.document for part in bars],
         "columns": _columns(rows, bars),
         "outcomes": OUTCOMES,
-        "factors": pack_factors(rows.documents("factors"), _printed_scores(rows)),
+        "factors": pack_factors(rows.documents("factors"), {name: rows.on_calendar(name) for name in SCORE_COLUMNS}),
         "grids": grid_spans(rows),
         "events": [{"ms": event.time_ms, "kind": event.kind, "text": event.text} for event in grid_events(rows)],
     }
@@ -134,8 +135,3 @@ def coded(codes: Float64, labels: Sequence[str], inks: Sequence[str] = ()) -> di
 def decimal(values: Float64, decimals: int) -> dict[str, Any]:
     """Return a column of numbers with so many decimals, as printing rounds them; NaN where there is none."""
     return {"data": pack(printed(values, decimals)), "scale": 10**decimals}
-
-
-def _printed_scores(rows: MarketRows) -> dict[str, list[str]]:
-    """Each hour's scores as the sentences print them."""
-    return {name: [f"{value:.1f}" for value in rows.on_calendar(name).tolist()] for name in SCORE_COLUMNS}

@@ -20,6 +20,7 @@ from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.data.payload import SCORE_COLUMNS, simplified
 from regime_pipeline.dashboard.data.prices import drawn_prices
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES, SIMPLIFIED
+from regime_pipeline.domain.factors import deciding
 from regime_pipeline.domain.grids.schema import ACTIONS, GATE_STATES
 from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
@@ -137,12 +138,12 @@ def _table(rows: MarketRows) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"ms": rows.start_ms + hour * HOUR_MS, "verdict": None}
         if not np.isnan(columns["verdict"][hour]):
             row |= {column: float(values[hour]) for column, values in columns.items()}
-            decided = next((factor for factor in factors[hour] if factor["outcome"] == "decided"), None)
+            decided = deciding(factors[hour]) if factors[hour] else None
             row |= {
                 "verdict": VERDICTS[int(row["verdict"])],
                 "hour_status": HOUR_STATUSES[int(row["hour_status"])],
                 "regime": SIMPLIFIED[int(regime[hour])],
-                "reason": decided["sentence"] if decided else "",
+                "reason": decided.sentence if decided else "",
             }
         shown.append(row)
     return shown

@@ -25,7 +25,7 @@ from regime_pipeline.policy import Policy
 
 SECTIONS: Final = ("features", "ranges")
 """Policy sections that features depend on."""
-_LOCATED: Final = ("hour_start", "as_of_bar", "is_new_bar", "status", "policy_hash")
+_LOCATED: Final = ("hour_start", "as_of_bar", "is_new_bar", "status", "feature_hash")
 _PRICES: Final = (
     *("close", "tick", "atr", "quantile_low", "quantile_high", "donchian_low", "donchian_high", "pivot_low"),
     *("pivot_high", "profile_low", "profile_high", "channel_low", "channel_high", "range_low", "range_high"),
@@ -69,7 +69,7 @@ def compute_features(candles: Candles, hours: Int64, policy: Policy) -> Rows:
         "is_new_bar": where.is_new_bar,
         "status": where.status,
         **spread(computed, _values(candles, ends, policy), found),
-        "policy_hash": constant(policy.hash_of(*SECTIONS), len(hours)),
+        "feature_hash": constant(policy.hash_of(*SECTIONS), len(hours)),
     }
     return {column.name: rows[column.name] for column in FEATURES}
 

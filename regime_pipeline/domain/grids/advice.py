@@ -1,12 +1,12 @@
 """What to do with a configured grid: the rules of regimes.md section 7 over many hours or one.
 
-Words stand in `advice_reasons`, the hourly rows in `advice_rows`. The verdict may stop new orders; it never closes what
-was bought: pausing by force-closing at market is what lost money in every published comparison (see docs/grids.md).
+The verdict may stop new orders; it never closes what was bought: pausing by force-closing at market is what lost money
+in every published comparison (see docs/grids.md). See `advice_explanation` for the rules in words, `advice_hourly` for
+rows of hours.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,7 +16,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from regime_pipeline.domain.grids.advice_explanation import reasons_json
+from regime_pipeline.domain.factors import Factor
+from regime_pipeline.domain.grids.advice_explanation import explain_advice
 from regime_pipeline.domain.grids.advice_state import Decisions, Situation
 from regime_pipeline.domain.grids.comparison import Comparison
 from regime_pipeline.domain.grids.config import GridConfig
@@ -51,8 +52,8 @@ class Advice:
         One of `schema.INVENTORY`; a function of the price and the owner's own limits, never of the verdict.
     proposed_lower, proposed_upper : float or None
         Edges to use, quote currency, where the action needs new ones.
-    reasons : tuple of dict
-        Each rule with inputs, threshold, outcome and a sentence; the first one decided.
+    reasons : tuple of Factor
+        Each rule with inputs, threshold and outcome; the first one decided.
     """
 
     status: str
@@ -62,7 +63,7 @@ class Advice:
     inventory: str
     proposed_lower: float | None
     proposed_upper: float | None
-    reasons: tuple[dict[str, Any], ...]
+    reasons: tuple[Factor, ...]
 
 
 def advise(
@@ -115,7 +116,7 @@ def advise(
         inventory=INVENTORY[decided.inventory[0]],
         proposed_lower=_or_none(decided.proposed_lower[0]),
         proposed_upper=_or_none(decided.proposed_upper[0]),
-        reasons=tuple(json.loads(reasons_json(situation, decided, policy.grids)[0])),
+        reasons=tuple(explain_advice(situation, decided, policy.grids)[0]),
     )
 
 

@@ -1,20 +1,22 @@
 """Hourly rows of advice: each hour's verdict and bars against the version of the grid that was valid at its close.
 
-The rules stand in `advice`. Nothing after an hour's close is looked at, and nothing is carried from row to row.
+Nothing after an hour's close is used, and nothing is carried from row to row. See `advice` for the rules.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Final
 
 import numpy as np
 
-from regime_pipeline.domain.columnar import DTYPES, Rows, constant, rows_at
+from regime_pipeline.domain.columnar import DTYPES, Rows, rows_at
+from regime_pipeline.domain.factors import Factor
 from regime_pipeline.domain.grids.advice import NO_GRID, decide
-from regime_pipeline.domain.grids.advice_explanation import NO_GRID_REASON, reasons_json
-from regime_pipeline.domain.grids.advice_state import Situation
+from regime_pipeline.domain.grids.advice_explanation import NO_GRID_FACTOR, explain_advice
+from regime_pipeline.domain.grids.advice_state import Decisions, Situation
 from regime_pipeline.domain.grids.comparison import compare
 from regime_pipeline.domain.grids.config import GridConfig, GridConfigError
 from regime_pipeline.domain.grids.schema import GRID_ADVICE, without_stop
@@ -82,7 +84,7 @@ def grid_advice_rows(
     own, measured = rows_at(verdicts, hours, "verdicts"), rows_at(features, hours, "features")
     stopped = without_stop(len(hours)) if gates is None else gates
     rows = _without_grid(len(hours)) | {name: verdicts[name][own] for name in _CALENDAR} | stopped
-    rows["policy_hash"] = np.array([advice_hash(text, policy) for text in verdicts["policy_hash"][own]], dtype=object)
+    rows["advice_hash"] = np.array([advice_hash(text, policy) for text in verdicts["policy_hash"][own]], dtype=object)
     verdict = {name: verdicts[name][own] for name in ("verdict", "range_low", "range_high")}
     places = valid_at(history, hours + HOUR_MS)
     since = _bars_since(repositions_ms(history), hours + HOUR_MS, candles.market.step_ms)
@@ -110,7 +112,7 @@ def _without_grid(count: int) -> Rows:
         column.name: np.full(count, np.nan if column.kind == "float" else 0, dtype=DTYPES[column.kind])
         for column in GRID_ADVICE
     }
-    return rows | {"status": np.full(count, NO_GRID, dtype=np.int8), "reasons": constant(NO_GRID_REASON, count)}
+    return rows | {"status": np.full(count, NO_GRID, dtype=np.int8)}
 
 
 def _of_version(config: GridConfig, verdict: Rows, atr: Float64, closes: Float64, moved: Rows, policy: Policy) -> Rows:
@@ -125,6 +127,7 @@ def _of_version(config: GridConfig, verdict: Rows, atr: Float64, closes: Float64
         **vars(decided),
         "enabled": np.full(len(atr), config.enabled),
         "config_version": np.full(len(atr), config.version),
+        "close": closes[0],
         "closes_outside": outside,
         "iou": compared.iou,
         "lower_offset_atr": compared.lower_offset_atr,
@@ -136,8 +139,38 @@ def _of_version(config: GridConfig, verdict: Rows, atr: Float64, closes: Float64
         "capacity_levels_now": compared.now.levels,
         "capacity_net_gain_now_bps": compared.now.net_gain_bps,
         "bars_since_reposition": moved["bars_since_reposition"],
-        "reasons": reasons_json(situation, decided, policy.grids),
     }
+
+
+def explain_rows(advice: Rows, verdicts: Rows, history: Sequence[GridConfig], policy: Policy) -> list[list[Factor]]:
+    """Return the factors behind stored rows of advice.
+
+    Parameters
+    ----------
+    advice, verdicts : Rows
+        Rows of the same n hours; of the verdicts `verdict`, `range_low` and `range_high`.
+    history : sequence of GridConfig
+        Versions of the symbol's grid, oldest first.
+    policy : Policy
+        The one that the advice was decided under.
+
+    Returns
+    -------
+    list of list of Factor, n lists
+        See `advice_explanation`; one factor alone where no grid was configured, or where its version is not known.
+    """
+    found: list[list[Factor]] = [[NO_GRID_FACTOR] for _ in range(len(advice["config_version"]))]
+    by_version = {config.version: config for config in history}
+    for version in set(advice["config_version"].tolist()) & by_version.keys():
+        at = np.flatnonzero(advice["config_version"] == version)
+        mine = {name: column[at] for name, column in advice.items()}
+        ranges = {name: verdicts[name][at] for name in ("verdict", "range_low", "range_high")}
+        seen = {name: mine[name] for name in ("iou", "close", "closes_outside", "bars_since_reposition", "gate_state")}
+        situation = Situation.of(by_version[version], **ranges, **seen)
+        decided = Decisions(**{field.name: mine[field.name] for field in fields(Decisions)})
+        for place, factors in zip(at.tolist(), explain_advice(situation, decided, policy.grids), strict=True):
+            found[place] = factors
+    return found
 
 
 def _recent_closes(candles: Candles, as_of_bar: Int64, count: int) -> Float64:

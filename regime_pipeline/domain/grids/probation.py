@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from math import ceil, floor
-from operator import ge, le, lt
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +17,7 @@ from regime_pipeline.domain.features.ranges.consensus import discover_ranges
 from regime_pipeline.domain.features.windows import Windows
 from regime_pipeline.domain.grids.config import GridConfig, canonical
 from regime_pipeline.domain.grids.config_rules import from_ticks, whole_ticks
-from regime_pipeline.domain.grids.quick_stops import Condition, check
+from regime_pipeline.domain.grids.named_conditions import Condition, check
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.policy import Policy
 from regime_pipeline.policy.grids import GraduationPolicy
@@ -51,17 +50,11 @@ def graduation(record: ProbationRecord, policy: GraduationPolicy) -> tuple[Condi
     """Return every condition of graduation; the grid graduates when all are met."""
     share = record.range_ok_bars / record.bars if record.bars else 0.0
     return (
-        check("BARS", "bars on probation", record.bars, ge, policy.min_bars),
-        check("RANGE_OK_SHARE", "share of bars with RANGE_OK", share, ge, policy.range_ok_share_from),
-        check("ROUND_TRIPS", "completed round trips", record.round_trips, ge, policy.min_round_trips),
-        check(
-            "EXCURSION",
-            "farthest price beyond an edge in spacings",
-            record.excursion_spacings,
-            lt,
-            policy.excursion_spacings_below,
-        ),
-        check("NET", "realised gain after fees in quote currency", record.net_quote, ge, policy.net_quote_from),
+        check("BARS", record.bars, policy.min_bars),
+        check("RANGE_OK_SHARE", share, policy.range_ok_share_from),
+        check("ROUND_TRIPS", record.round_trips, policy.min_round_trips),
+        check("EXCURSION", record.excursion_spacings, policy.excursion_spacings_below),
+        check("NET", record.net_quote, policy.net_quote_from),
     )
 
 
@@ -209,8 +202,8 @@ def probationary_grid(candles: Candles, stopped_at_ms: int, config: GridConfig, 
     found, bounds = fresh_range(candles, stopped_at_ms, policy), policy.grids.probation
     has_range = found.low == found.low
     checks = [
-        check("POST_STOP_BARS", "unbroken bars since the stop", found.bars, ge, bounds.min_post_stop_bars),
-        check("CONSENSUS", "ranges the methods agree on since the stop", float(has_range), ge, 1),
+        check("POST_STOP_BARS", found.bars, bounds.min_post_stop_bars),
+        check("CONSENSUS", float(has_range), 1),
     ]
     if not has_range:
         return Probation(None, found, _until_failure(checks))
@@ -220,10 +213,10 @@ def probationary_grid(candles: Candles, stopped_at_ms: int, config: GridConfig, 
     funded = float(allocation) // (policy.grid_capacity.notional_margin * float(config.min_notional))
     held = (high - low) // spacing
     checks += [
-        check("SPACING_MAX", "spacing in ticks", spacing, le, bounds.max_spacing_atr * atr),
-        check("SPACING_MIN", "spacing in ticks", spacing, ge, bounds.min_spacing_atr * atr),
-        check("WIDTH", "levels that the range holds", held, ge, bounds.min_levels),
-        check("CAPITAL", "levels that the capital funds", funded, ge, bounds.min_levels),
+        check("SPACING_MAX", spacing, bounds.max_spacing_atr * atr),
+        check("SPACING_MIN", spacing, bounds.min_spacing_atr * atr),
+        check("WIDTH", held, bounds.min_levels),
+        check("CAPITAL", funded, bounds.min_levels),
     ]
     if not all(made.is_met for made in checks):
         return Probation(None, found, _until_failure(checks))

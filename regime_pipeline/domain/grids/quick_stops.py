@@ -1,51 +1,18 @@
-"""What stops a probationary grid at once, each trigger by name with its value and threshold.
+"""Quick stops: what stops a grid at once, each trigger by name with its value and threshold.
 
-A stop means no new orders; what was bought is decided apart. When a grid may start again is the gates' business.
+A stop means no new orders; closing what was bought is a separate decision. See `restart_gates` for when a grid may
+start again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from operator import ge, gt, le, lt
-from typing import Final
 
 from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.grids.named_conditions import Condition, check
 from regime_pipeline.policy import Policy
-
-Comparison = Callable[[float, float], bool]
-_WORDS: Final[dict[Comparison, str]] = {ge: "at least", gt: "above", le: "at most", lt: "below"}
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A condition and whether it holds.
-
-    Parameters
-    ----------
-    name : str
-        Upper case, fixed.
-    value, threshold : float
-        What was compared, in the unit the sentence names; a NaN value holds nowhere.
-    is_met : bool
-        The condition holds.
-    sentence : str
-        The comparison in words with both numbers.
-    """
-
-    name: str
-    value: float
-    threshold: float
-    is_met: bool
-    sentence: str
-
-
-def check(name: str, what: str, value: float, holds: Comparison, threshold: float) -> Condition:
-    """Compare, and put it into words: `what` names the value and its unit."""
-    known = "unknown" if value != value else f"{value:.6g}"
-    sentence = f"{what}: {known} ({_WORDS[holds]} {threshold:.6g})."
-    return Condition(name, float(value), float(threshold), holds(value, threshold), sentence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +70,13 @@ def quick_stops(config: GridConfig, health: GridHealth, policy: Policy) -> tuple
     one_sided = _one_sided_bars(health.base_shares, bounds.inventory_share_above)
     vol_change, trend = policy.verdict.transition_above, policy.verdict.trend_from
     return (
-        check("BEYOND_EDGE", "close beyond an edge in ATR", beyond_atr, ge, bounds.edge_atr),
-        check("CLOSES_OUTSIDE", "closes in a row outside", outside, ge, bounds.outside_closes),
-        check("VOL_CHANGE", "VolChangeScore", health.vol_change_score, gt, vol_change),
-        check("TREND", "TrendScore", health.trend_score, ge, trend),
-        check("ONE_SIDED", "bars in a row with one-sided inventory", one_sided, ge, bounds.inventory_bars),
-        check("DRAWDOWN", "drawdown in quote currency", health.drawdown_quote, gt, most_lost),
-        check("STALE_DATA", "age of the data in bars", health.data_age_bars, gt, bounds.data_age_bars_above),
+        check("BEYOND_EDGE", beyond_atr, bounds.edge_atr),
+        check("CLOSES_OUTSIDE", outside, bounds.outside_closes),
+        check("VOL_CHANGE", health.vol_change_score, vol_change),
+        check("TREND", health.trend_score, trend),
+        check("ONE_SIDED", one_sided, bounds.inventory_bars),
+        check("DRAWDOWN", health.drawdown_quote, most_lost),
+        check("STALE_DATA", health.data_age_bars, bounds.data_age_bars_above),
     )
 
 

@@ -20,10 +20,8 @@ GATE_COLUMNS: Final = (
     Column("gate_state", "label", "restart gate that is waited for, or what the last one says", GATE_STATES),
     Column("gate_bars", "int", "observations since the stop"),
     Column("gate_held", "int", "observations in a row that gate 3 has held"),
-    Column(
-        "gate_checks", "json", "conditions looked at on the newest observation: gate, name, value, threshold, outcome"
-    ),
-    Column("restart_grid", "json", "the fresh probationary grid that is permitted, or why there is none; else null"),
+    Column("gate_checks", "json", "conditions of the gates looked at: gate, name, value, threshold, is_met"),
+    Column("restart_grid", "json", "the permitted probationary grid, or the condition that none fits; else null"),
 )
 _NO_TIME: Final = int(np.iinfo(np.int64).min)
 
@@ -48,6 +46,7 @@ GRID_ADVICE: Final = (
     Column("enabled", "flag", "the configured grid places orders"),
     Column("is_actionable", "flag", "the action asks somebody to act; inventory speaks for itself"),
     Column("inventory", "label", "what to do with what was bought, never decided by the verdict", INVENTORY),
+    Column("close", "float", "close of the newest bar, quote currency, NaN where it is missing"),
     Column("config_version", "int", "version of the grid valid at the hour's close, 0 = no grid"),
     Column("closes_outside", "int", "newest closes in a row beyond the bounds, counted up to those that matter"),
     Column("iou", "float", "overlap of discovered and configured range, 0..1, NaN without a discovered range"),
@@ -62,7 +61,6 @@ GRID_ADVICE: Final = (
     Column("bars_since_reposition", "float", "bars closed since an edge was last moved, NaN if never"),
     Column("proposed_lower", "float", "lower edge to use where the action needs one, quote currency"),
     Column("proposed_upper", "float", "upper edge to use where the action needs one, quote currency"),
-    Column("reasons", "json", "each rule with inputs, threshold, outcome and a sentence"),
     *GATE_COLUMNS,
-    Column("policy_hash", "text", "hash of the policy behind the row"),
+    Column("advice_hash", "text", "hash of the policy behind the row and its verdict"),
 )

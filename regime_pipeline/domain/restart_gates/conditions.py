@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import exp
-from operator import ge, le, lt
 from typing import Final
 
 import numpy as np
 
 from regime_pipeline.domain.grids.comparison import capacity_policy
 from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.grids.named_conditions import Condition, check
 from regime_pipeline.domain.grids.probation import FreshRange, fresh_range
-from regime_pipeline.domain.grids.quick_stops import Condition, check
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.scoring.grid_capacity import carries_grid, grid_capacity
 from regime_pipeline.policy import Policy
@@ -53,13 +52,11 @@ def directional_energy(bar: GateBar, thresholds: GateThresholds) -> tuple[Condit
     m = bar.measured
     adx, change = m["adx"], m["adx_change"]
     bound = thresholds.adx_falling_below if change < 0 else thresholds.adx_weak_below
-    course = "falling" if change < 0 else "not falling"
+    course = "falling over 6 bars" if change < 0 else "not falling over 6 bars"
     return (
-        check("ADX_DECAY", f"ADX, {course} over 6 bars", adx, lt, bound),
-        check("EFFICIENCY", "efficiency ratio over 24 bars", m["efficiency_ratio_short"], lt,
-              thresholds.efficiency_ratio_below),
-        check("NO_NEW_EXTREME", "bars without a new 24-bar extreme", m["bars_since_extreme"], ge,
-              thresholds.bars_since_extreme_from),
+        check("ADX_DECAY", adx, bound, course),
+        check("EFFICIENCY", m["efficiency_ratio_short"], thresholds.efficiency_ratio_below),
+        check("NO_NEW_EXTREME", m["bars_since_extreme"], thresholds.bars_since_extreme_from),
     )  # fmt: skip
 
 
@@ -68,11 +65,10 @@ def mean_reversion(bar: GateBar, thresholds: GateThresholds) -> tuple[Condition,
     m = bar.measured
     half_life = m["ou_half_life_bars"]
     return (
-        check("MEAN_REVERSION", "MeanRevScore", m["mean_rev_score"], ge, thresholds.mean_rev_from),
-        check("MEDIAN_CROSSINGS", "crossings of the median over 48 bars", m["median_crossings"], ge,
-              thresholds.median_crossings_from),
-        check("HALF_LIFE_MIN", "half-life in bars", half_life, ge, thresholds.half_life_min_bars),
-        check("HALF_LIFE_MAX", "half-life in bars", half_life, le, thresholds.half_life_max_bars),
+        check("MEAN_REVERSION", m["mean_rev_score"], thresholds.mean_rev_from),
+        check("MEDIAN_CROSSINGS", m["median_crossings"], thresholds.median_crossings_from),
+        check("HALF_LIFE_MIN", half_life, thresholds.half_life_min_bars),
+        check("HALF_LIFE_MAX", half_life, thresholds.half_life_max_bars),
     )  # fmt: skip
 
 
@@ -86,12 +82,12 @@ def tradable_range(
     width = (found.high - found.low) / max(found.atr, tick)
     levels = _levels(found, config, policy)
     return (
-        check("VOLATILITY", "realised volatility, short over long", ratio, lt, thresholds.volatility_ratio_below),
-        check("FRESH_BARS", "unbroken bars since the stop", found.bars, ge, policy.grids.probation.min_post_stop_bars),
-        check("FRESH_RANGE", "ranges the methods agree on since the stop", float(found.low == found.low), ge, 1),
-        check("WIDTH_MIN", "width of that range in ATR", width, ge, thresholds.width_min_atr),
-        check("WIDTH_MAX", "width of that range in ATR", width, le, thresholds.width_max_atr),
-        check("CAPACITY", "levels that it carries net of fees", levels, ge, policy.grid_capacity.min_levels),
+        check("VOLATILITY", ratio, thresholds.volatility_ratio_below),
+        check("FRESH_BARS", found.bars, policy.grids.probation.min_post_stop_bars),
+        check("FRESH_RANGE", float(found.low == found.low), 1),
+        check("WIDTH_MIN", width, thresholds.width_min_atr),
+        check("WIDTH_MAX", width, thresholds.width_max_atr),
+        check("CAPACITY", levels, policy.grid_capacity.min_levels),
     )
 
 

@@ -5,8 +5,8 @@ Rules stand in `machine` and `conditions`; which stop is in force at which hour 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ import orjson
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.features.observations import Observations
 from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.grids.named_conditions import Condition, condition_of
 from regime_pipeline.domain.grids.probation import Probation, probationary_grid
-from regime_pipeline.domain.grids.quick_stops import Condition
 from regime_pipeline.domain.grids.schema import GATE_STATES, without_stop
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
@@ -87,31 +87,41 @@ def _fill(rows: Rows, at: Int64, closes: Int64, episode: Episode, history: GateH
 
 
 def _checks_json(taken: GateStep) -> str:
-    documents = [
-        {
-            "gate": gate,
-            "name": made.name,
-            "value": made.value,
-            "threshold": made.threshold,
-            "is_met": made.is_met,
-            "sentence": made.sentence,
-        }
-        for gate, made in taken.checks
-    ]
-    return _json(documents)
+    return _json([{"gate": gate, **_data(made)} for gate, made in taken.checks])
 
 
 def _grid_json(found: Probation) -> str:
     if found.grid is None:
-        return _json({"grid": None, "sentence": f"No fresh grid fits: {found.checks[-1].sentence}"})
+        return _json({"grid": None, "failed": _data(found.checks[-1])})
     plain = {name: value for name, value in found.grid.update().items() if value is not None}
     spacing = {"spacing_quote": found.grid.spacing_quote, "atr_quote": found.grid.atr_quote}
-    return _json({"grid": plain | spacing, "sentence": "A fresh probationary grid from the bars since the stop."})
+    return _json({"grid": plain | spacing, "failed": None})
+
+
+def _data(made: Condition) -> dict[str, Any]:
+    """A condition as it is stored: without its sentence, which `worded_checks` makes."""
+    return {name: value for name, value in asdict(made).items() if name != "detail" or value}
 
 
 def _json(document: Any) -> str:
     """Print JSON; decimals as numbers' texts, NaN as null."""
     return orjson.dumps(document, default=str).decode()
+
+
+def worded_checks(stored: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the stored conditions of the gates (`gate_checks`), each with its sentence."""
+    return [{**made, "sentence": condition_of(made).sentence} for made in stored]
+
+
+def worded_restart(stored: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the stored probationary grid (`restart_grid`), or why none fits, with a sentence; None without one."""
+    if stored is None:
+        return None
+    if stored["grid"] is not None:
+        return {"grid": stored["grid"], "sentence": "A fresh probationary grid from the bars since the stop."}
+    failed = stored.get("failed")
+    why = condition_of(failed).sentence if failed else "the bars since the stop carry none."
+    return {"grid": None, "sentence": f"No fresh grid fits: {why}"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -121,7 +121,7 @@ def compute_scores(features: Rows, hours: Int64, market: Market, policy: Policy,
         **{f"rank_{name}": ranks[name] for name in RANKED},
         **_scores(ranks, newest, policy, nulls),
         **_trend_votes(newest, policy.scores, nulls),
-        "policy_hash": constant(scores_hash(policy, nulls), len(places)),
+        "score_hash": constant(scores_hash(policy, nulls), len(places)),
     }
     computed = tuple(column for column in SCORES if column.name not in _REPEATED)
     repeated: Rows = {name: features[name][own] for name in _REPEATED}

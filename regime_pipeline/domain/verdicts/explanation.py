@@ -1,6 +1,7 @@
-"""The verdict in words: every rule with its inputs, threshold, margin, outcome and one sentence, as JSON text.
+"""Why a verdict is what it is: each rule with its inputs, threshold, margin, outcome and one sentence.
 
-The rules themselves stand in `verdict_evidence`; nothing is decided here.
+Everything is made from stored rows and the policy that decided them; nothing is decided here. See `rules` for the
+rules, `domain.factors` for the shape of a factor.
 """
 
 from __future__ import annotations
@@ -11,98 +12,78 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regime_pipeline.domain.columnar import Rows
-from regime_pipeline.domain.market_data.candles import Float64
-from regime_pipeline.domain.schema import DIRECTIONS, STATUSES, VERDICTS
+from regime_pipeline.domain.factors import Factor, RuleColumns
+from regime_pipeline.domain.schema import DIRECTIONS, STATUSES, VERDICTS, WEIGHTS
 from regime_pipeline.domain.verdicts.rules import (
     INSUFFICIENT_DATA,
     RANGE_OK,
     RANGE_WEAK,
     TRANSITION,
     TREND,
-    Evidence,
-    Flags,
-    Rules,
+    MetRules,
 )
 from regime_pipeline.policy import Policy
 
-Codes = NDArray[np.int8]
-DECIDED: Final = "decided"
-MET: Final = "met"
-NOT_MET: Final = "not met"
-_FACTOR: Final = (
-    '{"rule":"%s","inputs":{%s},"threshold":%s,"margin":%s,"outcome":"%%s","sentence":"%s"}'  # filled by rule, row
-)
+RULES: Final = ("DATA", "RANGE_WEAK_GATE", "TRANSITION", "TREND", "RANGE_OK", "GRID_CAPACITY", "CONFIRMATION")
+"""In the order in which an explanation names them."""
+NEEDED: Final = {
+    "features": ("hour_start", "range_methods", "range_agreement"),
+    "scores": (
+        *("hour_start", "status", "ranked_observations", "trend_score", "mean_rev_score", "vol_change_score"),
+        *("range_quality_score", "grid_levels", "grid_net_gain_bps", "trend_votes"),
+    ),
+}
+"""Columns of other tables that an explanation is made of, besides the verdict's own row."""
+_TREND_INDICATORS: Final = 3
 
 
-def factors_json(
-    evidence: Evidence, met: Rules, rows: Rows, instant: Codes, verdict: Codes, policy: Policy
-) -> NDArray[Any]:
-    """Return each verdict's factors as JSON text, object, shape (k,).
+def explain(verdicts: Rows, scores: Rows, features: Rows, policy: Policy) -> list[list[Factor]]:
+    """Return the factors of each hour.
 
     Parameters
     ----------
-    evidence, met : Evidence, Rules
-        What the rules saw, at the k places.
-    rows : Rows
-        Joined feature and score rows of the places.
-    instant, verdict : ndarray of int8, shape (k,)
-        Verdict before and after hysteresis.
+    verdicts, scores, features : Rows
+        Rows of the same n hours, as decided under the policy; see `NEEDED` for the columns that are read.
     policy : Policy
-        The thresholds to name.
+        The one that decided them.
 
     Returns
     -------
-    ndarray
-        Lists of `{rule, inputs, threshold, margin, outcome, sentence}`. A margin is positive where the rule is met
-        and null where it is no number. Exactly one outcome is "decided", the others are "met" or "not met". Without
-        enough data the list holds the rule DATA alone.
+    list of list of Factor, n lists
+        In the order of `RULES`; exactly one outcome of an hour is "decided". Without enough data the list holds the
+        rule DATA alone.
     """
-    deciding = _deciding(met, instant, verdict)
-    rules = [
-        _data(rows, met, deciding, policy),
-        _weak_gate(evidence, met, rows, deciding, policy),
-        _transition(evidence, met, deciding, policy),
-        _trend(evidence, met, rows, deciding, policy),
-        _range_ok(evidence, met, deciding, policy),
-        _capacity(evidence, met, deciding, policy),
-        _confirmation(instant, verdict, deciding, policy),
-    ]
-    texts = [
-        f"[{','.join(parts)}]" if known else f"[{parts[0]}]"
-        for known, parts in zip(met.is_known.tolist(), zip(*rules, strict=True), strict=True)
-    ]
-    return _objects(texts)
+    met = MetRules.from_code(verdicts["rules_met"])
+    decider = deciding_rule(met, verdicts["instant_verdict"], verdicts["verdict"])
+    rows = {**features, **scores, **verdicts}
+    makers = (_data, _weak_gate, _transition, _trend, _range_ok, _capacity)
+    columns = (*(make(rows, met, policy) for make in makers), _confirmation(rows, policy))
+    listed = zip(*(rule.factors(decider == place) for place, rule in enumerate(columns)), strict=True)
+    known = met.is_known.tolist()
+    return [list(factors) if is_known else [factors[0]] for is_known, factors in zip(known, listed, strict=True)]
 
 
-def competing_json(weights: Float64, verdict: Codes) -> NDArray[Any]:
-    """Return the verdicts that lost with their weights, largest first, as JSON text; object, shape (k,).
+def competing(verdicts: Rows) -> list[list[dict[str, Any]]]:
+    """Return the other verdicts of each hour with their weights, largest first; empty without enough data.
 
     Parameters
     ----------
-    weights : ndarray of float64, shape (4, k)
-        In the order of `VERDICTS`, insufficient data aside.
-    verdict : ndarray of int8, shape (k,)
-        The verdict to leave out; insufficient data has no competitors.
+    verdicts : Rows
+        `verdict` and the columns of `schema.WEIGHTS`, n rows.
     """
-    columns = np.arange(len(verdict))
-    ordered = weights.copy()
-    ordered[np.maximum(verdict, 1) - 1, columns] = -np.inf
-    order = np.argsort(-ordered, axis=0, kind="stable")[:-1]
-    template = ",".join(['{"verdict":"%s","weight":%.6f}'] * len(order))
-    fields: list[list[Any]] = []
-    for rank in order:
-        fields += [_words(rank + 1, VERDICTS), weights[rank, columns].tolist()]
-    texts = [f"[{template % row}]" for row in zip(*fields, strict=True)]
-    known = (verdict != INSUFFICIENT_DATA).tolist()
-    return _objects([text if is_known else "[]" for text, is_known in zip(texts, known, strict=True)])
+    weights = np.array([verdicts[name] for name in WEIGHTS])
+    found = []
+    for verdict, column in zip(verdicts["verdict"].tolist(), weights.T.tolist(), strict=True):
+        others = [(weight, -place) for place, weight in enumerate(column, start=1) if place != verdict]
+        ordered = sorted(others, reverse=True) if verdict != INSUFFICIENT_DATA else []
+        found.append([{"verdict": VERDICTS[-place], "weight": round(weight, 6)} for weight, place in ordered])
+    return found
 
 
-_RULES: Final = ("DATA", "RANGE_WEAK_GATE", "TRANSITION", "TREND", "RANGE_OK", "GRID_CAPACITY", "CONFIRMATION")
-
-
-def _deciding(met: Rules, instant: Codes, verdict: Codes) -> Codes:
-    """Index into `_RULES` of the rule that decided each verdict."""
-    others_hold = met.has_quality & met.has_reversion & met.has_no_trend
+def deciding_rule(met: MetRules, instant: NDArray[Any], verdict: NDArray[Any]) -> NDArray[np.int8]:
+    """Return which of `RULES` decided each verdict; int8, shape (n,)."""
+    conditions_hold = met.has_quality & met.has_reversion & met.has_no_trend
+    names = ("DATA", "CONFIRMATION", "TRANSITION", "TREND", "RANGE_WEAK_GATE", "GRID_CAPACITY")
     chosen = np.select(
         [
             verdict == INSUFFICIENT_DATA,
@@ -110,226 +91,162 @@ def _deciding(met: Rules, instant: Codes, verdict: Codes) -> Codes:
             verdict == TRANSITION,
             verdict == TREND,
             (verdict == RANGE_WEAK) & met.is_weak,
-            (verdict == RANGE_WEAK) & others_hold,
+            (verdict == RANGE_WEAK) & conditions_hold,
         ],
-        [_RULES.index(name) for name in ("DATA", "CONFIRMATION", "TRANSITION", "TREND", "RANGE_WEAK_GATE")]
-        + [_RULES.index("GRID_CAPACITY")],
-        _RULES.index("RANGE_OK"),
+        [RULES.index(name) for name in names],
+        RULES.index("RANGE_OK"),
     )
     return chosen.astype(np.int8)
 
 
-def _fill(rule: str, inputs: str, threshold: str, margin: str, sentence: str, columns: list[Any]) -> list[str]:
-    """One factor per row; `columns` fill inputs, margin, outcome and sentence, in this order."""
-    template = _FACTOR % (rule, inputs, threshold, margin, sentence)
-    return [template % row for row in zip(*columns, strict=True)]
+def _named(codes: NDArray[Any], names: tuple[str, ...]) -> NDArray[Any]:
+    """The name of each code, object."""
+    named: NDArray[Any] = np.array(names, dtype=object)[codes]
+    return named
 
 
-def _outcomes(rule: str, is_met: Flags, deciding: Codes) -> list[str]:
-    """Outcome of the rule in each row."""
-    code = np.where(deciding == _RULES.index(rule), 2, is_met)
-    return _words(code, (NOT_MET, MET, DECIDED))
-
-
-def _words(codes: NDArray[Any], words: tuple[str, ...]) -> list[str]:
-    """Word of each code."""
-    return [words[code] for code in codes.tolist()]
-
-
-def _numbers(values: Float64, decimals: int) -> list[str]:
-    """Numbers as JSON; null for NaN."""
-    return ["null" if value != value else f"{value:.{decimals}f}" for value in values.tolist()]
-
-
-def _objects(texts: list[str]) -> NDArray[Any]:
-    """Texts as an object array."""
-    out = np.empty(len(texts), dtype=object)
-    out[:] = texts
-    return out
-
-
-def _data(rows: Rows, met: Rules, deciding: Codes, policy: Policy) -> list[str]:
+def _data(rows: Rows, met: MetRules, policy: Policy) -> RuleColumns:
     """Whether there are enough bars and observations."""
-    least = policy.scores.min_ranked_observations
-    counts, status = rows["ranked_observations"], _words(rows["status"], STATUSES)
-    sentences = (
-        f"the window is whole and %d of at least {least} earlier observations are there.",
-        f"the window is whole but only %d of at least {least} earlier observations are there.",
-        "a bar is missing inside the window of 168 bars (%d earlier observations are there).",
-        "the series is younger than the window of 168 bars (%d earlier observations are there).",
-    )
-    window = str(policy.features.window_bars)
-    case = np.where(rows["status"] == 0, ~met.is_known, rows["status"] + 1)
-    texts = [sentences[i].replace("168", window) % n for i, n in zip(case.tolist(), counts.tolist(), strict=True)]
-    return _fill(
+    least, window = policy.scores.min_ranked_observations, policy.features.window_bars
+    counted = "{ranked_observations} earlier observations"
+    return RuleColumns(
         "DATA",
-        '"status":"%s","ranked_observations":%d',
-        str(least),
-        "%d",
-        "Data: %s",
-        [status, counts.tolist(), (counts - least).tolist(), _outcomes("DATA", met.is_known, deciding), texts],
+        {"status": _named(rows["status"], STATUSES), "ranked_observations": rows["ranked_observations"]},
+        least,
+        met.is_known,
+        (
+            f"The window is complete, with {counted} (at least {least} needed).",
+            f"The window is complete, but there are only {counted} (at least {least} needed).",
+            f"A bar is missing in the last {window} bars ({counted}).",
+            f"Still warming up: the series has fewer than {window} bars ({counted}).",
+        ),
+        np.where(rows["status"] == 0, ~met.is_known, rows["status"] + 1),
+        (rows["ranked_observations"] - least).astype(np.float64),
     )
 
 
-def _weak_gate(evidence: Evidence, met: Rules, rows: Rows, deciding: Codes, policy: Policy) -> list[str]:
-    """Step 1: whether the range is weak."""
-    bound = policy.verdict.range_weak_below
-    quality = evidence.quality.tolist()
-    has_consensus = ~np.isnan(rows["range_low"])
-    words = (
-        f"is not below {bound:g}: a range is possible.",
-        f"is below {bound:g}: the range is weak and RANGE_OK is barred.",
-        f"is below {bound:g} because the methods agree on no range: RANGE_OK is barred.",
-    )
-    case = np.where(met.is_weak, np.where(has_consensus, 1, 2), 0)
-    return _fill(
+def _weak_gate(rows: Rows, met: MetRules, policy: Policy) -> RuleColumns:
+    """Step 1: whether the range is too weak."""
+    bound, quality = policy.verdict.range_weak_below, rows["range_quality_score"]
+    said = "Range quality {range_quality_score:.1f}"
+    return RuleColumns(
         "RANGE_WEAK_GATE",
-        '"range_quality_score":%.2f,"range_methods":%d,"range_agreement":%s',
-        f"{bound:g}",
-        "%.2f",
-        "RangeQuality %.1f %s",
-        [
-            quality,
-            rows["range_methods"].tolist(),
-            _numbers(rows["range_agreement"], 3),
-            (bound - evidence.quality).tolist(),
-            _outcomes("RANGE_WEAK_GATE", met.is_weak, deciding),
-            quality,
-            _words(case, words),
-        ],
+        {name: rows[name] for name in ("range_quality_score", "range_methods", "range_agreement")},
+        bound,
+        met.is_weak,
+        (
+            f"{said} is not below {bound:g}: a range is possible.",
+            f"{said} is below {bound:g}: too weak for RANGE_OK.",
+            f"{said} is below {bound:g} because the range methods do not agree: no RANGE_OK.",
+        ),
+        np.where(met.is_weak, np.where(np.isnan(rows["range_low"]), 2, 1), 0),
+        bound - quality,
     )
 
 
-def _transition(evidence: Evidence, met: Rules, deciding: Codes, policy: Policy) -> list[str]:
+def _transition(rows: Rows, met: MetRules, policy: Policy) -> RuleColumns:
     """Step 2: whether volatility breaks out."""
     bound = policy.verdict.transition_above
-    score = evidence.vol_change
-    words = (
-        f"is not above {bound:g}: no TRANSITION.",
-        f"is above {bound:g}: TRANSITION.",
-    )
-    return _fill(
+    said = "Volatility change {vol_change_score:.1f}"
+    return RuleColumns(
         "TRANSITION",
-        '"vol_change_score":%.2f',
-        f"{bound:g}",
-        "%.2f",
-        "VolChange %.1f %s",
-        [
-            score.tolist(),
-            (score - bound).tolist(),
-            _outcomes("TRANSITION", met.is_transition, deciding),
-            score.tolist(),
-            _words(met.is_transition.astype(np.int8), words),
-        ],
+        {"vol_change_score": rows["vol_change_score"]},
+        bound,
+        met.is_transition,
+        (f"{said} is not above {bound:g}: no TRANSITION.", f"{said} is above {bound:g}: TRANSITION."),
+        met.is_transition.astype(np.int8),
+        rows["vol_change_score"] - bound,
     )
 
 
-def _trend(evidence: Evidence, met: Rules, rows: Rows, deciding: Codes, policy: Policy) -> list[str]:
+def _trend(rows: Rows, met: MetRules, policy: Policy) -> RuleColumns:
     """Step 3: whether there is a confirmed trend."""
-    bound, observations = policy.verdict.trend_from, policy.verdict.trend_observations
-    votes = evidence.votes
-    words = (
-        f"is below {bound:g}: no TREND.",
-        f"is at least {bound:g} but not confirmed on {observations} observations: no TREND.",
-        f"is at least {bound:g} and confirmed on {observations} observations: TREND.",
-    )
-    case = np.where(met.is_trend, 2, evidence.trend >= bound)
-    return _fill(
+    bound, needed = policy.verdict.trend_from, policy.verdict.trend_observations
+    votes = rows["trend_votes"]
+    said = f"Trend {{trend_score:.1f}} ({{agreeing_indicators}} of {_TREND_INDICATORS} indicators agree)"
+    return RuleColumns(
         "TREND",
-        '"trend_score":%.2f,"trend_votes":%d,"direction":"%s"',
-        f"{bound:g}",
-        "%.2f",
-        "Trend %.1f (%d of 3 witnesses) %s",
-        [
-            evidence.trend.tolist(),
-            votes.tolist(),
-            _words(rows["direction"], DIRECTIONS),
-            (evidence.trend - bound).tolist(),
-            _outcomes("TREND", met.is_trend, deciding),
-            evidence.trend.tolist(),
-            np.abs(votes).tolist(),
-            _words(case, words),
-        ],
+        {
+            "trend_score": rows["trend_score"],
+            "trend_votes": votes,
+            "agreeing_indicators": np.abs(votes),
+            "direction": _named(rows["direction"], DIRECTIONS),
+        },
+        bound,
+        met.is_trend,
+        (
+            f"{said} is below {bound:g}: no TREND.",
+            f"{said} is at least {bound:g} but not confirmed on {needed} observations in a row: no TREND.",
+            f"{said} is at least {bound:g}, confirmed on {needed} observations in a row: TREND.",
+        ),
+        np.where(met.is_trend, 2, rows["trend_score"] >= bound),
+        rows["trend_score"] - bound,
     )
 
 
-def _range_ok(evidence: Evidence, met: Rules, deciding: Codes, policy: Policy) -> list[str]:
+def _range_ok(rows: Rows, met: MetRules, policy: Policy) -> RuleColumns:
     """Step 4: whether the range is tradable."""
-    e, bounds = evidence, policy.verdict
-    quality, reversion = bounds.range_ok_quality_from, bounds.range_ok_mean_rev_from
-    trend = bounds.range_ok_trend_below
-    margins = np.minimum.reduce([e.quality - quality, e.mean_rev - reversion, trend - e.trend])
-    names = ("RangeQuality", "MeanRev", "Trend")
-    words = tuple(_failing([name for bit, name in enumerate(names) if case >> bit & 1]) for case in range(8))
+    quality, reversion = policy.verdict.range_ok_quality_from, policy.verdict.range_ok_mean_rev_from
+    trend = policy.verdict.range_ok_trend_below
+    said = (
+        f"Range quality {{range_quality_score:.1f}} (at least {quality:g}), mean reversion {{mean_rev_score:.1f}} "
+        f"(at least {reversion:g}), trend {{trend_score:.1f}} (below {trend:g})"
+    )
+    names = ("range quality", "mean reversion", "trend")
+    failing = [" and ".join(name for bit, name in enumerate(names) if case >> bit & 1) for case in range(8)]
     case = ~met.has_quality + 2 * ~met.has_reversion + 4 * ~met.has_no_trend
-    scores = [e.quality.tolist(), e.mean_rev.tolist(), e.trend.tolist()]
-    return _fill(
+    return RuleColumns(
         "RANGE_OK",
-        '"range_quality_score":%.2f,"mean_rev_score":%.2f,"trend_score":%.2f',
-        f'{{"range_quality_score":{quality:g},"mean_rev_score":{reversion:g},"trend_score":{trend:g}}}',
-        "%.2f",
-        f"RangeQuality %.1f (at least {quality:g}), MeanRev %.1f (at least {reversion:g}), "
-        f"Trend %.1f (below {trend:g}): %s.",
-        [*scores, margins.tolist(), _outcomes("RANGE_OK", case == 0, deciding), *scores, _words(case, words)],
+        {name: rows[name] for name in ("range_quality_score", "mean_rev_score", "trend_score")},
+        {"range_quality_score": quality, "mean_rev_score": reversion, "trend_score": trend},
+        case == 0,
+        tuple(f"{said}: {f'{names} not met' if names else 'all met'}." for names in failing),
+        case,
+        np.minimum.reduce(
+            [rows["range_quality_score"] - quality, rows["mean_rev_score"] - reversion, trend - rows["trend_score"]]
+        ),
     )
 
 
-def _failing(names: list[str]) -> str:
-    """Words for the conditions that fail."""
-    return f"{' and '.join(names)} not met" if names else "all met"
-
-
-def _capacity(evidence: Evidence, met: Rules, deciding: Codes, policy: Policy) -> list[str]:
+def _capacity(rows: Rows, met: MetRules, policy: Policy) -> RuleColumns:
     """Step 5: whether a grid fits."""
-    bounds = policy.grid_capacity
-    words = ("too little for a grid.", "enough for a grid.")
-    gains = _numbers(evidence.net_gain_bps, 2)
-    return _fill(
+    levels, gain = policy.grid_capacity.min_levels, policy.grid_capacity.min_gain_bps
+    fit = f"{{grid_levels}} levels fit (at least {levels})"
+    net = f"{{grid_net_gain_bps:.2f}} bps net per round trip (at least {gain:g})"
+    return RuleColumns(
         "GRID_CAPACITY",
-        '"grid_levels":%d,"grid_net_gain_bps":%s',
-        f'{{"grid_levels":{bounds.min_levels},"grid_net_gain_bps":{bounds.min_gain_bps:g}}}',
-        "%d",
-        f"%d levels fit (at least {bounds.min_levels}), %s bps net per round trip (at least {bounds.min_gain_bps:g}): "
-        "%s",
-        [
-            evidence.levels.tolist(),
-            gains,
-            (evidence.levels - bounds.min_levels).tolist(),
-            _outcomes("GRID_CAPACITY", met.has_capacity, deciding),
-            evidence.levels.tolist(),
-            ["no" if gain == "null" else gain for gain in gains],
-            _words(met.has_capacity.astype(np.int8), words),
-        ],
+        {"grid_levels": rows["grid_levels"], "grid_net_gain_bps": rows["grid_net_gain_bps"]},
+        {"grid_levels": levels, "grid_net_gain_bps": gain},
+        met.has_capacity,
+        (
+            f"{fit}, {net}: too little for a grid.",
+            f"{fit}, {net}: enough for a grid.",
+            f"{fit}: no grid fits the range.",
+        ),
+        np.where(np.isnan(rows["grid_net_gain_bps"]), 2, met.has_capacity),
+        (rows["grid_levels"] - levels).astype(np.float64),
     )
 
 
-def _confirmation(instant: Codes, verdict: Codes, deciding: Codes, policy: Policy) -> list[str]:
+def _confirmation(rows: Rows, policy: Policy) -> RuleColumns:
     """Hysteresis: whether the verdict follows this observation."""
-    bounds = policy.verdict
-    needed = bounds.confirm_observations
-    until = f"until {needed} observations in a row say otherwise."
-    floor, ceiling = bounds.leave_range_ok_quality_below, bounds.leave_range_ok_trend_from
-    words = (
-        "the verdict agrees.",
-        f"the verdict before it stays {until}",
-        f"RANGE_OK stays at RangeQuality from {floor:g}, Trend below {ceiling:g} and room for a grid, else {until}",
-        f"TREND stays at Trend from {bounds.leave_trend_below:g}, else {until}",
-        f"TRANSITION stays at VolChange from {bounds.leave_transition_below:g}, else {until}",
-    )
+    bounds, verdict, instant = policy.verdict, rows["verdict"], rows["instant_verdict"]
+    until = f"or until {bounds.confirm_observations} observations in a row disagree."
+    quality, trend = bounds.leave_range_ok_quality_below, bounds.leave_range_ok_trend_from
+    tradable = f"range quality is at least {quality:g}, trend is below {trend:g} and a grid fits"
+    alone = "This hour alone says {instant_verdict}"
     held = np.select([verdict == RANGE_OK, verdict == TREND, verdict == TRANSITION], [2, 3, 4], 1)
-    case = np.where(verdict == instant, 0, held)
-    instants = _words(instant, VERDICTS)
-    return _fill(
+    return RuleColumns(
         "CONFIRMATION",
-        '"instant_verdict":"%s","verdict":"%s"',
-        str(needed),
-        "null",
-        "This observation alone says %s: %s",
-        [
-            instants,
-            _words(verdict, VERDICTS),
-            _outcomes("CONFIRMATION", verdict == instant, deciding),
-            instants,
-            _words(case, words),
-        ],
+        {"instant_verdict": _named(instant, VERDICTS), "verdict": _named(verdict, VERDICTS)},
+        bounds.confirm_observations,
+        verdict == instant,
+        (
+            f"{alone}, as does the verdict.",
+            f"{alone}; {{verdict}} holds until {bounds.confirm_observations} observations in a row disagree.",
+            f"{alone}; RANGE_OK holds while {tradable}, {until}",
+            f"{alone}; TREND holds while the trend score is at least {bounds.leave_trend_below:g}, {until}",
+            f"{alone}; TRANSITION holds while volatility change is at least {bounds.leave_transition_below:g}, {until}",
+        ),
+        np.where(verdict == instant, 0, held),
     )

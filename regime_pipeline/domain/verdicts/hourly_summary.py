@@ -1,11 +1,11 @@
 """The flat hourly row that dashboards and SQL users read, joined from what the stages before it wrote.
 
-Nothing is computed anew here but the hour's own prices; rendering does not belong here.
+Only the hour's own prices are computed here. See `explanation` for the reason's wording, `dashboard` for pages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from regime_pipeline.domain.market_data.candles import Candles, Float64
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import Int64, Window, hour_of_close
-from regime_pipeline.domain.verdicts.explanation import DECIDED
 
 Columns = dict[str, NDArray[Any]]
 _FROM_VERDICTS: Final = (
@@ -38,7 +37,14 @@ _FROM_SCORES: Final = (
 
 
 def dashboard_rows(
-    window: Window, *, verdicts: Columns, scores: Columns, hours: Columns, candles: Candles, regimes: Columns
+    window: Window,
+    *,
+    verdicts: Columns,
+    scores: Columns,
+    hours: Columns,
+    candles: Candles,
+    regimes: Columns,
+    reasons: Sequence[str],
 ) -> Columns:
     """Join one market's rows of a window into `schema.DASHBOARD_HOURS`.
 
@@ -47,12 +53,14 @@ def dashboard_rows(
     window : Window
         The hours wanted, n of them; `verdicts`, `scores` and `hours` must hold a row for each, and no others.
     verdicts, scores, hours : dict of ndarray, each of shape (n,)
-        Rows of `regime_verdicts`, `scores` and `candle_hours`, ascending by `hour_start`; `factors` are parsed JSON.
+        Rows of `regime_verdicts`, `scores` and `candle_hours`, ascending by `hour_start`.
     candles : Candles
         Candles that closed in the window; earlier ones are ignored.
     regimes : dict of ndarray
         `open_time`, `state`, `confidence` of candle regimes up to the window's end; the newest one known at each
         hour's close is shown.
+    reasons : sequence of str, n of them
+        The sentence of each hour's deciding factor.
 
     Returns
     -------
@@ -63,13 +71,8 @@ def dashboard_rows(
     rows |= _hour_prices(window, candles)
     rows |= {name: verdicts[name] for name in _FROM_VERDICTS} | {name: scores[name] for name in _FROM_SCORES}
     rows |= _newest_regime(rows["as_of_bar"], regimes)
-    rows["reason"] = np.array([deciding_sentence(factors) for factors in verdicts["factors"]], dtype=object)
+    rows["reason"] = np.array(list(reasons), dtype=object)
     return rows
-
-
-def deciding_sentence(factors: Sequence[Mapping[str, Any]]) -> str:
-    """Return the sentence of the factor that decided the verdict."""
-    return next(str(factor["sentence"]) for factor in factors if factor["outcome"] == DECIDED)
 
 
 def _hour_prices(window: Window, candles: Candles) -> Columns:

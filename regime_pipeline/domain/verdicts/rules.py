@@ -1,11 +1,12 @@
-"""What the rules of the verdict look at, one place per observation: the scores, and which rules they meet.
+"""The rules of the verdict: the scores they look at, which rules an observation meets, and the verdict that follows.
 
-Turning met rules into one verdict, holding it and explaining it do not belong here.
+See `verdict` for rows of verdicts with weights and confidence, `explanation` for the rules in words.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +65,7 @@ def collect_evidence(calendar: Observations) -> Evidence:
 
 
 @dataclass(frozen=True, eq=False)
-class Rules:
+class MetRules:
     """Which rules each observation meets; bool, shape (d,), False without a score.
 
     Parameters
@@ -98,17 +99,30 @@ class Rules:
     keeps_trend: Flags
     keeps_transition: Flags
 
-    def __getitem__(self, places: Int64) -> Rules:
+    def __getitem__(self, places: Int64) -> MetRules:
         """Return the rules at the given places."""
-        return Rules(**{name: column[places] for name, column in vars(self).items()})
+        return MetRules(**{name: column[places] for name, column in vars(self).items()})
+
+    @property
+    def code(self) -> NDArray[np.int32]:
+        """The rules as one number an observation: bit k stands for the k-th of the fields; int32, shape (d,)."""
+        codes = np.zeros(len(self.is_known), dtype=np.int32)
+        for bit, column in enumerate(vars(self).values()):
+            codes |= column.astype(np.int32) << bit
+        return codes
+
+    @classmethod
+    def from_code(cls, codes: NDArray[Any]) -> MetRules:
+        """Return the rules of stored numbers, the inverse of `code`."""
+        return cls(*((codes >> bit & 1).astype(np.bool_) for bit in range(len(fields(cls)))))
 
 
-def apply_rules(evidence: Evidence, policy: Policy) -> Rules:
+def apply_rules(evidence: Evidence, policy: Policy) -> MetRules:
     """Compare the evidence with every bound (regimes.md section 6)."""
     e, bounds = evidence, policy.verdict
     is_confirmed = _confirmed(e.votes, policy.scores.min_trend_votes, bounds.trend_observations)
     has_capacity = carries_grid(e.levels, e.net_gain_bps, policy.grid_capacity)
-    return Rules(
+    return MetRules(
         is_known=~np.isnan(e.trend),
         is_weak=e.quality < bounds.range_weak_below,
         is_transition=e.vol_change > bounds.transition_above,
@@ -136,7 +150,7 @@ def _confirmed(votes: Float64, least: int, observations: int) -> Flags:
     return confirmed
 
 
-def instant_verdicts(rules: Rules) -> NDArray[np.int8]:
+def instant_verdicts(rules: MetRules) -> NDArray[np.int8]:
     """Return each observation's verdict on its own, in the seed's order; int8 codes into `VERDICTS`, shape (d,).
 
     A weak range bars RANGE_OK but neither TRANSITION nor TREND, so a strong trend is TREND.
@@ -150,7 +164,7 @@ def instant_verdicts(rules: Rules) -> NDArray[np.int8]:
     return chosen.astype(np.int8)
 
 
-def held_verdicts(rules: Rules, instant: NDArray[np.int8], places: Int64, policy: Policy) -> NDArray[np.int8]:
+def held_verdicts(rules: MetRules, instant: NDArray[np.int8], places: Int64, policy: Policy) -> NDArray[np.int8]:
     """Return the verdicts after hysteresis at the given places; int8, shape (k,).
 
     Replayed over the last `hysteresis_observations` observations from a cold start, so there is no hidden state: the

@@ -1,6 +1,6 @@
 """The verdict of an hour: the rules in the seed's order, hysteresis, weights of the alternatives, confidence.
 
-Scores come from `scores`, words from `factors`; advice on a configured grid does not belong here.
+Rows hold numbers and codes. See `explanation` for the same in words, `grids.advice` for what a grid should do about it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from regime_pipeline.domain.features.observations import Observations, lookback_
 from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.domain.schema import RISKS, VERDICT_COLUMNS
-from regime_pipeline.domain.verdicts.explanation import competing_json, factors_json
+from regime_pipeline.domain.schema import RISKS, VERDICT_COLUMNS, WEIGHTS
 from regime_pipeline.domain.verdicts.rules import (
     INSUFFICIENT_DATA,
     RANGE_OK,
@@ -25,7 +24,7 @@ from regime_pipeline.domain.verdicts.rules import (
     TRANSITION,
     TREND,
     Evidence,
-    Rules,
+    MetRules,
     apply_rules,
     collect_evidence,
     held_verdicts,
@@ -34,7 +33,6 @@ from regime_pipeline.domain.verdicts.rules import (
 from regime_pipeline.policy import Policy
 
 _CALENDAR: Final = ("hour_start", "as_of_bar", "is_new_bar")
-_WEIGHTS: Final = ("weight_range_ok", "weight_range_weak", "weight_trend", "weight_transition")
 _STRONG_RANK: Final = 70.0
 _TREND_WITNESSES: Final = 3.0
 
@@ -67,8 +65,8 @@ def decide_verdicts(features: Rows, scores: Rows, hours: Int64, market: Market, 
     Returns
     -------
     dict of str to ndarray, shape (n,)
-        The columns of `schema.VERDICT_COLUMNS`. INSUFFICIENT_DATA has confidence 0, no weights (NaN), no competitors
-        and one factor that says why.
+        The columns of `schema.VERDICT_COLUMNS`. INSUFFICIENT_DATA has confidence 0, no weights (NaN) and
+        meets no rule.
 
     Raises
     ------
@@ -114,12 +112,11 @@ def _decide(calendar: Observations, places: Int64, policy: Policy) -> Rows:
         "consensus": consensus,
         "direction": rows["direction"],
         "dominant_risk": _dominant_risk(evidence, policy),
-        **dict(zip(_WEIGHTS, weights, strict=True)),
+        **dict(zip(WEIGHTS, weights, strict=True)),
         "is_rule_override": met.is_known & (own_weight < np.max(weights, axis=0)),
         **{name: rows[name] for name in ("range_low", "range_high", "range_confidence")},
-        "competing": competing_json(weights, verdict),
-        "factors": factors_json(evidence, met, rows, instant[places], verdict, policy),
-        "policy_hash": _hashes(rows["policy_hash"], policy),
+        "rules_met": np.where(met.is_known, met.code, 0),
+        "policy_hash": _hashes(rows["score_hash"], policy),
     }
 
 
@@ -147,7 +144,7 @@ def _own(weights: Float64, verdict: NDArray[np.int8]) -> Float64:
     return np.where(verdict == INSUFFICIENT_DATA, np.nan, own)
 
 
-def _consensus(verdict: NDArray[np.int8], met: Rules, rows: Rows) -> Float64:
+def _consensus(verdict: NDArray[np.int8], met: MetRules, rows: Rows) -> Float64:
     """Share of the witnesses of a verdict that agree with it, 0..1; 0 for insufficient data.
 
     RANGE_OK: agreement of the range methods times the share of them that returned. RANGE_WEAK: share of RANGE_OK's

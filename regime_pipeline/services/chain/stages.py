@@ -28,10 +28,12 @@ from regime_pipeline.domain.restart_gates.replay import GateHistory, first_neede
 from regime_pipeline.domain.schema import FEATURES, HOUR_STATUSES, SCORES, VERDICTS
 from regime_pipeline.domain.scoring.null_table import NullTable
 from regime_pipeline.domain.scoring.scores import compute_scores, score_lookback_hours, scores_hash
+from regime_pipeline.domain.verdicts.explanation import NEEDED
 from regime_pipeline.domain.verdicts.hourly_summary import dashboard_rows
 from regime_pipeline.domain.verdicts.verdict import decide_verdicts, verdict_hash, verdict_lookback_hours
 from regime_pipeline.policy import Policy
 from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.explanations import factors_of, reasons_of
 from regime_pipeline.sources.base import Fetched, joined
 
 _A_DECADE_MS: Final = 10 * 366 * DAY_MS
@@ -196,12 +198,13 @@ def scores(ws: Workspace, run_id: int, market: Market, window: Window) -> StageR
 
 
 def regime_verdicts(ws: Workspace, run_id: int, market: Market, window: Window) -> StageReport:
-    """Decide the verdict of each hour, with its confidence, rivals and factors."""
+    """Decide the verdict of each hour, with its confidence and the weights of the alternatives."""
     span = _earlier(window, verdict_lookback_hours(market, ws.policy))
     feature_rows = ws.warehouse.read_range("features", market, span)
     score_rows = ws.warehouse.read_range("scores", market, span)
     _require_hours(score_rows, window, market, "scores")
     rows = decide_verdicts(feature_rows, score_rows, window.hours, market, ws.policy)
+    ws.record_policy(_verdicts_hash(ws.policy, ws.nulls))
     shown = {"verdict": np.array(VERDICTS, dtype=object)[rows["verdict"]], "confidence": rows["confidence"]}
     return _write_hours(ws, "regime_verdicts", run_id, market, window, rows, shown)
 
@@ -215,6 +218,8 @@ def grid_advice(ws: Workspace, run_id: int, market: Market, window: Window) -> S
     history = ws.warehouse.grids.history(market.symbol)
     gates = gates_of(ws, market, window, history)
     rows = grid_advice_rows(window.hours, verdict_rows, feature_rows, candles, history, ws.policy, gates)
+    for policy_hash in set(rows["advice_hash"].tolist()):
+        ws.record_policy(policy_hash)
     shown = {name: _labels(rows, GRID_ADVICE, name) for name in ("action", "gate_state")}
     return _write_hours(ws, "grid_advice", run_id, market, window, rows, shown)
 
@@ -238,10 +243,13 @@ def dashboard_hours(ws: Workspace, run_id: int, market: Market, window: Window) 
     """Flatten verdict, scores, candle regime and the hour's prices into the row that dashboards read."""
     verdict_rows = ws.warehouse.read_range("regime_verdicts", market, window)
     _require_hours(verdict_rows, window, market, "regime_verdicts")
+    score_rows = ws.warehouse.read_range("scores", market, window)
+    feature_rows = ws.warehouse.read_range("features", market, window, NEEDED["features"])
     rows = dashboard_rows(
         window,
+        reasons=reasons_of(factors_of(ws, verdict_rows, score_rows, feature_rows)),
         verdicts=verdict_rows,
-        scores=ws.warehouse.read_range("scores", market, window),
+        scores=score_rows,
         hours=ws.warehouse.read_range("candle_hours", market, window),
         candles=snapshot_candles(ws, market, window, 0),
         regimes=ws.warehouse.read_range("candle_regime", market, _earlier(window, market.observation_ms // HOUR_MS)),

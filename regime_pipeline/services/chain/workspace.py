@@ -54,6 +54,10 @@ class Workspace:
     nulls: NullTable
     clock: Callable[[], int] = system_clock
 
+    def record_policy(self, policy_hash: str) -> None:
+        """Keep the policy in force under the hash of the rows that it decides, so that they can be explained later."""
+        self.warehouse.policies.record(policy_hash, self.policy.model_dump(mode="json"))
+
     def start_run(self, config_hash: str, dagster_run_id: str | None = None) -> int:
         """Record a run and return its id, which stands in every row that the run writes."""
         return self.warehouse.start_run(__version__, config_hash, dagster_run_id)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import orjson
 import pandas as pd
 
 from regime_pipeline.domain.errors import MissingDataError
@@ -17,6 +16,8 @@ from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Int64, Window, to_iso
 from regime_pipeline.domain.schema import FEATURES, SCORES, VERDICT_COLUMNS, Column
 from regime_pipeline.domain.verdicts.engine import Analysis, analyze, reach_hours
+from regime_pipeline.domain.verdicts.explanation import competing, explain
+from regime_pipeline.policy import Policy
 from regime_pipeline.services.chain.stages import config_hashes
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.storage.bulk.verdict_reads import StoredVerdicts
@@ -27,26 +28,26 @@ _FIRST: Final = (
     *("range_quality_score", "grid_capacity_score", "range_low", "range_high", "range_confidence", "competing"),
     *("factors", "policy_hash"),
 )
-_DROPPED: Final = ("hour_start", "as_of_bar", "is_new_bar", "policy_hash")
+_DROPPED: Final = ("hour_start", "as_of_bar", "is_new_bar", "rules_met", "score_hash", "feature_hash")
 
 
-def verdict_frame(found: Analysis, market: Market, hours: Int64) -> pd.DataFrame:
-    """Return analysis rows as the frame that `verdicts` documents."""
+def verdict_frame(found: Analysis, market: Market, hours: Int64, policy: Policy) -> pd.DataFrame:
+    """Return analysis rows, decided under the policy, as the frame that `python_api.verdicts.verdicts` documents."""
     columns: dict[str, Any] = {
         "open_time": utc_times(hours + HOUR_MS - market.observation_ms),
         "as_of_bar": utc_times(found.verdicts["as_of_bar"]),
     }
     layouts = ((VERDICT_COLUMNS, found.verdicts), (SCORES, found.scores), (FEATURES, found.features))
-    known = {c.name: (c, rows[c.name]) for layout, rows in reversed(layouts) for c in layout}
+    known = {c.name: _values(c, rows[c.name]) for layout, rows in reversed(layouts) for c in layout}
+    factors = explain(found.verdicts, found.scores, found.features, policy)
+    known["competing"] = competing(found.verdicts)
+    known["factors"] = [[factor.document() for factor in hour] for hour in factors]
     names = [*_FIRST, *(name for name in known if name not in (*_FIRST, *_DROPPED))]
-    columns |= {name: _values(*known[name]) for name in names}
-    return pd.DataFrame(columns, copy=False)
+    return pd.DataFrame(columns | {name: known[name] for name in names}, copy=False)
 
 
 def _values(column: Column, values: np.ndarray[Any, Any]) -> Any:
-    """A column's values, JSON parsed unless a reader already has, one repeated text as a categorical."""
-    if column.kind == "json":
-        return [orjson.loads(text) if isinstance(text, str) else text for text in values]
+    """A column's values, one repeated text as a categorical."""
     if column.kind == "text":
         return pd.Categorical(values)
     return column_values(column.kind, column.categories, values)
@@ -78,7 +79,7 @@ def verdict_series(ws: Workspace, market: Market, window: Window) -> VerdictSeri
     """
     config_hash = config_hashes(ws.policy, ws.nulls)["regime_verdicts"]
     found = ws.warehouse.verdicts(market, window, config_hash, reach_hours(market, ws.policy))
-    frame = verdict_frame(_completed(ws, found), market, found.hours)
+    frame = verdict_frame(_completed(ws, found), market, found.hours, ws.policy)
     times = pd.DatetimeIndex(found.hours.view("M8[ms]")).tz_localize("UTC")
     frame.insert(0, "hour_start", times)
     return VerdictSeries(frame, _source(found))

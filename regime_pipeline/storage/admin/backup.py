@@ -32,7 +32,7 @@ _MANIFEST_BYTES: Final = 1 << 16
 _CHUNK: Final = 1 << 20
 _DumpName = Literal["regimes.dump", "dagster.dump"]
 _FILLED_BY_INSTALLING: Final = frozenset(
-    {migrate.VERSION_TABLE, "regime_state", "alembic_version", "instance_info", "secondary_indexes"}
+    {migrate.VERSION_TABLE, "regime_state", "policy", "alembic_version", "instance_info", "secondary_indexes"}
     | {"daemon_heartbeats"}
 )
 """Tables that hold rows although nothing was ever done with the database."""

@@ -31,7 +31,7 @@ def test_every_value_is_that_of_the_naive_implementation(seed: int) -> None:
         expected = naive_features(candles, row, POLICY)
         for name, value in expected.items():
             assert float(rows[name][row]) == pytest.approx(float(value), rel=1e-9, abs=1e-12, nan_ok=True), name
-        assert set(expected) | {"hour_start", "as_of_bar", "is_new_bar", "status", "policy_hash"} == set(rows)
+        assert set(expected) | {"hour_start", "as_of_bar", "is_new_bar", "status", "feature_hash"} == set(rows)
 
 
 def test_rows_without_a_whole_window_have_no_values() -> None:

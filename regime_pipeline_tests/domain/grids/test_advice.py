@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regime_pipeline.domain.factors import Factor
 from regime_pipeline.domain.grids.advice import Advice, advise
 from regime_pipeline.domain.grids.comparison import compare
 from regime_pipeline.domain.grids.config import GridConfig
@@ -40,8 +41,8 @@ def advice(
     return advise(config, row, comparison, [100.0, 100.0] if closes is None else closes, ages or [], POLICY, gate_state)
 
 
-def reason(given_advice: Advice, rule: str) -> dict[str, Any]:
-    (found,) = [entry for entry in given_advice.reasons if entry["rule"] == rule]
+def reason(given_advice: Advice, rule: str) -> Factor:
+    (found,) = [entry for entry in given_advice.reasons if entry.rule == rule]
     return found
 
 
@@ -57,7 +58,7 @@ def test_property_49_advice_considers_and_carries_enabled(
     assert got.action in allowed
     assert (got.action == "NONE") == (verdict == "INSUFFICIENT_DATA" or (not enabled and verdict != "RANGE_OK"))
     assert got.is_actionable == (got.action in {"ENABLE", "STOP_PLACING", "REPOSITION"})
-    assert got.reasons[0]["inputs"] == {"enabled": enabled, "verdict": verdict, "action": got.action}
+    assert got.reasons[0].inputs == {"enabled": enabled, "verdict": verdict, "action": got.action}
     assert got.status == ("NO_VERDICT" if verdict == "INSUFFICIENT_DATA" else "OK")
 
 
@@ -78,7 +79,7 @@ def test_a_stop_whose_gates_do_not_permit_a_restart_withholds_enabling_and_nothi
     got = advice("RANGE_OK", enabled=False, gate_state=state)
 
     assert (got.action, got.is_actionable) == (("NONE", False) if is_blocked else ("ENABLE", True))
-    assert reason(got, "RESTART_GATES")["outcome"] == ("not met" if is_blocked else "met")
+    assert reason(got, "RESTART_GATES").outcome == ("not met" if is_blocked else "met")
     assert advice("TREND", gate_state=state).action == "STOP_PLACING"
 
 
@@ -90,7 +91,7 @@ def test_property_51_a_disabled_grid_in_danger_is_for_information(
     got = advice(verdict, closes, found, ages, enabled=False)
 
     assert (got.action, got.is_actionable, got.status) == ("NONE", False, "OK")
-    assert "for information" in got.reasons[0]["sentence"]
+    assert "for information" in got.reasons[0].sentence
 
 
 @given(DANGER, CLOSES, RANGES, AGES)
@@ -121,8 +122,8 @@ def test_property_51_without_limits_what_was_bought_is_always_kept() -> None:
         got = advice("TREND", closes, limit_lower=None, limit_upper=None)
 
         assert got.inventory == "KEEP"
-        assert "a verdict alone never closes it" in reason(got, "INVENTORY")["sentence"]
-        assert reason(got, "INVENTORY")["threshold"] == {"limit_lower": None, "limit_upper": None}
+        assert "a verdict alone never closes it" in reason(got, "INVENTORY").sentence
+        assert reason(got, "INVENTORY").threshold == {"limit_lower": None, "limit_upper": None}
 
 
 @given(CLOSES)
@@ -132,13 +133,13 @@ def test_property_52_price_outside_the_bounds_is_detected(closes: list[float]) -
 
     newest = [not 90 <= close <= 110 for close in closes[::-1][:2]]
     outside = 0 if not newest or not newest[0] else sum(newest)
-    assert bounds["inputs"]["closes_outside"] == outside
-    assert bounds["outcome"] == ("met" if outside == 2 else "not met")
+    assert bounds.inputs["closes_outside"] == outside
+    assert bounds.outcome == ("met" if outside == 2 else "not met")
 
 
 def test_property_52_a_close_on_an_edge_is_inside() -> None:
-    assert reason(advice("RANGE_OK", [90.0, 110.0]), "BOUNDS")["inputs"]["closes_outside"] == 0
-    assert reason(advice("RANGE_OK", [89.99, 110.01]), "BOUNDS")["inputs"]["closes_outside"] == 2
+    assert reason(advice("RANGE_OK", [90.0, 110.0]), "BOUNDS").inputs["closes_outside"] == 0
+    assert reason(advice("RANGE_OK", [89.99, 110.01]), "BOUNDS").inputs["closes_outside"] == 2
 
 
 @given(
@@ -169,9 +170,9 @@ def test_property_53_a_reposition_says_where_to_and_why() -> None:
 
     assert (got.action, got.is_actionable) == ("REPOSITION", True)
     assert (got.proposed_lower, got.proposed_upper) == (110.01, 130.0)
-    assert reason(got, "NEW_RANGE")["inputs"] == {"iou": 0.0, "range_low": 110.004, "range_high": 130.006}
-    assert [entry["outcome"] for entry in got.reasons] == ["decided", "met", "met", "met", "not met", "met"]
-    assert "2 closes in a row, newest 112, are beyond 90 to 110" in reason(got, "BOUNDS")["sentence"]
+    assert reason(got, "NEW_RANGE").inputs == {"iou": 0.0, "range_low": 110.004, "range_high": 130.006}
+    assert [entry.outcome for entry in got.reasons] == ["decided", "met", "met", "met", "not met", "met"]
+    assert "2 closes in a row are outside 90 to 110, the newest at 112" in reason(got, "BOUNDS").sentence
 
 
 @pytest.mark.parametrize(
@@ -189,7 +190,7 @@ def test_property_53_one_missing_condition_keeps_the_grid(change: dict[str, Any]
     got = advice("RANGE_OK", **({"closes": [112.0, 112.0], "found": FAR, "ages": [30]} | change))
 
     assert (got.action, got.is_actionable, got.proposed_lower) == ("KEEP", False, None)
-    assert reason(got, rule)["outcome"] == "not met"
+    assert reason(got, rule).outcome == "not met"
 
 
 def test_property_50_enabling_proposes_edges_only_where_the_range_moved() -> None:

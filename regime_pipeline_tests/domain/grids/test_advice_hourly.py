@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from regime_pipeline.domain.columnar import DTYPES, Rows
 from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.grids.advice import advise
-from regime_pipeline.domain.grids.advice_hourly import advice_hash, advice_lookback_bars, grid_advice_rows
+from regime_pipeline.domain.grids.advice_hourly import advice_hash, advice_lookback_bars, explain_rows, grid_advice_rows
 from regime_pipeline.domain.grids.comparison import compare
 from regime_pipeline.domain.grids.config import GridConfigError
 from regime_pipeline.domain.grids.schema import ACTIONS, ADVICE_STATUSES, GRID_ADVICE, INVENTORY
@@ -62,7 +61,7 @@ def test_rows_have_the_columns_of_the_layout() -> None:
     assert list(rows) == [column.name for column in GRID_ADVICE]
     assert all(rows[column.name].dtype == DTYPES[column.kind] for column in GRID_ADVICE)
     assert {len(column) for column in rows.values()} == {HOURS}
-    assert set(rows["policy_hash"]) == {advice_hash("0", POLICY)}
+    assert set(rows["advice_hash"]) == {advice_hash("0", POLICY)}
     for column in GRID_ADVICE:
         if column.categories:
             assert 0 <= rows[column.name].min() <= rows[column.name].max() < len(column.categories)
@@ -73,6 +72,7 @@ def test_rows_have_the_columns_of_the_layout() -> None:
 def test_property_49_each_row_says_what_one_hour_asked_alone_says(seed: int) -> None:
     candles, verdicts, features = scene(seed)
     rows = grid_advice_rows(AT, verdicts, features, candles, HISTORY, POLICY)
+    explained = explain_rows(rows, verdicts, HISTORY, POLICY)
 
     for row in range(0, HOURS, 7):
         close_ms = int(AT[row]) + HOUR_MS
@@ -93,7 +93,8 @@ def test_property_49_each_row_says_what_one_hour_asked_alone_says(seed: int) -> 
         assert INVENTORY[rows["inventory"][row]] == alone.inventory
         assert bool(rows["enabled"][row]) == alone.enabled == config.enabled
         assert bool(rows["is_actionable"][row]) == alone.is_actionable
-        assert tuple(json.loads(rows["reasons"][row])) == alone.reasons
+        assert tuple(explained[row]) == alone.reasons
+        assert all(factor.sentence for factor in explained[row])
         assert rows["configured_levels"][row] == config.levels
 
 
@@ -137,7 +138,8 @@ def test_without_a_grid_the_rows_say_so() -> None:
         assert not rows["is_actionable"].any()
         assert not rows["enabled"].any()
         assert np.isnan(rows["iou"]).all()
-        assert "No grid is configured" in json.loads(rows["reasons"][0])[0]["sentence"]
+        (factors,) = explain_rows(take(rows, slice(1)), take(verdicts, slice(1)), (), POLICY)
+        assert "No grid is configured" in factors[0].sentence
 
 
 def test_property_52_a_missing_bar_ends_the_closes_in_a_row() -> None:

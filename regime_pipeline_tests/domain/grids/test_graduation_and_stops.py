@@ -142,7 +142,7 @@ def test_property_39_3_triggers_name_value_and_threshold(
     assert made["STALE_DATA"].is_met == (age > 2)
     assert (made["VOL_CHANGE"].value, made["TREND"].threshold, made["DRAWDOWN"].threshold) == (vol_change, 70.0, 30.0)
     assert (
-        "VolChangeScore: unknown (above 70)."
+        "volatility change score: unknown (above 70)."
         in quick_stops(CONFIG, replace(health, vol_change_score=float("nan")), POLICY)[2].sentence
     )
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regime_pipeline.domain.grids.named_conditions import Condition
 from regime_pipeline.domain.grids.probation import fresh_range
-from regime_pipeline.domain.grids.quick_stops import Condition
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.restart_gates.conditions import (

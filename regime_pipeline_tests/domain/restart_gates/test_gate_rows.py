@@ -12,13 +12,21 @@ from hypothesis import strategies as st
 
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.grids.named_conditions import condition_of
 from regime_pipeline.domain.grids.probation import probationary_grid
 from regime_pipeline.domain.grids.schema import GATE_COLUMNS, GATE_STATES, without_stop
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.domain.restart_gates.machine import FOREVER_MS, GateState, StopEvent, episodes
-from regime_pipeline.domain.restart_gates.replay import GateHistory, first_needed_ms, gate_rows, replay
+from regime_pipeline.domain.restart_gates.replay import (
+    GateHistory,
+    first_needed_ms,
+    gate_rows,
+    replay,
+    worded_checks,
+    worded_restart,
+)
 from regime_pipeline.policy import Policy
 from regime_pipeline_tests.domain.restart_gates.factories import (
     MARKET,
@@ -72,7 +80,8 @@ def test_property_68_every_hour_has_every_column_and_the_conditions_that_were_lo
         gates = sorted({made["gate"] for made in checks})
         assert len(checks) == sum(counts[gate] for gate in gates)
         assert gates == list(range(1, len(gates) + 1))
-        assert all(set(made) == {"gate", "name", "value", "threshold", "is_met", "sentence"} for made in checks)
+        assert [made["sentence"] for made in worded_checks(checks)] == [condition_of(made).sentence for made in checks]
+        assert all(set(made) - {"detail"} == {"gate", "name", "value", "threshold", "is_met"} for made in checks)
         assert (GATE_STATES[code] == "NONE") == (WHOLE["stopped_at"][place] == without_stop(1)["stopped_at"][0])
         assert (json.loads(WHOLE["restart_grid"][place]) is not None) == (GATE_STATES[code] == "PERMITTED")
 
@@ -176,7 +185,7 @@ def test_property_67_the_fresh_grid_is_made_of_bars_since_the_stop() -> None:
 
     if found.grid is None:
         assert document["grid"] is None
-        assert found.checks[-1].sentence in document["sentence"]
+        assert found.checks[-1].sentence in worded_restart(document)["sentence"]
     else:
         assert document["grid"]["lower"] == str(found.grid.lower)
         assert document["grid"]["levels"] == found.grid.levels

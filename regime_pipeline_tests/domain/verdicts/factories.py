@@ -15,6 +15,7 @@ from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.domain.schema import FEATURES, SCORES, Column
 from regime_pipeline.domain.scoring.scores import compute_scores
 from regime_pipeline.domain.simulation.regimes import simulate
+from regime_pipeline.domain.verdicts.explanation import explain
 from regime_pipeline.domain.verdicts.verdict import decide_verdicts
 from regime_pipeline.policy import Policy, default_policy
 from regime_pipeline.services.null_table import default_null_table
@@ -92,7 +93,9 @@ def blank_rows(columns: tuple[Column, ...], count: int, **values: Any) -> Rows:
     rows: Rows = {column.name: np.zeros(count, dtype=DTYPES[column.kind]) for column in columns}
     rows["hour_start"] = rows["as_of_bar"] = START_MS + HOUR_MS * np.arange(count, dtype=np.int64)
     rows["is_new_bar"] = np.ones(count, dtype=np.bool_)
-    rows["policy_hash"] = np.full(count, "0", dtype=object)
+    for column in columns:
+        if column.kind == "text":
+            rows[column.name] = np.full(count, "0", dtype=object)
     for name, value in values.items():
         rows[name] = np.broadcast_to(np.asarray(value, dtype=rows[name].dtype), count).copy()
     return rows
@@ -111,9 +114,20 @@ TRADABLE = {
 """Scores of a clean range."""
 
 
-def decide(count: int = 1, feature_values: dict[str, Any] | None = None, **score_values: Any) -> Rows:
-    """Verdicts of consecutive hours whose scores are those of a clean range unless given."""
+def staged(count: int = 1, feature_values: dict[str, Any] | None = None, **score_values: Any) -> Engine:
+    """Rows of consecutive hours whose scores are those of a clean range unless given, and their verdicts."""
     found = {"range_low": 90.0, "range_high": 110.0, "range_confidence": 0.8, "range_methods": 5}
     features = blank_rows(FEATURES, count, **(found | (feature_values or {})))
     scores = blank_rows(SCORES, count, **(TRADABLE | score_values))
-    return decide_verdicts(features, scores, features["hour_start"], HOURLY, POLICY)
+    return Engine(features, scores, decide_verdicts(features, scores, features["hour_start"], HOURLY, POLICY))
+
+
+def decide(count: int = 1, feature_values: dict[str, Any] | None = None, **score_values: Any) -> Rows:
+    """The verdicts of `staged`."""
+    return staged(count, feature_values, **score_values).verdicts
+
+
+def factors_of(engine: Engine) -> dict[str, dict[str, Any]]:
+    """The factors of the newest hour as documents, by rule."""
+    rows = (take(part, slice(-1, None)) for part in (engine.verdicts, engine.scores, engine.features))
+    return {factor.rule: factor.document() for factor in explain(*rows, POLICY)[0]}

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regime_pipeline.domain.factors import DECIDED
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.domain.scoring.kernels import hold_verdicts, softmax
-from regime_pipeline_tests.domain.verdicts.factories import POLICY, decide
+from regime_pipeline_tests.domain.verdicts.factories import POLICY, decide, factors_of, staged
 
 BELOW_72, BELOW_60, BELOW_58, BELOW_55, BELOW_48, BELOW_50 = (
     float(np.nextafter(bound, 0)) for bound in (72.0, 60.0, 58.0, 55.0, 48.0, 50.0)
@@ -71,10 +72,7 @@ def test_a_weak_range_bars_neither_transition_nor_trend(quality: float) -> None:
 
 @pytest.mark.parametrize(("quality", "rule"), [(29.999, "met"), (30.0, "not met")])
 def test_quality_strictly_below_30_is_a_weak_range(quality: float, rule: str) -> None:
-    from regime_pipeline.domain.verdicts.explanation import DECIDED
-    from regime_pipeline_tests.domain.verdicts.test_explanation import factors_of
-
-    outcome = factors_of(decide(2, range_quality_score=quality))["RANGE_WEAK_GATE"]["outcome"]
+    outcome = factors_of(staged(2, range_quality_score=quality))["RANGE_WEAK_GATE"]["outcome"]
 
     assert outcome == (DECIDED if rule == "met" else rule)
 

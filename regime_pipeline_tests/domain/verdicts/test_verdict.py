@@ -1,4 +1,7 @@
-import json
+"""Verdict rows: types, weights, confidence and the properties of both."""
+
+from __future__ import annotations
+
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +14,7 @@ from regime_pipeline.domain.columnar import DTYPES
 from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.schema import RISKS, VERDICT_COLUMNS, VERDICTS
+from regime_pipeline.domain.verdicts.explanation import competing
 from regime_pipeline.domain.verdicts.verdict import decide_verdicts, verdict_lookback_hours
 from regime_pipeline_tests.domain.verdicts.factories import HOURLY, POLICY, decide, hours_of, run, take, walk
 
@@ -39,17 +43,17 @@ def test_every_value_is_that_of_the_naive_implementation(engine: Any) -> None:
         assert found["confidence"] == pytest.approx(expected["confidence"])
         for name, verdict in zip(WEIGHTS, VERDICTS[1:], strict=True):
             assert found[name] == pytest.approx(expected["weights"][verdict])
-        competing = {entry["verdict"]: entry["weight"] for entry in json.loads(found["competing"])}
-        assert list(competing) == list(expected["competing"])
+        (others,) = competing(take(engine.verdicts, slice(row, row + 1)))
+        assert [entry["verdict"] for entry in others] == list(expected["competing"])
 
 
 def test_competing_verdicts_exclude_the_primary_and_sum_to_the_rest(engine: Any) -> None:
     for row in range(330, 1_400, 11):
         found = take(engine.verdicts, row)
-        competing = json.loads(found["competing"])
-        weights = [entry["weight"] for entry in competing]
+        (others,) = competing(take(engine.verdicts, slice(row, row + 1)))
+        weights = [entry["weight"] for entry in others]
         primary = VERDICTS[found["verdict"]]
-        assert {entry["verdict"] for entry in competing} == set(VERDICTS[1:]) - {primary}
+        assert {entry["verdict"] for entry in others} == set(VERDICTS[1:]) - {primary}
         assert weights == sorted(weights, reverse=True)
         assert sum(weights) == pytest.approx(1 - found[WEIGHTS[found["verdict"] - 1]], abs=2e-6)
 
@@ -60,7 +64,8 @@ def test_insufficient_data_has_neither_weights_nor_confidence_nor_competitors(en
     assert set(young["verdict"].tolist()) == {VERDICTS.index("INSUFFICIENT_DATA")}
     assert not young["confidence"].any()
     assert not young["consensus"].any()
-    assert set(young["competing"]) == {"[]"}
+    assert competing(young) == [[]] * len(young["verdict"])
+    assert not young["rules_met"].any()
     for name in WEIGHTS:
         assert np.isnan(young[name]).all()
     assert engine.verdicts["verdict"][168 + 150] != 0
@@ -156,7 +161,7 @@ def test_a_wanted_hour_without_rows_is_refused(engine: Any, missing: str) -> Non
 
 
 def test_the_hash_covers_the_scores_and_the_verdict_s_own_bounds() -> None:
-    first, second = decide(1), decide(1, policy_hash="1")
+    first, second = decide(1), decide(1, score_hash="1")
 
     assert first["policy_hash"][0] != second["policy_hash"][0]
     assert len(first["policy_hash"][0]) == 16
