@@ -102,7 +102,7 @@ class GridStore:
 
 
 def _mark(cursor: Cursor, symbol: str, from_ms: int, run_id: int, reason: str) -> None:
-    """ReadVersion every recorded hour of the symbol's advice that closes at or after a moment."""
+    """Mark every recorded hour of the symbol's advice that closes at or after a moment."""
     rows: list[Any] = cursor.execute(_RECORDED, (symbol,)).fetchall()
     for series_id, start, end in rows:
         first = max(-(-from_ms // HOUR_MS) * HOUR_MS - HOUR_MS, epoch_ms(start))

@@ -15,7 +15,6 @@ from regime_pipeline.api.app import create_app
 from regime_pipeline.api.context import ApiOptions
 from regime_pipeline.domain.errors import StorageError
 from regime_pipeline.domain.market_data.window import to_iso
-from regime_pipeline.domain.verdicts.hourly_summary import deciding_sentence
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.queries.json_records import records
 from regime_pipeline.services.queries.verdicts import verdict_series
@@ -32,7 +31,7 @@ def test_the_answer_is_one_flat_object_of_the_newest_closed_hour(ws: Workspace, 
     assert answer.status_code == 200
     assert (body["ok"], body["request_id"], body["hour_start"]) == (True, "flat-1", to_iso(hour(HOURS - 1)))
     assert {name: body[name] for name in row if name in body} == {name: row[name] for name in row if name in body}
-    assert body["reason"] == deciding_sentence(row["factors"])
+    assert body["reason"] == next(f["sentence"] for f in row["factors"] if f["outcome"] == "decided")
     assert not any(isinstance(value, list | dict) for value in body.values())
 
 

@@ -52,7 +52,7 @@ def test_demo_shows_verdicts_and_a_second_one_writes_nothing(
     assert "384 hour partitions written, 0 unchanged" in first  # 2 markets x 24 hours x 8 assets
     assert "0 hour partitions written, 384 unchanged (everything was there already)" in second
     assert re.search(r"ALFA-USDT_1h │ 24 │", first)
-    assert "INSUFFICIENT_DATA: Data: the series is younger than the window" in first
+    assert "INSUFFICIENT_DATA: Still warming up: the series has fewer than" in first
     assert first.endswith(f"Dashboard: open {project / 'site/index.html'}")
     assert "ALFA-USDT_15m" in (project / "site/index.html").read_text("utf-8")
     for named in (str(project / "snapshots"), "make dev", "regime import", "regime backfill"):

@@ -18,6 +18,7 @@ from regime_pipeline.dashboard.site.parts import Part, mark_of, market_part, ove
 from regime_pipeline.dashboard.site.writer import SiteReport, prepare_folder, write_site
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
 from regime_pipeline.domain.columnar import DTYPES, Rows
+from regime_pipeline.domain.factors import DECIDED, NOT_MET, Factor
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.schema import ACTIONS, GATE_STATES, GRID_ADVICE
 from regime_pipeline.domain.market_data.candles import Candles
@@ -133,7 +134,7 @@ def with_grid(rows: MarketRows) -> MarketRows:
     advice = _advice(hour_start, middle_ms)
     advice["action"] = (verdict % len(ACTIONS)).astype(np.int8)
     said = [f"The grid is enabled and the verdict is {VERDICTS[code]} of hour {at}." for at, code in enumerate(verdict)]
-    advice["reasons"] = objects([[{"rule": "ACTION", "outcome": "decided", "sentence": text}] for text in said])
+    advice["reasons"] = objects([[Factor("ACTION", {}, None, None, DECIDED, text)] for text in said])
     since_stop = np.arange(len(hour_start)) % (len(hour_start) // 4)
     advice["gate_state"] = np.minimum(since_stop // 25, len(GATE_STATES) - 1).astype(np.int8)
     advice["gate_held"] = (since_stop % 13).astype(advice["gate_held"].dtype)
@@ -143,7 +144,8 @@ def with_grid(rows: MarketRows) -> MarketRows:
 def objects(values: list[Any]) -> Any:
     """Values as an object column, lists included."""
     column = np.empty(len(values), dtype=object)
-    column[:] = values
+    for place, value in enumerate(values):
+        column[place] = value
     return column
 
 
@@ -184,8 +186,8 @@ def _hours(hours: int, rng: np.random.Generator, bars: Candles, young: int) -> R
 def _documents(row: dict[str, Any]) -> dict[str, Any]:
     """Competing verdicts and factors of an hour."""
     if row["verdict"] == 0:
-        sentence = "Data: the series is younger than the window of 168 bars (7 earlier observations are there)."
-        return {"competing": [], "factors": [{"rule": "DATA", "outcome": "decided", "sentence": sentence}]}
+        template = "Still warming up: the series has fewer than 168 bars ({ranked_observations} earlier observations)."
+        return {"competing": [], "factors": [Factor("DATA", {"ranked_observations": 7}, 150, None, DECIDED, template)]}
     others = [name for name in VERDICTS[1:] if name != VERDICTS[row["verdict"]]]
     weights = (0.5, 0.2, 0.1)
     quality, trend = row["range_quality_score"], row["trend_score"]
@@ -193,16 +195,22 @@ def _documents(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "competing": [{"verdict": name, "weight": weight} for name, weight in zip(others, weights, strict=True)],
         "factors": [
-            {
-                "rule": "RANGE_WEAK_GATE",
-                "outcome": "decided" if is_weak else "not met",
-                "sentence": f"RangeQuality {quality:.1f} is {'' if is_weak else 'not '}below 30.",
-            },
-            {
-                "rule": "TREND",
-                "outcome": "not met" if is_weak else "decided",
-                "sentence": f"Trend {trend:.1f} ({int(trend) % 4} of 3 witnesses) is below 70: no TREND.",
-            },
+            Factor(
+                "RANGE_WEAK_GATE",
+                {"range_quality_score": quality},
+                30,
+                30 - quality,
+                DECIDED if is_weak else NOT_MET,
+                f"Range quality {{range_quality_score:.1f}} is {'' if is_weak else 'not '}below 30.",
+            ),
+            Factor(
+                "TREND",
+                {"trend_score": trend, "agreeing_indicators": int(trend) % 4},
+                70,
+                trend - 70,
+                NOT_MET if is_weak else DECIDED,
+                "Trend {trend_score:.1f} ({agreeing_indicators} of 3 indicators agree) is below 70: no TREND.",
+            ),
         ],
     }
 
@@ -230,7 +238,7 @@ def _advice(hour_start: Any, stop_ms: int) -> Rows:
     rows["action"][-3:], rows["is_actionable"][-3:] = ACTIONS.index("ENABLE"), True
     rows["stopped_at"] = np.full(count, stop_ms)
     rows["gate_state"] = np.where(is_stopped, GATE_STATES.index("GATE_2"), 0).astype(np.int8)
-    reason = {"rule": "ACTION", "outcome": "decided", "sentence": "The grid is disabled and the verdict is RANGE_OK."}
+    reason = Factor("ACTION", {}, None, None, DECIDED, "The grid is disabled and the verdict is RANGE_OK.")
     check = {"gate": 1, "name": "ADX_DECAY", "is_met": True, "sentence": "ADX 12.0 is below 20."}
     rows |= {"reasons": objects([[reason]] * count), "gate_checks": objects([[check]] * count)}
     return rows | {"restart_grid": objects([None] * count)}

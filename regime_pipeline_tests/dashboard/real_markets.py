@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
-import orjson
-from numpy.typing import NDArray
 
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.domain.candle_regimes.classifier import classify
+from regime_pipeline.domain.factors import deciding
 from regime_pipeline.domain.market_data.completeness import hour_statuses
 from regime_pipeline.domain.market_data.market import DAY_MS, Market
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.domain.verdicts.engine import analyze
+from regime_pipeline.domain.verdicts.explanation import competing, explain
 from regime_pipeline.domain.verdicts.hourly_summary import dashboard_rows
 from regime_pipeline.policy import default_policy
 from regime_pipeline.services.null_table import default_null_table
@@ -31,10 +30,12 @@ def simulated_rows(market: Market, days: int, warm_up_days: int = 0) -> MarketRo
     source = SimulatedSource(7, lambda: window.end_ms)
     fetched = source.fetch(market, window.start_ms - warm_up_days * DAY_MS, window.end_ms)
     found = analyze(fetched.candles, window.hours, policy, default_null_table())
-    verdicts = found.verdicts | {name: _parsed(found.verdicts[name]) for name in ("competing", "factors")}
+    factors = explain(found.verdicts, found.scores, found.features, policy)
+    verdicts = found.verdicts | {"competing": objects(competing(found.verdicts)), "factors": objects(factors)}
     regimes = classify(fetched.candles, policy.candle_regime)
     hours = dashboard_rows(
         window,
+        reasons=[deciding(hour).sentence for hour in factors],
         verdicts=verdicts,
         scores=found.scores,
         hours=hour_statuses(market, window, fetched.candles, fetched.covered),
@@ -43,7 +44,3 @@ def simulated_rows(market: Market, days: int, warm_up_days: int = 0) -> MarketRo
     )
     bars = fetched.candles[np.searchsorted(fetched.candles.open_time_ms, window.start_ms) :]
     return MarketRows(hours, verdicts, bars)
-
-
-def _parsed(texts: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(objects([orjson.loads(text) for text in texts]))

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page
 
 from regime_pipeline.dashboard.data.market_rows import MarketRows
+from regime_pipeline.domain.factors import deciding
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.domain.schema import VERDICTS
@@ -67,7 +68,7 @@ def test_every_page_opens_without_an_error(visit: Open, site: Path) -> None:
 
 
 def test_without_scripts_the_newest_hours_stand_in_a_table(plain: Page, rows: MarketRows) -> None:
-    found = cells(plain.get_by_role("region", name="LatestHour hours, newest first").locator("table"))
+    found = cells(plain.get_by_role("region", name="Newest hours, newest first").locator("table"))
 
     assert len(found) == 24
     for place, cell in enumerate(found):
@@ -77,7 +78,7 @@ def test_without_scripts_the_newest_hours_stand_in_a_table(plain: Page, rows: Ma
         assert cell[2] == f"{rows.on_calendar('confidence')[hour]:.2f}"
         assert cell[3] == f"{rows.on_calendar('close')[hour]:.2f}"
         assert cell[6] == f"{rows.on_calendar('trend_score')[hour]:.1f}"
-        decided = next(f["sentence"] for f in rows.documents("factors")[hour] if f["outcome"] == "decided")
+        decided = deciding(rows.documents("factors")[hour]).sentence
         assert cell[11] == decided
 
 
@@ -165,7 +166,7 @@ def test_the_overview_has_every_market_worst_first(chromium: Browser, site: Path
     alfa = found[0]
     assert words(verdicts(rows)[-1] or "") in alfa[1]
     assert f"{rows.on_calendar('confidence')[-1]:.2f}" in alfa[1]
-    assert rows.documents("factors")[-1][-1]["sentence"] in alfa[1]
+    assert rows.documents("factors")[-1][-1].sentence in alfa[1]
     assert "2026-09-11 00:00" in alfa[2]
     close, low, high = (f"{rows.on_calendar(name)[-1]:.2f}" for name in ("close", "range_low", "range_high"))
     assert (close in alfa[3], f"in {low} \N{EN DASH} {high}" in alfa[3]) == (True, True)

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.data.payload import SCORE_COLUMNS
+from regime_pipeline.domain.factors import deciding
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.domain.schema import VERDICTS
@@ -234,7 +235,7 @@ def test_the_csv_has_every_hour_in_view_as_the_rows_have_it(visit: Open, address
     for name in SCORE_COLUMNS:
         assert [row[name] for row in table] == [f"{rows.on_calendar(name)[at]:.1f}" for at in hours]
     assert [row["close"] for row in table] == [f"{rows.on_calendar('close')[at]:.2f}" for at in hours]
-    decided = [next(f["sentence"] for f in rows.documents("factors")[at] if f["outcome"] == "decided") for at in hours]
+    decided = [deciding(rows.documents("factors")[at]).sentence for at in hours]
     assert [row["reason"] for row in table] == decided
 
 

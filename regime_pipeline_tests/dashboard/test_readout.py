@@ -82,7 +82,7 @@ def assert_told(page: Page, rows: MarketRows, hour: int) -> None:
     assert told["Advice"] == action.replace("_", " ").capitalize()
     stored = rows.documents("factors")[hour]
     said = page.locator("#r-factors li").all_text_contents()
-    assert said == [f"{factor['outcome']} {factor['sentence']}" for factor in stored]
+    assert said == [f"{factor.outcome} {factor.sentence}" for factor in stored]
     rivals = page.locator("#r-competing li").all_text_contents()
     competing = rows.documents("competing")[hour]
     assert [text.partition(" ")[0] for text in rivals] == [
@@ -115,7 +115,7 @@ def test_too_little_data_is_told_as_such(visit: Open, address: str, rows: Market
     assert facts(page)["Range"] == "none agreed on"
     assert facts(page)["Trend"] == "\N{EN DASH}"
     assert page.locator("#r-competing li").count() == 0
-    assert "the series is younger" in page.locator("#r-factors").inner_text()
+    assert "Still warming up" in page.locator("#r-factors").inner_text()
 
 
 def test_leaving_the_chart_returns_to_the_chosen_hour(page: Page, rows: MarketRows) -> None:

@@ -40,7 +40,7 @@ def client(form: str, url: str, timeout_s: float = 20.0) -> CcxtClient:
 
 
 def patience() -> tuple[RetryPolicy, list[float]]:
-    """RetryPolicy whose pauses take no time, and the pauses."""
+    """Retries whose pauses take no time, and the pauses."""
     slept: list[float] = []
     return RetryPolicy(slept.append, lambda: 0.5, lambda: sum(slept), 1e6), slept
 

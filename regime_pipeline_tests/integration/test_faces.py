@@ -13,7 +13,9 @@ from fastapi.testclient import TestClient
 import regime_pipeline as rp
 from regime_pipeline.api.app import create_app
 from regime_pipeline.domain.market_data.window import Window, to_iso
+from regime_pipeline.domain.verdicts.explanation import competing
 from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.explanations import verdict_factors
 from regime_pipeline.services.queries.json_records import records
 from regime_pipeline.storage.snapshots.reader import SnapshotReader
 from regime_pipeline_tests.cli.fixtures import regime
@@ -31,7 +33,11 @@ def test_the_verdict_of_an_hour(
     served: Workspace, number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     time = to_iso(hour(number))
-    (table,) = records(served.warehouse.read_frame("regime_verdicts", ETH, Window.hour(hour(number))))
+    window = Window.hour(hour(number))
+    (table,) = records(served.warehouse.read_frame("regime_verdicts", ETH, window))
+    (factors,) = verdict_factors(served, ETH, window)
+    rows = served.warehouse.read_range("regime_verdicts", ETH, window)
+    table |= {"competing": competing(rows)[0], "factors": [factor.document() for factor in factors]}
     snapshots = SnapshotReader(served.snapshots)
     python = rp.RegimeAnalysisService(snapshots).analyze_timestamp("ETH-USDT", time)
     with TestClient(create_app(served)) as client:

@@ -20,7 +20,7 @@ import psycopg
 import pytest
 
 from regime_pipeline import __version__
-from regime_pipeline.cli import serve as command
+from regime_pipeline.cli import mcp as command
 from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.mcp import arguments, server

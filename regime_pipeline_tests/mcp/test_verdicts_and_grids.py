@@ -11,10 +11,13 @@ import pytest
 
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso, to_ms
+from regime_pipeline.domain.verdicts.explanation import competing
 from regime_pipeline.mcp import verdict_tools
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.services.queries.json_records import records
+from regime_pipeline.services.explanations import verdict_factors
+from regime_pipeline.services.grids import advice_at
+from regime_pipeline.services.queries.json_records import plain, records
 from regime_pipeline_tests.factories import START, hours_from_start, simulated_workspace
 from regime_pipeline_tests.mcp.fixtures import BTC, CHAIN, MOMENTS, YEAR, Agent, Desk
 
@@ -25,6 +28,10 @@ NEWEST = YEAR.end_ms - HOUR_MS
 def stored(ws: Workspace, table: str, hour: int = NEWEST) -> dict[str, Any]:
     """The row of an hour as people see it."""
     (row,) = records(ws.warehouse.read_frame(table, BTC, Window.hour(hour)))
+    if table == "regime_verdicts":
+        (factors,) = verdict_factors(ws, BTC, Window.hour(hour))
+        rows = ws.warehouse.read_range(table, BTC, Window.hour(hour))
+        row |= {"factors": [factor.document() for factor in factors], "competing": competing(rows)[0]}
     return row
 
 
@@ -158,7 +165,7 @@ def test_the_newest_grid_is_compared_with_the_newest_range(agent: Agent, library
 def test_an_earlier_hour_has_its_own_version_advice_and_gates(desk: Desk, library: Workspace) -> None:
     hour = MOMENTS["stopped"] + 5 * HOUR_MS
     answer = desk.ask("compare_grid", symbol="BTC-USDT", time=to_iso(hour + 1))
-    row = stored(library, "grid_advice", hour)
+    row = {name: plain(value) for name, value in (advice_at(library, BTC, hour) or {}).items()}
     found, advice = answer["comparison"], answer["advice"]
 
     assert (answer["configured"]["version"], answer["configured"]["enabled"]) == (2, False)

@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 
 import regime_pipeline as rp
+from regime_pipeline.domain.factors import Factor
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.domain.verdicts.engine import reach_hours
 from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.explanations import verdict_factors
 from regime_pipeline.storage.snapshots.bundle import bundle
 from regime_pipeline_tests.conftest import fresh_database
 from regime_pipeline_tests.factories import hours_from_start, run_stages, simulated_workspace
@@ -52,19 +54,19 @@ def test_property_77_database_bundle_and_history_agree_on_every_column(pipeline:
         table: ws.warehouse.read_range(table, market, window) for table in ("regime_verdicts", "scores", "features")
     }
 
+    factors = verdict_factors(ws, market, window)
     for number in CHECKED:
         hour = window.start_ms + number * HOUR_MS
         alone = rp.analyze_snapshot(bundle(ws.snapshots, market, hour, reach_hours(market, ws.policy)))
         pd.testing.assert_series_equal(alone, frame.iloc[number], check_names=False)
-        assert_stored(
-            alone, {name: column[number] for rows in reversed(stored.values()) for name, column in rows.items()}
-        )
+        flat = {name: column[number] for rows in reversed(stored.values()) for name, column in rows.items()}
+        assert_stored(alone, flat, factors[number])
 
 
-def assert_stored(row: pd.Series, stored: dict[str, Any]) -> None:
+def assert_stored(row: pd.Series, stored: dict[str, Any], factors: list[Factor]) -> None:
     """Every column of the row is what the database holds, bit for bit."""
     assert row["verdict"] == VERDICTS[stored.pop("verdict")]
-    assert row["factors"] == stored.pop("factors")
+    assert row["factors"] == [factor.document() for factor in factors]
     numbers = [name for name in row.index if isinstance(row[name], float)]
     assert len(numbers) > 40
     for name in numbers:

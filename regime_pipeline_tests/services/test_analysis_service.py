@@ -11,6 +11,7 @@ from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.explanations import verdict_factors
 from regime_pipeline_tests.served_home import BTC, ETH, HOURS, WINDOW, hour
 
 SCORES = ["trend_score", "mean_rev_score", "vol_change_score", "range_quality_score", "grid_capacity_score"]
@@ -34,7 +35,9 @@ def test_a_range_equals_the_pipelines_table(ws: Workspace, service: rp.RegimeAna
 
     assert list(found.columns[:3]) == ["symbol", "timeframe", "hour_start"]
     assert len(found) == HOURS - 100
-    for table, names in (("regime_verdicts", ["verdict", "confidence", "factors", "competing"]), ("scores", SCORES)):
+    factors = verdict_factors(ws, market, WINDOW)[100:]
+    assert found["factors"].tolist() == [[factor.document() for factor in each] for each in factors]
+    for table, names in (("regime_verdicts", ["verdict", "confidence"]), ("scores", SCORES)):
         stored = ws.warehouse.read_frame(table, market, WINDOW)[100:].reset_index(drop=True)
         assert stored["hour_start"].tolist() == found["hour_start"].tolist()
         for name in names:

@@ -28,7 +28,7 @@ from regime_pipeline.domain.schema import HOUR_STATUSES, VERDICTS
 from regime_pipeline.domain.spells import dwells, named_transitions
 
 TABLE_HOURS: Final = 24
-"""LatestHour hours in the table that needs no script."""
+"""Newest hours in the table that needs no script."""
 SCORE_NAMES: Final = {
     "trend_score": "Trend",
     "vol_change_score": "Vol change",

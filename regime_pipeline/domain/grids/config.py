@@ -179,7 +179,7 @@ class GridConfig(BaseModel):
     @field_validator("*")
     @classmethod
     def _within_bounds(cls, value: Any, info: ValidationInfo) -> Any:
-        """Condition a field against its bounds and against the sound fields before it."""
+        """Check a field against its bounds and against the sound fields before it."""
         if isinstance(value, Decimal):
             value = canonical(value)
         faults = RULES.get(str(info.field_name), no_rule)(value, info.data)

@@ -56,7 +56,7 @@ class Candles:
     volume: Float64
 
     def __post_init__(self) -> None:
-        """Condition every invariant; a `Candles` that exists is sound."""
+        """Check every invariant; a `Candles` that exists is sound."""
         for name, rule in _broken_rules(self):
             if rule.any():
                 at = int(np.argmax(rule))

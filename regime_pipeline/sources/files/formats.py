@@ -116,7 +116,7 @@ def _read_feather(content: bytes, place: str) -> Any:
         batches.append(reader.get_batch(number))
         unpacked += batches[-1].nbytes
         _refuse_size(place, sum(batch.num_rows for batch in batches), unpacked)
-    return pa.FileTable.from_batches(batches, reader.schema)
+    return pa.Table.from_batches(batches, reader.schema)
 
 
 def _refuse_size(place: str, rows: int, unpacked: int) -> None:

@@ -82,7 +82,7 @@ def stale_spans(asset: str, closes_ms: Int64, reach_ms: int, end_ms: int) -> lis
 def mark_stale(
     cursor: Cursor, series_id: int, run_id: int, closes_ms: Int64, end_ms: int, reach: Reach, reason: str
 ) -> None:
-    """ReadVersion what the changed bars reach; ids are handed out in the order of commits (see `clear`)."""
+    """Mark what the changed bars reach; ids are handed out in the order of commits (see `clear`)."""
     if not len(closes_ms) or not reach:
         return
     cursor.execute(_IN_COMMIT_ORDER)
@@ -97,7 +97,7 @@ def mark_stale(
 
 
 def mark_window(cursor: Cursor, asset: str, series_id: int, run_id: int, window: Window, reason: str) -> None:
-    """ReadVersion one window of an asset."""
+    """Mark one window of an asset."""
     cursor.execute(_IN_COMMIT_ORDER)
     cursor.execute(_MARK, (moment(window.start_ms), moment(window.end_ms), series_id, run_id, asset, reason))
 

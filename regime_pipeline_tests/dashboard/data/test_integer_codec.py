@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import Browser
 
-from regime_pipeline.dashboard.data.factor_codec import OUTCOMES, pack_factors
+from regime_pipeline.dashboard.data.factor_codec import pack_factors
 from regime_pipeline.dashboard.data.integer_codec import ALPHABET, LAST, MISSING, REST, pack, printed
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.data.payload import market_payload, simplified
 from regime_pipeline.dashboard.site.parts import script
 from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED
+from regime_pipeline.domain.factors import MET, OUTCOMES, Factor
 from regime_pipeline_tests.dashboard.browser import opened
 from regime_pipeline_tests.dashboard.factories import ALFA, site_rows
 from regime_pipeline_tests.dashboard.real_markets import simulated_rows
@@ -78,7 +79,7 @@ def test_small_steps_cost_one_character() -> None:
     assert len(pack(np.cumsum(np.tile([29, -30, 0, 1], 250)))) == 1000
 
 
-def restored(packed: list[dict[str, Any]], columns: dict[str, list[str]], hours: int) -> list[list[tuple[str, ...]]]:
+def restored(packed: list[dict[str, Any]], columns: dict[str, Any], hours: int) -> list[list[tuple[str, ...]]]:
     """Outcome and sentence of every rule and hour, read back as `static/codec.js` does."""
     found: list[list[tuple[str, ...]]] = [[] for _ in range(hours)]
     for rule in packed:
@@ -87,7 +88,7 @@ def restored(packed: list[dict[str, Any]], columns: dict[str, list[str]], hours:
             if at is not None:
                 parts = [next(text) for text in kept[at]]
                 sentence = filled(
-                    rule["templates"][at], {name: column[hour] for name, column in columns.items()}, parts
+                    rule["templates"][at], {name: f"{column[hour]:.1f}" for name, column in columns.items()}, parts
                 )
                 found[hour].append((rule["rule"], OUTCOMES[rule["outcomes"][at]], sentence))
     return found
@@ -109,29 +110,29 @@ def filled(template: str, named: dict[str, str], parts: list[str]) -> str:
 
 
 def as_stored(rows: MarketRows) -> list[list[tuple[str, ...]]]:
-    return [[(f["rule"], f["outcome"], f["sentence"]) for f in factors] for factors in rows.documents("factors")]
+    return [[(f.rule, f.outcome, f.sentence) for f in factors] for factors in rows.documents("factors")]
 
 
 @pytest.mark.parametrize("which", ["made up", "as the chain words them"])
 def test_every_sentence_comes_back(which: str) -> None:
     rows = site_rows()[0] if which == "made up" else simulated_rows(ALFA, days=20)
-    columns = {
-        name: [f"{v:.1f}" for v in rows.on_calendar(name).tolist()] for name in ("trend_score", "mean_rev_score")
-    }
+    columns = {name: rows.on_calendar(name) for name in ("trend_score", "mean_rev_score")}
 
     packed = pack_factors(rows.documents("factors"), columns)
 
     assert restored(packed, columns, len(rows)) == as_stored(rows)
-    assert len(json.dumps(packed)) < len(json.dumps(rows.documents("factors"))) / 4
+    documents = [[factor.document() for factor in hour] for hour in rows.documents("factors")]
+    assert len(json.dumps(packed)) < len(json.dumps(documents)) / 4
 
 
 def test_numbers_that_are_printed_unevenly_stay_as_they_are() -> None:
-    factors = [[{"rule": "R", "outcome": "met", "sentence": f"It is {text}."}] for text in ("1.5", "-0", "007", "12")]
+    values = (1.5, -0.0, 1e20, 12.0)
+    factors = [[Factor("R", {"x": value}, None, None, MET, "It is {x:.3g}.")] for value in values]
 
     packed = pack_factors(factors, {})
 
-    assert packed[0]["numbers"] == [[{"text": "1.5 -0 007 12"}]]
-    assert [found[0][2] for found in restored(packed, {}, 4)] == [factor[0]["sentence"] for factor in factors]
+    assert packed[0]["numbers"] == [[{"text": "1.5 -0 1e+20 12"}]]
+    assert [found[0][2] for found in restored(packed, {}, 4)] == [factor[0].sentence for factor in factors]
 
 
 @pytest.mark.parametrize("timeframe", ["1m", "1h"])

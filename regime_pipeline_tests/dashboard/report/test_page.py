@@ -31,7 +31,7 @@ from regime_pipeline.services.backtest.export import to_csv, to_json
 from regime_pipeline.services.backtest.figures import Figures
 from regime_pipeline.services.backtest.hours import BacktestHours
 from regime_pipeline.services.backtest.measure import measure
-from regime_pipeline.services.backtest.readers import StoredVerdicts
+from regime_pipeline.services.backtest.readers import VerdictRows
 from regime_pipeline.services.backtest.runner import Backtest, _notes, run_backtest
 from regime_pipeline_tests.conftest import REPOSITORY
 from regime_pipeline_tests.factories import START, run_stages, simulated_workspace
@@ -279,7 +279,7 @@ def test_text_from_elsewhere_is_escaped(found: Backtest) -> None:
 def test_snapshots_and_database_give_the_same_backtest(database_url: str, tmp_path: Path) -> None:
     with simulated_workspace(database_url, tmp_path, [ALFA]) as workspace:
         run_stages(workspace, ALFA, [STORED])
-        stored = run_backtest(StoredVerdicts(workspace.warehouse), ["ALFA-USDT"], *SPAN)
+        stored = run_backtest(VerdictRows(workspace.warehouse), ["ALFA-USDT"], *SPAN)
 
     computed = run_backtest(reader_of(tmp_path), ["ALFA-USDT"], *SPAN)
 

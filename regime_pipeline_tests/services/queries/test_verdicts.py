@@ -11,8 +11,10 @@ import pytest
 from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.domain.verdicts.explanation import competing
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.explanations import verdict_factors
 from regime_pipeline.services.queries.verdicts import newest_hour, verdict_of_hour, verdict_series
 from regime_pipeline_tests.factories import hours_from_start, run_stages, simulated_workspace
 from regime_pipeline_tests.served_home import BTC, ETH, HOURS, WINDOW, hour, other_policy, with_other_policy
@@ -30,8 +32,12 @@ def test_stored_rows_are_the_tables(ws: Workspace, market: Market) -> None:
     scores = ws.warehouse.read_frame("scores", market, WINDOW)
 
     assert found.source == "stored"
-    for name in ("hour_start", "as_of_bar", "verdict", "confidence", "factors", "competing"):
+    for name in ("hour_start", "as_of_bar", "verdict", "confidence"):
         assert found.frame[name].tolist() == table[name].tolist(), name
+    factors = verdict_factors(ws, market, WINDOW)
+    assert found.frame["factors"].tolist() == [[factor.document() for factor in hour] for hour in factors]
+    rows = ws.warehouse.read_range("regime_verdicts", market, WINDOW)
+    assert found.frame["competing"].tolist() == competing(rows)
     np.testing.assert_array_equal(found.frame["trend_score"], scores["trend_score"])
 
 

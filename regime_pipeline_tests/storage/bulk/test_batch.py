@@ -14,6 +14,7 @@ from regime_pipeline.storage.bulk.columns import BULK_TABLES, CANDLE_REGIME, CAN
 from regime_pipeline_tests.storage.factories import ETH, hours, random_rows
 
 VERDICTS = BULK_TABLES["regime_verdicts"]
+ADVICE = BULK_TABLES["grid_advice"]
 WINDOW = hours(0, 6)
 
 
@@ -34,7 +35,7 @@ def batch_of(table, rows, config="cfg", market=ETH, window=WINDOW):
         (VERDICTS, "verdict", np.full(6, -1), "column verdict: -1 in row 0"),
         (VERDICTS, "is_new_bar", np.full(6, 0.5), "float64 values where bool is stored"),
         (VERDICTS, "policy_hash", np.array(["a", None, "b", "c", "d", "e"], dtype=object), "None in row 1 is no text"),
-        (VERDICTS, "factors", np.array(["[]", None, "[]", "[]", "[]", "[]"], dtype=object), "None in row 1"),
+        (ADVICE, "gate_checks", np.array(["[]", None, "[]", "[]", "[]", "[]"], dtype=object), "None in row 1"),
     ],
 )
 def test_values_that_do_not_fit_are_refused_by_name_and_row(table, column, values, message):
@@ -127,9 +128,11 @@ def test_hashes_are_the_same_on_every_machine_and_in_every_release():
 
 
 def test_documents_are_hashed_by_content_not_by_key_order():
-    rows = random_rows(VERDICTS, ETH, WINDOW)
+    rows = random_rows(ADVICE, ETH, WINDOW)
     documents = np.empty((2, 6), dtype=object)
     documents[0], documents[1] = [{"a": 1, "b": 2}] * 6, [{"b": 2, "a": 1}] * 6
-    first, second = (batch_of(VERDICTS, rows | {"factors": values}).hashes for values in documents)
+    first, second = (batch_of(ADVICE, rows | {"gate_checks": values}).hashes for values in documents)
     assert np.array_equal(first, second)
-    assert np.array_equal(first, batch_of(VERDICTS, rows | {"factors": np.array(['{"a":1,"b":2}'] * 6, object)}).hashes)
+    assert np.array_equal(
+        first, batch_of(ADVICE, rows | {"gate_checks": np.array(['{"a":1,"b":2}'] * 6, object)}).hashes
+    )
