@@ -150,7 +150,7 @@ def half_widths(probability, hours, mean_squares, c, step_hours):  # type: ignor
     """Return the log distance of both edges at which a band holds with a probability; float64, shape (n,)."""
     out = np.full(probability.size, np.nan)
     for i in range(probability.size):
-        if not mean_squares[:, i].min() > 0.0:
+        if not (mean_squares[:, i].min() > 0.0 and 0.0 < probability[i] < 1.0):
             continue
         log_variance, spread = _forecast(mean_squares, i, hours[i], c)
         low, high = 0.0, math.sqrt(math.exp(log_variance) * hours[i])

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from regime_pipeline.domain.hold.model import HoldModel
+from regime_pipeline.domain.hold.model import MAX_PROBABILITY, MIN_PROBABILITY, HoldModel
 from regime_pipeline.domain.hold.volatility import recent_volatility
 from regime_pipeline.domain.market_data.candles import Candles, Float64
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
@@ -89,12 +89,13 @@ def band_for(
     -------
     lower, upper : ndarray of float64
         Broadcast shape; both edges equally far from the close in logarithms. `hold_probability` of them is the
-        probability within 1e-9; NaN where an input is NaN.
+        probability within 1e-9; NaN where an input is NaN or the probability is out of its bounds.
     """
     from regime_pipeline.domain.hold.kernels import half_widths
 
     means = np.asarray(volatilities, dtype=np.float64)
     price, wanted, ahead, _ = np.broadcast_arrays(close, probability, hours, means[0])
+    wanted = np.where((wanted >= MIN_PROBABILITY) & (wanted <= MAX_PROBABILITY), wanted, np.nan)
     flat = [np.ascontiguousarray(values, dtype=np.float64).ravel() for values in (wanted, ahead)]
     found = half_widths(*flat, _flat_means(means, price.shape), model.coefficients, float(step_hours))
     factor = np.exp(np.asarray(found, dtype=np.float64).reshape(price.shape))
