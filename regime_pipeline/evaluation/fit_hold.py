@@ -1,7 +1,7 @@
 """Fitting the six numbers of the hold model: maximum likelihood on drawn bands of real markets.
 
-`python -m regime_pipeline.evaluation.fit_hold FOLDER` writes the numbers shipped with the package and prints how they do on
-markets and years that were not fitted; the same folder and seed give the same numbers. The split stands in
+`python -m regime_pipeline.evaluation.fit_hold FOLDER` writes the numbers shipped with the package and prints how
+they do on markets and years that were not fitted; the same folder and seed give the same numbers. The split stands in
 `hold_markets`, the tables in `hold_report`.
 """
 

@@ -97,7 +97,7 @@ def drawn_bands(
     parts = []
     for ahead in horizons:
         scale = np.sqrt(known.volatilities[1] * ahead)
-        below, above = np.exp(rng.uniform(*np.log(SIDES), (2, len(hours))))
+        below, above = np.exp(rng.uniform(np.log(SIDES[0]), np.log(SIDES[1]), (2, len(hours))))
         lower, upper = known.close * np.exp(-below * scale), known.close * np.exp(above * scale)
         parts.append(_judged(candles, hours, (known.close, lower, upper, known.volatilities), ahead))
     return joined(parts)
@@ -118,9 +118,7 @@ def _hours(candles: Candles, every_hours: int) -> Int64:
     return np.arange(-(-first // step) * step, last + 1, step, dtype=np.int64) - HOUR_MS
 
 
-def _judged(
-    candles: Candles, hours: Int64, band: tuple[Float64, Float64, Float64, Float64], ahead: int
-) -> Forecasts:
+def _judged(candles: Candles, hours: Int64, band: tuple[Float64, Float64, Float64, Float64], ahead: int) -> Forecasts:
     """Bands with their outcome, where both the band and every later close are known."""
     close, lower, upper, volatilities = band
     lowest, highest = _extremes_ahead(candles, hours, ahead)

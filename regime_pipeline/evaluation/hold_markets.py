@@ -20,9 +20,11 @@ from regime_pipeline.sources.files.layouts import ReadOptions
 
 FIT, EPOCH, BOTH, MARKET, OTHER = "fit", "unseen year", "unseen year and market", "unseen market", "other months"
 HELD_OUT: Final = (EPOCH, BOTH, MARKET, OTHER)
-"""`FIT`: ETH 2017-08 to 2021-03 and BTC, ETH, BNB, XRP 2021-04 to 2021-08. Judged on: the same four in 2023 (`EPOCH`), ADA
-and DOGE in 2023 (`BOTH`) and in 2021 (`MARKET`: their calendar weeks were fitted on, on other markets), and single
-months of BTC from 2017 to 2025 and of ETH in 2022 (`OTHER`)."""
+"""The split, chosen before anything was fitted.
+
+`FIT`: ETH 2017-08 to 2021-03 and BTC, ETH, BNB, XRP 2021-04 to 2021-08. Judged on: the same four in 2023 (`EPOCH`), ADA
+and DOGE in 2023 (`BOTH`) and in 2021 (`MARKET`: weeks that were fitted on other markets), and single months of BTC from
+2017 to 2025 and of ETH in 2022 (`OTHER`)."""
 _OPTIONS: Final = ReadOptions(timezone="UTC", is_dropping_unaligned=True)
 _LATEST_MS: Final = to_ms("2026-01-01T00:00:00Z")
 _YEAR_2023_MS: Final = to_ms("2023-01-01T00:00:00Z")

@@ -75,10 +75,14 @@ def climatology(judged: Forecasts) -> Float64:
 
 
 def reliability(held: NDArray[np.bool_], probability: Float64, bins: int = 10) -> list[tuple[int, float, float]]:
-    """Return count, mean probability and share that held, by bins of equal mass, least probable first."""
-    order = np.argsort(probability, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if len(part)]
-    return [(len(part), float(probability[part].mean()), float(held[part].mean())) for part in parts]
+    """Return count, mean probability and share that held, by bins of equal mass, least probable first.
+
+    Equal probabilities share a bin, so few distinct ones make fewer bins.
+    """
+    edges = np.unique(np.quantile(probability, np.arange(1, bins) / bins))
+    bin_of = np.searchsorted(edges, probability, side="left")
+    parts = [bin_of == number for number in np.unique(bin_of)]
+    return [(int(part.sum()), float(probability[part].mean()), float(held[part].mean())) for part in parts]
 
 
 def calibration_error(held: NDArray[np.bool_], probability: Float64) -> float:
@@ -91,9 +95,7 @@ def skill_interval(judged: Forecasts, probability: Float64, draws: int = 400, se
     """Return the 95 % interval of the skill by resampling calendar weeks, all markets of a week together."""
     held = judged.held.astype(np.float64)
     _, week = np.unique(judged.hour // WEEK_MS, return_inverse=True)
-    sums = [
-        np.bincount(week, weights) for weights in ((probability - held) ** 2, (climatology(judged) - held) ** 2)
-    ]
+    sums = [np.bincount(week, weights) for weights in ((probability - held) ** 2, (climatology(judged) - held) ** 2)]
     drawn = np.random.default_rng(seed).integers(0, len(sums[0]), (draws, len(sums[0])))
     skills = 1 - sums[0][drawn].sum(axis=1) / sums[1][drawn].sum(axis=1)
     low, high = np.quantile(skills, [0.025, 0.975])
@@ -112,9 +114,7 @@ def fit_volatility_alone(fitted: Forecasts) -> Rival:
 
 def _quadratic_logit(fitted: Forecasts, measure: Rival) -> Rival:
     """A logit in one measure and its square, fitted horizon by horizon."""
-    weights = {
-        t: _logit_weights(_design(measure(fitted[at])), fitted.held[at]) for t, at in by_horizon(fitted).items()
-    }
+    weights = {t: _logit_weights(_design(measure(fitted[at])), fitted.held[at]) for t, at in by_horizon(fitted).items()}
 
     def predict(bands: Forecasts) -> Float64:
         out = np.empty(len(bands))

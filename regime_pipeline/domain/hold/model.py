@@ -1,7 +1,7 @@
 """The six fitted numbers behind every hold probability, and what may be asked of them.
 
-The formula that uses them stands in `kernels`; reading the shipped numbers is a matter for `services.hold_model`, fitting
-them for `evaluation.fit_hold`.
+The formula that uses them stands in `kernels`; the shipped numbers are read by `services.hold_model` and fitted by
+`evaluation.fit_hold`.
 """
 
 from __future__ import annotations

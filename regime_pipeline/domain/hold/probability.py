@@ -64,7 +64,10 @@ def hold_probability(
     *given, _ = np.broadcast_arrays(close, lower, upper, hours, means[0])
     shape = given[0].shape
     flat = [np.ascontiguousarray(values, dtype=np.float64).ravel() for values in given]
-    found = hold_probabilities(*flat, _flat_means(means, shape), model.coefficients, float(step_hours))
+    close_, low, high, ahead = flat
+    found = hold_probabilities(
+        close_, low, high, ahead, _flat_means(means, shape), model.coefficients, float(step_hours)
+    )
     return np.asarray(found, dtype=np.float64).reshape(shape)
 
 
@@ -96,8 +99,8 @@ def band_for(
     means = np.asarray(volatilities, dtype=np.float64)
     price, wanted, ahead, _ = np.broadcast_arrays(close, probability, hours, means[0])
     wanted = np.where((wanted >= MIN_PROBABILITY) & (wanted <= MAX_PROBABILITY), wanted, np.nan)
-    flat = [np.ascontiguousarray(values, dtype=np.float64).ravel() for values in (wanted, ahead)]
-    found = half_widths(*flat, _flat_means(means, price.shape), model.coefficients, float(step_hours))
+    wanted, ahead = (np.ascontiguousarray(values, dtype=np.float64).ravel() for values in (wanted, ahead))
+    found = half_widths(wanted, ahead, _flat_means(means, price.shape), model.coefficients, float(step_hours))
     factor = np.exp(np.asarray(found, dtype=np.float64).reshape(price.shape))
     return price / factor, price * factor
 
