@@ -87,7 +87,7 @@ def stay_probability(below, above, variance):  # type: ignore[no-untyped-def]
     Notes
     -----
     The sine series where the path is wide beside the band, mirror images where it is narrow: both are exact to 1e-15
-    with at most seven terms.
+    with a handful of terms.
     """
     if below <= 0.0 or above <= 0.0:
         return 0.0
@@ -102,7 +102,7 @@ def stay_probability(below, above, variance):  # type: ignore[no-untyped-def]
             total += size * math.sin(k * math.pi * below / width)
     else:
         scale = math.sqrt(2.0 * variance)
-        for n in range(-1, 2):
+        for n in range(-2, 2):
             shift = 2.0 * n * width
             direct = math.erfc((shift - above) / scale) - math.erfc((shift + below) / scale)
             mirrored = math.erfc((shift + above) / scale) - math.erfc((shift + below + 2.0 * above) / scale)
