@@ -64,24 +64,18 @@ def read_markets(folder: Path) -> list[HoldSeries]:
         series.append(HoldSeries(FIT if is_fitted else MARKET, found.between(_CUT_MS, _YEAR_2023_MS)))
         series.append(HoldSeries(EPOCH if is_fitted else BOTH, found.between(_YEAR_2023_MS, _LATEST_MS)))
     june = _read(folder, f"{_BINANCE}/monthly/klines/ETHUSDT/1h/ETHUSDT-1h-2022-06.zip", "ETH-USDT")
-    return [*series, HoldSeries(OTHER, june), *other_months(folder, "1h")]
+    return [*series, HoldSeries(OTHER, june), _other_months(folder)]
 
 
-def other_months(folder: Path, timeframe: str) -> list[HoldSeries]:
-    """Read the months of BTC that no other file of the split covers, resampled from one-minute bars.
-
-    Raises
-    ------
-    MissingDataError
-        The folder has none of them.
-    """
+def _other_months(folder: Path) -> HoldSeries:
+    """The months of BTC that no other file of the split covers, hours whose sixty minutes are all there."""
     place = folder / _BINANCE / "daily/klines/BTCUSDT/1m"
     months = ("2017-08", "2018-02", "2020-02", "2020-03", "2020-10", "2024-12", "2025-01")
     files = sorted(path for month in months for path in place.glob(f"BTCUSDT-1m-{month}-*.zip"))
     if not files:
         raise MissingDataError(f"{place} holds no daily files of BTCUSDT.", "Name the folder of the shared data.")
     minutes = read_files(files, Market("BTC-USDT", "1m"), _OPTIONS, _LATEST_MS).candles
-    return [HoldSeries(OTHER, minutes if timeframe == "1m" else resample_complete(minutes, timeframe))]
+    return HoldSeries(OTHER, resample_complete(minutes, "1h"))
 
 
 def _read(folder: Path, name: str, symbol: str) -> Candles:

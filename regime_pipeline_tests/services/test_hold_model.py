@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import orjson
@@ -16,6 +16,7 @@ from regime_pipeline.services.hold_model import (
     load_hold_model,
     save_hold_model,
 )
+from regime_pipeline_tests.conftest import REPOSITORY
 
 
 def test_the_shipped_model_says_how_it_was_made_and_survives_a_round_trip(tmp_path: Path) -> None:
@@ -26,6 +27,13 @@ def test_the_shipped_model_says_how_it_was_made_and_survives_a_round_trip(tmp_pa
     assert content["hash"] == default_hold_model().hash
     assert "evaluation.fit_hold" in content["made_by"]
     assert content["made_from"]["bands"] > 10_000
+
+
+def test_the_documentation_states_the_shipped_numbers() -> None:
+    text = (REPOSITORY / "docs" / "hold.md").read_text("utf-8")
+    numbers = " | ".join(f"{value:.5f}".replace("0.", ".", 1) for value in astuple(default_hold_model()))
+
+    assert f"| shipped (hash `{default_hold_model().hash}`) | {numbers} |" in text
 
 
 def test_a_changed_coefficient_is_noticed(tmp_path: Path) -> None:
