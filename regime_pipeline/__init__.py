@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from regime_pipeline.domain.errors import RegimeError
+    from regime_pipeline.domain.hold.outlook import Band
     from regime_pipeline.policy import Policy, default_policy, load_policy
     from regime_pipeline.python_api.candles import CandleRegime, StreamingClassifier, classify_candles
+    from regime_pipeline.python_api.hold import band_for, hold_probability
     from regime_pipeline.python_api.regime_storage import RegimeStorage
     from regime_pipeline.python_api.verdicts import analyze_snapshot, verdicts
     from regime_pipeline.services.analysis_service import RegimeAnalysisService
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Band",
     "CandleRegime",
     "Policy",
     "RegimeAnalysisService",
@@ -29,12 +32,15 @@ __all__ = [
     "SnapshotStore",
     "StreamingClassifier",
     "analyze_snapshot",
+    "band_for",
     "classify_candles",
     "default_policy",
+    "hold_probability",
     "load_policy",
     "verdicts",
 ]
 _HOMES = {
+    "Band": "domain.hold.outlook",
     "CandleRegime": "python_api.candles",
     "Policy": "policy",
     "RegimeAnalysisService": "services.analysis_service",
@@ -44,8 +50,10 @@ _HOMES = {
     "SnapshotStore": "storage.snapshots.store",
     "StreamingClassifier": "python_api.candles",
     "analyze_snapshot": "python_api.verdicts",
+    "band_for": "python_api.hold",
     "classify_candles": "python_api.candles",
     "default_policy": "policy",
+    "hold_probability": "python_api.hold",
     "load_policy": "policy",
     "verdicts": "python_api.verdicts",
 }

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from regime_pipeline import __version__
-from regime_pipeline.api import grid_routes, hook_routes, regime_routes, verdict_routes
+from regime_pipeline.api import grid_routes, hold_routes, hook_routes, regime_routes, verdict_routes
 from regime_pipeline.api import monitoring as health_routes
 from regime_pipeline.api.context import ApiOptions, Context
 from regime_pipeline.api.errors import RESPONSES, add_error_handlers
@@ -46,6 +46,6 @@ def create_app(ws: Workspace, options: ApiOptions | None = None) -> FastAPI:
     app.state.context = Context(ws, chosen)
     app.state.metrics = metrics
     add_error_handlers(app)
-    for routes in (regime_routes, verdict_routes, grid_routes, hook_routes, health_routes):
+    for routes in (regime_routes, verdict_routes, hold_routes, grid_routes, hook_routes, health_routes):
         app.include_router(routes.router)
     return app

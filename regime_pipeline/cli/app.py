@@ -48,6 +48,7 @@ def _mount(app: typer.Typer) -> None:
     from regime_pipeline.cli.export import export_command, lake_command
     from regime_pipeline.cli.gates import gates_app
     from regime_pipeline.cli.grid import grid_app
+    from regime_pipeline.cli.hold import hold_command
     from regime_pipeline.cli.import_files import import_command
     from regime_pipeline.cli.serve import keys_app, serve_command
     from regime_pipeline.cli.up import up_command
@@ -66,6 +67,7 @@ def _mount(app: typer.Typer) -> None:
     app.command("analyze")(analyze_command)
     app.command("analyze-range")(analyze_range_command)
     app.command("explain")(explain_command)
+    app.command("hold")(hold_command)
     app.command("backtest")(backtest_command)
     app.command("exchange-simulator")(_exchange_simulator())
     app.command("lake")(lake_command)

@@ -1,4 +1,4 @@
-"""The eight tools as agents see them: name, what it answers in which units, when to use it, an example.
+"""The tools as agents see them: name, what it answers in which units, when to use it, an example.
 
 How a tool finds its answer stands in the modules of the tools; the protocol stands in `server`.
 """
@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.mcp import arguments as ask
 from regime_pipeline.mcp.grid_tools import compare_grid
+from regime_pipeline.mcp.hold_tools import HoldToolQuery, hold_probability
 from regime_pipeline.mcp.markets import list_markets
 from regime_pipeline.mcp.regime_tools import confidence_stats, find_periods, regime_performance, transition_stats
 from regime_pipeline.mcp.responses import encode
@@ -27,7 +28,8 @@ INSTRUCTIONS: Final = (
     "Start with list_markets. Times are ISO-8601 in UTC and need an offset when you give them; confidence and shares "
     "are 0..1, scores 0..100, prices in the quote currency, returns in basis points or per cent as the field name "
     "says. Every answer is one JSON object with total, returned, truncated and next_cursor; while next_cursor is not "
-    "null, ask again with it as cursor and everything else unchanged. Nothing uses the future: a row at a time depends "
+    "null, ask again with it as cursor and everything else unchanged. hold_probability alone looks ahead. Nothing "
+    "uses the future: a row at a time depends "
     "on candles closed by then. Verdicts describe markets; they are not advice to trade."
 )
 _SPAN: Final = " start and end choose candles by open time, end exclusive; without them everything stored is used."
@@ -138,6 +140,17 @@ TOOLS: Final[dict[str, RegimeTool[Any]]] = {
         'Use it for \'does my grid still fit\'. Example: {"symbol": "ETH-USDT", "timeframe": "1h"}.',
         ask.GridQuery,
         compare_grid,
+    ),
+    "hold_probability": RegimeTool(
+        "How long a band will hold",
+        "The calibrated probability 0..1 that every close of the next `hours` (12 to 168) stays between lower and "
+        "upper, from the market's newest close; and `band`, the lower and upper edge that hold with `probability`. "
+        "Give both edges or neither. hold_probability is null without edges and 0 where the close is outside; hours "
+        "count from known_at. The only answer about the future: verdicts describe the window that is past. Timeframes "
+        "1m to 4h. Use it for 'will my grid between 2300 and 2500 survive the weekend'. Example: "
+        '{"symbol": "ETH-USDT", "lower": 2300, "upper": 2500, "hours": 72}.',
+        HoldToolQuery,
+        hold_probability,
     ),
 }
 

@@ -32,9 +32,9 @@ from regime_pipeline_tests.conftest import REPOSITORY
 from regime_pipeline_tests.mcp.fixtures import COMMAND, Agent, Desk
 
 pytestmark = pytest.mark.postgres
-EIGHT = [
+NAMES = [
     *("list_markets", "current_regime", "find_periods", "transition_stats", "confidence_stats", "regime_performance"),
-    *("explain_verdict", "compare_grid"),
+    *("explain_verdict", "compare_grid", "hold_probability"),
 ]
 HELLO = {
     "jsonrpc": "2.0",
@@ -48,10 +48,10 @@ HELLO = {
 }
 
 
-def test_exactly_eight_tools_that_only_read(agent: Agent) -> None:
+def test_exactly_these_tools_that_only_read(agent: Agent) -> None:
     tools = agent.tools()
 
-    assert list(tools) == EIGHT
+    assert list(tools) == NAMES
     for tool in tools.values():
         hints = tool.annotations
         assert hints is not None
@@ -70,7 +70,7 @@ def test_the_server_introduces_itself(agent: Agent) -> None:
     assert all(name in said for name in (*SIMPLIFIED, "RANGE_OK", "next_cursor", "list_markets"))
 
 
-@pytest.mark.parametrize("name", EIGHT)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_example_in_a_description_can_be_asked(name: str) -> None:
     tool = TOOLS[name]
     (example,) = re.findall(r"Example: (\{.*\})\.$", tool.description)
@@ -85,7 +85,7 @@ def test_the_documentation_names_every_tool_and_argument_and_its_json_is_json() 
     rows = dict(re.findall(r"^\| `(\w+)` \|.*\|([^|]*)\|$", text, re.MULTILINE))
     documents = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
 
-    assert list(rows) == EIGHT
+    assert list(rows) == NAMES
     for name, words in rows.items():
         known = set(TOOLS[name].arguments.model_fields) - {"symbol", "timeframe"}
         assert set(re.findall(r"`(\w+)`", words)) == known
@@ -107,7 +107,7 @@ def test_every_argument_and_its_bounds_stand_in_the_schema(agent: Agent) -> None
 def test_questions_write_nothing(desk: Desk, library: Workspace) -> None:
     before = rows_of_every_table(library.warehouse.url)
 
-    for name in EIGHT:
+    for name in NAMES:
         given: dict[str, Any] = {} if name == "list_markets" else {"symbol": "BTC-USDT"}
         desk.ask(name, **given | ({"time": "2025-01-09T12:00:00Z"} if name == "explain_verdict" else {}))
 

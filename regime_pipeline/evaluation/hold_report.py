@@ -1,0 +1,141 @@
+"""The tables of docs/hold.md: the fitted numbers beside simple rivals, on markets and years that were not fitted.
+
+Scores stand in `hold_scores`, the split in `hold_markets`; here they are only put side by side, as Markdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from regime_pipeline.domain.hold.model import HoldModel
+from regime_pipeline.domain.market_data.resample import resample_complete
+from regime_pipeline.evaluation.hold_forecasts import (
+    JUDGED_HORIZONS,
+    Forecasts,
+    discovered_ranges,
+    drawn_bands,
+    joined,
+)
+from regime_pipeline.evaluation.hold_markets import FIT, HELD_OUT, HoldSeries
+from regime_pipeline.evaluation.hold_scores import (
+    PLAIN_BARRIER,
+    Rival,
+    climatology,
+    fit_volatility_alone,
+    fit_width_alone,
+    reliability,
+    score,
+    skill_interval,
+)
+from regime_pipeline.policy import default_policy
+
+EVERY_HOURS: Final = 3
+BAR_HOURS: Final = 4
+RANGE_HORIZONS: Final = (24, 72)
+EARLIER: Final = HoldModel(-0.29149, 0.34668, 0.38999, 0.17419, -0.74042, -0.10454)
+"""An earlier fit of the same formula, which also used the unseen year and markets; judged beside the shipped one."""
+
+
+def report(model: HoldModel, fitted: Forecasts, series: Sequence[HoldSeries], seed: int) -> str:
+    """Return every table as Markdown.
+
+    Parameters
+    ----------
+    model : HoldModel
+        What was fitted.
+    fitted : Forecasts
+        The bands it was fitted on; rivals are fitted on the same.
+    series : sequence of HoldSeries
+        The whole split.
+    seed : int
+        Draws the bands that are judged.
+    """
+    rng = np.random.default_rng(seed)
+    parts = {part: _drawn(series, part, rng) for part in HELD_OUT}
+    rivals = _rivals(model, fitted)
+    everything = joined(list(parts.values()))
+    policy = default_policy()
+    ranges = {
+        is_fit: joined(
+            [discovered_ranges(s.candles, policy, RANGE_HORIZONS) for s in series if (s.part == FIT) == is_fit]
+        )
+        for is_fit in (True, False)
+    }
+    four_hours = joined(
+        [
+            drawn_bands(resample_complete(s.candles, "4h"), rng, BAR_HOURS, JUDGED_HORIZONS)
+            for s in series
+            if s.part != FIT
+        ]
+    )
+    said = {name: rival(everything) for name, rival in rivals.items()}
+    tables = [
+        ("Drawn bands, all held-out markets and years", _skill_table(everything, said)),
+        ("By part", _part_table(parts, rivals)),
+        ("Reliability by tenths", _reliability_table(everything, model)),
+        ("Discovered range", _skill_table(ranges[False], _said(_rivals(model, ranges[True]), ranges[False]))),
+        ("Reliability of the discovered range", _reliability_table(ranges[False], model)),
+        ("4h bars", _skill_table(four_hours, {"six numbers": four_hours.probability(model)})),
+    ]
+    return "\n\n".join(f"## {title}\n\n{table}" for title, table in tables)
+
+
+def _drawn(series: Sequence[HoldSeries], part: str, rng: np.random.Generator) -> Forecasts:
+    return joined([drawn_bands(s.candles, rng, EVERY_HOURS, JUDGED_HORIZONS) for s in series if s.part == part])
+
+
+def _rivals(model: HoldModel, fitted: Forecasts) -> dict[str, Rival]:
+    """Every forecaster by name, simplest first."""
+    return {
+        "climatology": climatology,
+        "width alone": fit_width_alone(fitted),
+        "volatility alone": fit_volatility_alone(fitted),
+        "plain barrier": lambda bands: bands.probability(PLAIN_BARRIER),
+        "six numbers, earlier fit": lambda bands: bands.probability(EARLIER),
+        "six numbers": lambda bands: bands.probability(model),
+    }
+
+
+def _said(rivals: Mapping[str, Rival], judged: Forecasts) -> dict[str, np.ndarray]:
+    return {name: rival(judged) for name, rival in rivals.items()}
+
+
+def _skill_table(judged: Forecasts, said: Mapping[str, np.ndarray]) -> str:
+    """Skill over climatology with its interval, by horizon, log loss and calibration error of each forecaster."""
+    horizons = [int(t) for t in np.unique(judged.ahead)]
+    rows = [[f"{len(judged):,} bands", "skill [95 %]", *(f"{t} h" for t in horizons), "log loss", "ECE"]]
+    for name, probability in said.items():
+        found, (low, high) = score(judged, probability), skill_interval(judged, probability)
+        shares = (_three(found.by_horizon[t]) for t in horizons)
+        skill = f"{_three(found.skill)} [{_three(low)}, {_three(high)}]"
+        rows.append([name, skill, *shares, _three(found.log_loss), _three(found.calibration_error)])
+    return _markdown(rows)
+
+
+def _part_table(parts: Mapping[str, Forecasts], rivals: Mapping[str, Rival]) -> str:
+    """Skill and calibration error of each forecaster on each part of the held-out data."""
+    rows = [["skill / ECE", *(f"{name} ({len(bands):,})" for name, bands in parts.items())]]
+    for name, rival in rivals.items():
+        found = [score(bands, rival(bands)) for bands in parts.values()]
+        rows.append([name, *(f"{_three(one.skill)} / {_three(one.calibration_error)}" for one in found)])
+    return _markdown(rows)
+
+
+def _reliability_table(judged: Forecasts, model: HoldModel) -> str:
+    """What was said and what came, tenth by tenth."""
+    found = reliability(judged.held, judged.probability(model))
+    said = ["said", *(f"{row[1]:.2f}" for row in found)]
+    return _markdown([["tenth", *map(str, range(1, len(found) + 1))], said, ["held", *(f"{r[2]:.2f}" for r in found)]])
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def _three(value: float) -> str:
+    """Three decimals without the leading zero."""
+    return f"{value:.3f}".replace("0.", ".", 1)
