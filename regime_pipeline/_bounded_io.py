@@ -1,6 +1,6 @@
-"""Documents that people write or fetch (policies, market lists, grids, bundles): read and parsed within limits.
+"""Documents that people write or download (policies, market lists, grids, bundles): read and parsed within size limits.
 
-Every refusal is a `ValueError` or `OSError`, which the module that knows the document turns into its own error.
+Every refusal is a `ValueError` or `OSError`; the module that knows the document turns it into its own error.
 """
 
 from __future__ import annotations

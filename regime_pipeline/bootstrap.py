@@ -1,6 +1,6 @@
-"""The composition root: settings become a workspace; every face and Dagster's definitions start here.
+"""The composition root: settings become databases, sources and a workspace; every face and Dagster start here.
 
-No rule and no use case belongs here, only the choice of parts.
+It only chooses the parts. See `settings` for what can be set, `services` for use cases.
 """
 
 from __future__ import annotations

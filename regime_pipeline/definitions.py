@@ -1,6 +1,6 @@
 """Dagster's entry point: the chain, built from the environment's settings.
 
-Nothing else belongs here; importing this module reads the settings.
+Importing this module reads the settings. See `pipeline.build` for the assembly.
 """
 
 from regime_pipeline.bootstrap import build_definitions

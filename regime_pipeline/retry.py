@@ -1,6 +1,6 @@
-"""Trying again: which failures of an exchange pass by themselves, how long to wait, and when to give up.
+"""Retries: which failures are transient, how long to wait, and when to give up.
 
-How an exchange is asked, and what is made of its answers, do not belong here.
+Used for exchanges and webhooks alike; see `sources.exchange_client` and `services.webhooks`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a deployment may set about its surroundings, from the environment; composition roots read it once.
 
-Thresholds of the engine are policy and do not belong here.
+See `policy` for the thresholds of the engine.
 """
 
 from __future__ import annotations

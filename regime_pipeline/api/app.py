@@ -1,6 +1,6 @@
 """The API as one application: routes, error shapes, limits and figures put together.
 
-How it is served belongs to the command line.
+See `cli.serve` for how it is served.
 """
 
 from __future__ import annotations

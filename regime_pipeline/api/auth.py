@@ -1,6 +1,6 @@
-"""Keys: made once, shown once, kept as a hash; read and write scopes.
+"""API keys: created once, shown once, stored as a hash; read and write scopes.
 
-Where keys rest is the store's business, which route needs which scope the routes'.
+See `storage.api_keys` for the table, the route modules for which scope a route needs.
 """
 
 from __future__ import annotations

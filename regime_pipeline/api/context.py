@@ -1,6 +1,6 @@
-"""What every route works with: the workspace, the options, the cache of bodies, and who asks.
+"""What every route works with: the workspace, the options, the response cache, and the caller.
 
-It is made once when the API starts.
+Created once when the API starts.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Errors in one flat shape, with a status, a code, what to do, and whether asking again may help.
+"""Errors in one flat shape: status, code, what to do, and whether a retry may help.
 
-What is an error is decided where it happens.
+See the modules that raise them for what counts as an error.
 """
 
 from __future__ import annotations

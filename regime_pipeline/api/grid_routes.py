@@ -1,6 +1,6 @@
-"""Routes of grids and their restart gates: read by anyone who may read, changed with a key and the version one knows.
+"""Routes of grids and their restart gates: open to readers, changed with a write key and the current version.
 
-The rules stand in `domain.grids`, the use cases in `services.grid_operations`.
+See `domain.grids` for the rules, `services.grids` for the use cases.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The route of the hold probability: how long a band of prices will hold, from a market's newest close.
 
-The probability is computed by `services.queries.hold`; verdicts, which describe the past window, stand
-in `verdict_routes`.
+See `services.queries.hold` for the probability, `verdict_routes` for verdicts, which describe the past window.
 """
 
 from __future__ import annotations

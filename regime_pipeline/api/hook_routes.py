@@ -1,6 +1,6 @@
-"""The webhook of workflow tools such as n8n: one question, one flat answer, never answered twice.
+"""The webhook for workflow tools such as n8n: one question, one flat answer, never run twice.
 
-The verdict itself is that of `services.verdict_series`.
+See `services.queries.verdicts` for the verdict itself.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The outermost layer: an id for every request, limits on rate and body, and the time each answer took.
+"""The outermost layer: a request id, limits on rate and body size, and response times.
 
-It knows nothing of what is asked.
+See `auth` for keys, the route modules for what a request means.
 """
 
 from __future__ import annotations

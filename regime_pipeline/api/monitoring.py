@@ -1,6 +1,6 @@
-"""Figures for Prometheus: latency of the API, age of the data, the newest verdicts, rows and bytes per 1,000 candles.
+"""Prometheus metrics: API latency, data age, the newest verdicts, rows and bytes per 1,000 candles.
 
-What is stored is asked of the database at most every quarter of a minute.
+The database is queried at most every 15 seconds.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Parameters that many routes share: market, times, limits, cursors.
+"""Parameters that many routes share: market, times, limits, cursors; and the pages that cursors walk through.
 
-What a route does with them does not belong here.
+See the route modules for what a route does with them.
 """
 
 from __future__ import annotations

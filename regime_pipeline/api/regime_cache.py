@@ -1,6 +1,6 @@
-"""The flat list of candle regimes as text: rendered once, kept while the tables are unchanged, cut to any question.
+"""The flat list of candle regimes as JSON text: rendered once, cached while tables are unchanged, sliced per request.
 
-Whether the tables are unchanged is asked of the database at every request, so what is kept is never stale.
+Every request checks whether the tables have changed, so a cached answer is never stale.
 """
 
 from __future__ import annotations

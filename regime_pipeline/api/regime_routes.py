@@ -1,6 +1,6 @@
 """Routes of the candle regimes: the series, and statistics, periods, transitions, confidence and performance of it.
 
-What they say is computed by `services.regimes`.
+See `services.queries.candle_regimes` for what they return.
 """
 
 from __future__ import annotations

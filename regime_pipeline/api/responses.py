@@ -1,6 +1,6 @@
 """JSON answers, encoded by orjson.
 
-What they hold is each route's business.
+See the route modules for their content.
 """
 
 from __future__ import annotations

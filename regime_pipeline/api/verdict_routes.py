@@ -1,6 +1,6 @@
-"""Routes of the hourly verdicts, newest first, and of the candles they rest on.
+"""Routes of the hourly verdicts, newest first, and of the candles behind them.
 
-What they say is computed by `services.verdict_series`.
+See `services.queries.verdicts` for what they return.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`regime analyze`, `analyze-range` and `explain`: verdicts of snapshot files, with no database and no Dagster.
 
-What a verdict is stands in `domain`; only arguments and wording belong here.
+See `services.analysis_service` for the analysis; this module parses options and prints.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The command `regime`: mounts the commands and turns expected failures into sentences and exit codes.
 
-No command's work belongs here.
+See the module of each command for its work.
 """
 
 from __future__ import annotations

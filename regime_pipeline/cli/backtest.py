@@ -1,6 +1,6 @@
-"""`regime backtest`: verdicts of a span of history beside what came after, as a page, JSON and CSV.
+"""`regime backtest`: verdicts over a span of history beside what came after, as a page, JSON and CSV.
 
-What is counted stands in `services.backtest`; only arguments, files and wording belong here.
+See `services.backtest` for the figures; this module handles options, files and wording.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`regime benchmark`: judge the engine beside its peers, and measure its speed.
+"""`regime benchmark` and `regime verify-causality`: judge the engine against baselines, measure its speed.
 
-Judging stands in `services.judgement`, measuring in the repository's `benchmarks/`.
+See `evaluation` for accuracy and causality, the repository's `benchmarks/` for speed.
 """
 
 from __future__ import annotations

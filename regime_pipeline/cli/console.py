@@ -1,6 +1,6 @@
 """How the command line speaks: results on stdout, progress on a terminal's stderr, errors in a sentence.
 
-No command belongs here.
+See the module of each command for what it prints.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`regime dashboard`: build the static site, and serve a built one to this machine.
+"""`regime dashboard`: build the static site, and serve a built one on this machine.
 
-What the site shows is the dashboard's business; it needs no server, `serve` is for those who like an address.
+The site opens from its folder too; see `dashboard` for its content.
 """
 
 from __future__ import annotations

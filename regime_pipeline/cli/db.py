@@ -1,6 +1,6 @@
 """`regime db`: start, stop, inspect, back up and move the database, upgrade its schema, print its URL.
 
-What these commands do is decided in `storage`; only arguments, wording and exit codes belong here.
+See `storage.embedded` and `storage.admin` for the operations; this module handles options and exit codes.
 """
 
 from __future__ import annotations

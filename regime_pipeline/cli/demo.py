@@ -1,6 +1,6 @@
 """`regime demo`: simulated markets through the whole chain, and what came out.
 
-It uses the same parts as every other command; only the grids of its markets and the printed tour are its own.
+It uses the same parts as every other command; only the grids and the printed tour are its own.
 """
 
 from __future__ import annotations

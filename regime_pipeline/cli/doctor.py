@@ -1,6 +1,6 @@
-"""`regime doctor`: looks at everything a run needs, says what is wrong and what to do, and changes nothing.
+"""`regime doctor`: checks everything a run needs, says what is wrong and how to fix it, and changes nothing.
 
-Mending belongs to the commands it names.
+The commands that it names do the repairs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`regime export`: one hour's snapshot for other programs, with its history embedded if wanted; no database needed.
+"""`regime export` and `regime lake`: one hour's snapshot or bundle for other programs, and the tables as Parquet.
 
-What a snapshot and a bundle hold is decided in `storage`; only arguments and wording belong here.
+See `storage.snapshots` and `storage.lake` for the formats.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`regime gates`: stop a grid, look at its quick stops, and at the restart gates bar by bar.
+"""`regime gates`: stop a grid, check its quick stops, follow the restart gates bar by bar.
 
-What stops and what permits a restart is decided in the domain; only arguments and wording belong here.
+See `domain.restart_gates` and `services.grids` for the rules.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`regime grid`: show, set, import and export the configured grids, and what the newest hour advises.
+"""`regime grid`: show, set, import and export configured grids, and the newest advice on them.
 
-What a change means is decided in `services.grid_operations`; only arguments, wording and formats belong here.
+See `services.grids` for what a change means.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`regime hold`: how long a band of prices will hold, and which band holds with a given probability.
 
-The probability is computed by `services.queries.hold`; only arguments and wording belong here.
+See `services.queries.hold` for the probability; this module parses options and prints.
 """
 
 from __future__ import annotations

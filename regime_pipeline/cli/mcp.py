@@ -1,6 +1,6 @@
 """`regime mcp`: the read-only tools for AI agents, over stdio or HTTP.
 
-What they answer stands in `regime_pipeline.mcp`.
+See `regime_pipeline.mcp` for what they answer.
 """
 
 from __future__ import annotations

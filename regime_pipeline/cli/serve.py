@@ -1,6 +1,6 @@
-"""`regime serve` and `regime keys`: the HTTP API, and the keys it asks for.
+"""`regime serve` and `regime keys`: the HTTP API, and its keys.
 
-What the API says stands in `api`.
+See `api` for the routes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`regime up`: database, Dagster's UI and daemon, dashboard and API, in one command that leaves nothing behind.
 
-What runs inside Dagster does not belong here.
+See `pipeline` for what runs inside Dagster.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The static dashboard of a workspace: reads every market's newest period and has the site written.
+"""The static dashboard of a workspace: reads the newest period of every market and writes the site.
 
-What the site looks like is the dashboard's business.
+See `site` for its pages and files, `data` for what they show.
 """
 
 from __future__ import annotations

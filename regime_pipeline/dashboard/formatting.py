@@ -1,6 +1,6 @@
 """Numbers, times and names as the pages print them.
 
-Which of them a page shows does not belong here.
+See `site.pages` and `report.page` for where they are used.
 """
 
 from __future__ import annotations

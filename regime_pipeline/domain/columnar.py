@@ -1,6 +1,6 @@
-"""Hourly rows as columns: a dictionary of arrays whose names and types follow `layout`.
+"""Hourly rows as columns: a dictionary of arrays whose names and types follow `schema`.
 
-Making rows, finding them by time and spreading them belongs here; what stands in them does not.
+See `features`, `scoring`, `verdicts` and `grids` for what the columns mean.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Errors a user can act on; each says what is wrong, where, and what to do.
 
-Every expected failure of the package is a `RegimeError`. Bugs are ordinary exceptions and do not belong here.
+Every expected failure of the package is a `RegimeError`; a bug is an ordinary exception.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Columns of every hourly table: name, kind, unit and meaning, the one source for SQL, frames, docs and checks.
 
-Only names and kinds belong here; how a value is computed stands in the module that computes it.
+See the module that computes a value for how it is computed.
 """
 
 from __future__ import annotations

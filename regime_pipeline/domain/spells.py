@@ -1,6 +1,6 @@
-"""Runs of hours in one state: how long they last, and what follows what.
+"""Spells of hours in one state: how long they last, and what follows what.
 
-Tables and colours do not belong here; which states there are is the caller's business.
+See `dashboard.components.tables` for how they are shown.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The accuracy report: figures of many markets become tables, Markdown and JSON; nothing is computed twice.
+"""The accuracy report: figures of many markets as tables, Markdown and JSON.
 
-Judging itself stands in `runner`.
+See `runner` for the judging.
 """
 
 from __future__ import annotations

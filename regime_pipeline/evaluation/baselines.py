@@ -1,6 +1,6 @@
-"""Methods that need no library: the engine's verdict, its 3D regimes, a plain rule, the majority.
+"""Methods that need no library: the engine's verdict, its 3D regimes, a plain rule, the majority class.
 
-Models that learn belong to `peers`.
+See `peers` for models that learn.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The null table, made anew: simulated driftless walks go through the engine, their distributions into a file.
+"""Makes the null table: simulated driftless walks go through the engine, their distributions into a file.
 
 `python -m regime_pipeline.evaluation.calibrate` writes the table shipped with the package; the same seeds give the same
-table. Judging the engine on other seeds does not belong here.
+table.
 """
 
 from __future__ import annotations

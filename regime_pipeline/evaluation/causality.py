@@ -1,6 +1,6 @@
-"""Is every output a function of the past alone? Recomputes a user's candles in five other ways and compares the bits.
+"""Checks that every output is a function of the past: recomputes candles in five other ways, compares the bits.
 
-How a regime or verdict is computed does not belong here; nor do files.
+See `domain` for how regimes and verdicts are computed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The markets everybody is judged on: simulated ones with labels, driftless walks, and which seeds are for what.
+"""The markets that every method is judged on: simulated ones with labels, driftless walks, and the use of each seed.
 
-What is predicted on them, and how it is scored, does not belong here.
+See `baselines` and `peers` for the methods, `services.backtest.metrics` for scoring.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Fitting the six numbers of the hold model: maximum likelihood on drawn bands of real markets.
+"""Fits the six numbers of the hold model: maximum likelihood on drawn bands of real markets.
 
-`python -m regime_pipeline.evaluation.fit_hold FOLDER` writes the numbers shipped with the package and prints how
-they do on markets and years that were not fitted; the same folder and seed give the same numbers. The split stands in
-`hold_markets`, the tables in `hold_report`.
+`python -m regime_pipeline.evaluation.fit_hold FOLDER` writes the numbers shipped with the package and prints how they
+do on markets and years that were not fitted; the same folder and seed give the same numbers. See `hold_markets` for the
+split, `hold_report` for the tables.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Compiled walk of a grid over candles in whole ticks and lots; every sum is an exact integer.
 
-Units, fees and what the sums mean stand in `simulator`.
+See `grid_simulator` for units, fees and what the sums mean.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A grid run over candles: fills, fees, inventory, gains and equity, exact to the tick and the lot.
 
-Which grid to run, and when to stop or restart it, do not belong here.
+See `grid_strategies` for which grid runs when.
 """
 
 from __future__ import annotations

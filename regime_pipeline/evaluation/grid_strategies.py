@@ -1,6 +1,6 @@
 """Whole grids over a market: always on, stopped and gated, or filtered by the verdict, and what each earned.
 
-Restarts after labelled stops stand in `restarts`; nothing here looks ahead of the bar it decides on.
+Nothing here looks ahead of the bar it decides on. See `restart_rules` for restarts after labelled stops.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Forecasts that can be judged: bands at many hours, what was known then, and whether every later close stayed inside.
 
-Where the candles come from stands in `hold_markets`, how forecasts are scored in `hold_scores`.
+See `hold_markets` for the candles, `hold_scores` for how forecasts are scored.
 """
 
 from __future__ import annotations

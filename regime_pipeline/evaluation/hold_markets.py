@@ -1,7 +1,7 @@
 """Real markets that the hold model is fitted on and judged on, and the split between the two.
 
-Nothing here is shipped: the files are the reader's own copy of exchange data, in the layout named below. What is drawn
-on the candles stands in `hold_forecasts`.
+The files are the reader's own copy of exchange data, in the layout named below; none is shipped. See `hold_forecasts`
+for what is drawn on the candles.
 """
 
 from __future__ import annotations

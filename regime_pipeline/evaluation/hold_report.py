@@ -1,6 +1,6 @@
-"""The tables of docs/hold.md: the fitted numbers beside simple rivals, on markets and years that were not fitted.
+"""The tables of docs/hold.md: the fitted numbers beside simple baselines, on markets and years that were not fitted.
 
-Scores stand in `hold_scores`, the split in `hold_markets`; here they are only put side by side, as Markdown.
+See `hold_scores` for the scores, `hold_markets` for the split.
 """
 
 from __future__ import annotations

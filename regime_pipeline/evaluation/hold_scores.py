@@ -1,6 +1,6 @@
-"""How good hold probabilities are: skill over climatology, calibration, reliability, and the simple rivals beside them.
+"""How good hold probabilities are: skill over climatology, calibration, reliability, and simple baselines beside them.
 
-The forecasts stand in `hold_forecasts`; nothing here knows where they were drawn.
+See `hold_forecasts` for the forecasts.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Models of other libraries as users run them online: hidden Markov, jump, Markov switching; and PELT, looking ahead.
+"""Models of other libraries as run online: hidden Markov, jump, Markov switching; and PELT, which looks ahead.
 
-The libraries are development dependencies, imported when a peer is fitted; each peer learns on the first bars alone.
+The libraries are development dependencies, imported when a model is fitted; each learns on the first bars alone.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The evidence on gates and grids: judged markets become tables, Markdown and JSON, whatever they show.
+"""The evidence on restart gates and grids: judged markets as tables, Markdown and JSON.
 
-Rules stand in `restarts`, whole grids in `grid_arms`.
+See `restart_rules` for the rules, `grid_strategies` for whole grids.
 """
 
 from __future__ import annotations

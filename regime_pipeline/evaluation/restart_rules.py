@@ -1,6 +1,6 @@
-"""Restarts after labelled stops: when would a stopped grid start again, was the market a range by then, and what came.
+"""Restarts after labelled stops: when a grid would start again, whether the market ranged then, what followed.
 
-Reports and whole grids stand in `gates_report` and `grid_arms`.
+See `restart_report` for the report, `grid_strategies` for whole grids.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Judges every method on every market, in worker processes, and returns plain figures.
 
-Wording and layout belong to `report`.
+See `accuracy_report` for wording and layout.
 """
 
 from __future__ import annotations

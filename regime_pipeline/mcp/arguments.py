@@ -1,6 +1,6 @@
-"""Arguments of the tools: what may be asked, with the JSON schema that agents see and refusals in a sentence.
+"""Arguments of the tools: what can be asked, with the JSON schema that agents see and refusals in a sentence.
 
-Whether a market is stored does not belong here.
+See `markets` for whether a market is stored.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The tool on grids: a configured grid beside the discovered range of an hour, with that hour's advice and gates.
 
-The comparison and the advice are the domain's; only their choice and wording belong here.
+See `domain.grids` for the comparison and the advice.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The tool on the future: how long a band of prices will hold.
+"""The tool that looks ahead: how long a band of prices will hold.
 
-The probability is computed by `services.queries.hold`; its arguments and wording belong here.
+See `services.queries.hold` for the probability.
 """
 
 from __future__ import annotations

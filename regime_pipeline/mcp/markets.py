@@ -1,6 +1,6 @@
-"""Which market is meant, and which markets there are; an unknown one is refused with what is near.
+"""Which market is meant, and which markets there are; an unknown one is refused with similar names.
 
-What is known about a market's regimes does not belong here.
+See `regime_tools` and `verdict_tools` for what is known of a market.
 """
 
 from __future__ import annotations

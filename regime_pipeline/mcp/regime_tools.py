@@ -1,6 +1,6 @@
 """Tools on candle regimes: periods, transitions, confidence, and what prices did after each regime.
 
-The numbers are those of `services.regimes`; only filters, pages and wording belong here.
+See `services.queries.candle_regimes` for the numbers.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Answers that always fit: pages of rows with a cursor that goes on exactly behind them, and single objects.
+"""Responses that always fit: pages of rows with an exact cursor, and single objects.
 
-What the rows say belongs to the tools.
+See the tool modules for their content.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The tools as an MCP server, over stdio or streamable HTTP; the only module that needs the package `mcp`.
 
-What the tools say does not belong here.
+See `tools` for what is served.
 """
 
 from __future__ import annotations

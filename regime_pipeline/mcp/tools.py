@@ -1,6 +1,6 @@
 """The tools as agents see them: name, what it answers in which units, when to use it, an example.
 
-How a tool finds its answer stands in the modules of the tools; the protocol stands in `server`.
+See the modules of the tools for how they answer, `server` for the protocol.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Tools on the state of a market: the newest candle regime and verdict, and the verdict of an hour in sentences.
 
-How a verdict is decided stands in `domain`; nothing is computed here but ages.
+See `domain.verdicts` for how a verdict is decided.
 """
 
 from __future__ import annotations

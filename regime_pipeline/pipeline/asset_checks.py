@@ -1,6 +1,6 @@
 """Asset checks: each stage's contract, judged on the slice that the run has written, in the step that wrote it.
 
-What must hold stands in `services.quality`; this module only reports it to Dagster.
+See `services.chain.checks` for what must hold.
 """
 
 from collections.abc import Sequence

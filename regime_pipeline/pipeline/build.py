@@ -1,6 +1,7 @@
 """Assembles the chain: partitions, backfill policy, assets, checks and job, from a universe and a workspace.
 
-Reading settings does not belong here, so tests and faces can build the same chain around parts of their own.
+It takes its parts as arguments, so tests and faces build the same chain around parts of their own. See `bootstrap` for
+settings.
 """
 
 import warnings

@@ -1,6 +1,6 @@
 """Dagster's instance of a project home: its environment, its dagster.yaml, and range runs in this process.
 
-The embedded server and our own tables do not belong here.
+See `storage.embedded` for the embedded server.
 """
 
 import os

@@ -1,6 +1,6 @@
 """The one partition space, hour x market, and `MarketHours`, the only reader of partition keys.
 
-No other module may parse or print a partition key, or care whether partitions are hours or days.
+No other module parses or prints a partition key, or knows whether partitions are hours or days.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The one resource of the pipeline: the workspace, opened for a run and closed after it.
 
-What is in a workspace is decided by the composition root.
+See `bootstrap` for what is in a workspace.
 """
 
 from collections.abc import Callable, Iterator

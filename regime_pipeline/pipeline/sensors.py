@@ -1,6 +1,6 @@
-"""Sensors: the hour that has closed, the hours that a correction made stale, the run that failed.
+"""Sensors: closed hours, hours that a correction made stale, verdict changes, failed runs, the dashboard.
 
-What to run is planned in `services.catch_up`; sensors only keep the cursor and ask for runs.
+They keep the cursor and request runs. See `services.chain.scheduling` for what to run, `services.webhooks` for alerts.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Thresholds of the engine: read from `policy.toml`, validated, frozen and hashed.
 
-What a deployment may change about its surroundings (paths, URLs) is a setting and does not belong here.
+See `settings` for what a deployment may change about its surroundings (paths, URLs).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Thresholds of the restart gates: what must hold, for how long, before a stopped grid may start again.
 
-The lengths of the windows behind the measured values are the section `features`, the grid that may start `grids`.
+See the section `features` for the windows behind the measured values, `grids` for the grid that may start.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Thresholds of grids: advice, defaults, the probationary grid after a restart, its graduation and its quick stops.
 
-The costs of a grid are the section `grid_capacity`, a verdict's bounds the section `verdict`; neither belongs here.
+See the section `grid_capacity` for the costs of a grid, `verdict` for the bounds of a verdict.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What every section of the policy is made of: bounded types, the frozen and hashed section, its error.
 
-No threshold belongs here.
+See `engine`, `grids` and `gates` for the thresholds.
 """
 
 from __future__ import annotations

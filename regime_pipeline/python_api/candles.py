@@ -1,6 +1,6 @@
 """3D regimes of a user's candles: a whole frame at once, or one candle at a time.
 
-The hourly verdict belongs to `python_api.verdicts`.
+See `python_api.verdicts` for the hourly verdict.
 """
 
 from __future__ import annotations

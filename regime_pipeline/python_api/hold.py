@@ -1,6 +1,6 @@
 """How long a band holds, from a user's candles: the probability of given bounds, and the bounds of a given probability.
 
-The same figures for stored markets stand in `services.queries.hold`.
+See `services.queries.hold` for the same figures of stored markets.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Frames and mappings of a user become `Candles`, or a sentence that says why not.
+"""A user's frames and mappings as `Candles`, or a sentence that says why not.
 
-What is computed from candles does not belong here.
+See `candles` and `verdicts` for what is computed from them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`RegimeStorage`: candle regimes stored, read, counted and deleted from one's own code, without the pipeline.
 
-Rows kept this way and the pipeline's share one table; what the pipeline writes for a bar replaces what stood there.
+These rows share a table with the pipeline's; what the pipeline writes for a bar replaces them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Hourly verdicts of a user's candles or of one snapshot bundle; the same rows as the pipeline's.
 
-3D regimes of single candles belong to `python_api.candles`.
+See `python_api.candles` for 3D regimes of single candles.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`RegimeAnalysisService`: verdicts of any hour or range of hours from snapshot files alone, with no database.
 
-The rules stand in `domain`, what a frame looks like in `verdict_frame`.
+See `queries.verdicts` for the columns of a frame, `domain` for the rules.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Grids of simulated markets, so that a demonstration has advice, events and restart gates to show.
 
-Real markets get theirs from their owners: nothing here touches a symbol that has a grid already.
+Real markets get theirs from their owners: a symbol that already has a grid is left alone.
 """
 
 from __future__ import annotations

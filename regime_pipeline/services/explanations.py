@@ -1,6 +1,6 @@
 """Explanations of stored rows: the factors behind verdicts and advice, by the policy that each row was decided under.
 
-Sentences are made here and stored nowhere; CLI, API, MCP, dashboard and webhooks share them. See
+Sentences are rendered here and stored nowhere; CLI, API, MCP, dashboard and webhooks share them. See
 `domain.verdicts.explanation` and `domain.grids.advice_explanation` for the wording.
 """
 

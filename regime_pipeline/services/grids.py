@@ -1,6 +1,6 @@
-"""What people and bots do with grids: the first one, an update on a known version, a stop, an exchange of files.
+"""What people and bots do with grids: the first one, an update on a known version, a stop, import and export.
 
-Every change is a new version with who, when and why; advising on a grid is a stage of the chain.
+Every change is a new version with who, when and why. See `chain.stages` for advice.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The hold model shipped with the package: read here, fitted and written by `evaluation.fit_hold`.
 
-What its numbers mean stands in `domain.hold.model`.
+See `domain.hold.model` for what its numbers mean.
 """
 
 from __future__ import annotations

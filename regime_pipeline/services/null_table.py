@@ -1,6 +1,6 @@
-"""The null table shipped with the package: read here, written by `services.calibrate`.
+"""The null table shipped with the package: read here, written by `evaluation.calibrate`.
 
-What the table means stands in `domain.null_table`.
+See `domain.scoring.null_table` for what it means.
 """
 
 from __future__ import annotations

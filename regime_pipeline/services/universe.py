@@ -1,6 +1,6 @@
 """The list of markets, `markets.toml`: read, validated, and appended to; its order never changes.
 
-What a source does with a market does not belong here.
+See `sources` for what a source does with a market.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Verdict changes told to a webhook of the user's: one signed JSON object each, in order, tried again until it arrives.
+"""Verdict changes and failed runs sent to webhooks: one signed JSON object each, in order, retried until it arrives.
 
-Which changes have been told is the caller's memory; what a verdict is does not belong here.
+The caller remembers which changes were sent. See `domain.verdicts` for what a verdict is.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Candles of a bulk archive, day by day: daily files first, then monthly ones, the exchange for what neither has.
 
-A day's candles never depend on how much was asked for, so hours materialized one by one and in bulk are the same.
+A day's candles never depend on how much was requested, so hours materialized one by one and in bulk are the same.
 """
 
 from __future__ import annotations

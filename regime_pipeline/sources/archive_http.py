@@ -1,6 +1,6 @@
-"""Requests to a bulk archive: a file, its absence, or a failure that says whether another try may help.
+"""Requests to a bulk archive: a file, its absence, or a failure that says whether a retry may help.
 
-What is made of the files does not belong here.
+See `archive` for what is made of the files.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What every source of candles offers: closed candles of a span, and the spans in which it vouches for absence.
+"""What every source of candles offers: the closed candles of a span, and the spans in which it confirms gaps.
 
-How a source gets its candles does not belong here.
+See the modules beside this one for the sources.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A market that no longer trades: its source is asked up to the end and vouches that nothing follows.
+"""Sources made of other sources: a market that no longer trades, and bars resampled from shorter ones.
 
-Any source can be ended; what it is does not matter here.
+Any source can be wrapped.
 """
 
 from __future__ import annotations

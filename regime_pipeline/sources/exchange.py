@@ -1,6 +1,6 @@
-"""Candles of a live exchange: pages joined, closed bars alone, and an honest word on what is known to be absent.
+"""Candles of a live exchange: pages joined, closed bars only, and an honest account of confirmed gaps.
 
-How one request is made and tried again stands in `exchange_client` and `exchange_retry`.
+See `exchange_client` for one request, `retry` for retries.
 """
 
 from __future__ import annotations

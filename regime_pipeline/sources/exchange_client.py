@@ -1,6 +1,6 @@
-"""One exchange behind ccxt: a page of candles, its clock, and every failure as one kind of error.
+"""One exchange through ccxt: a page of candles, its clock, and every failure as one kind of error.
 
-Paging, closed bars and coverage stand in `exchange`; ccxt is imported when a client is made.
+ccxt is imported when a client is created. See `exchange` for paging, closed bars and coverage.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Imported series: the candles table itself is the source, with the coverage that was recorded on import.
+"""Imported series: the candles table itself is the source, with the coverage recorded on import.
 
-How the table is read is injected; importing files does not belong here.
+How the table is read is injected. See `services.imports` for importing files.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The simulated exchange: any symbol, any timeframe, any span, closed candles only, always the same for a seed.
 
-The path of prices stands in `domain.simulation_market`; the clock is injected.
+The clock is injected. See `domain.simulation.market` for the path of prices.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Keys of the HTTP API, hashed, and the requests of webhooks, each answered once.
+"""Keys of the HTTP API, hashed, and the requests of webhooks, each run once.
 
-What a key permits and what a request asks for belong to the API.
+See `api.auth` for what a key permits.
 """
 
 from __future__ import annotations

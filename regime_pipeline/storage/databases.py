@@ -1,6 +1,6 @@
 """Which databases this installation uses, on its embedded server or on a given one; they are created if absent.
 
-Schemas, migrations and engines do not belong here.
+See `admin.migrate` for schemas, `pool` for connections.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Advisory locks on files between processes; the kernel drops them when a process ends, however it ends.
+"""Advisory locks on files between processes, and temporary files that such a lock protects.
 
-What a lock protects does not belong here.
+The kernel drops a lock when its process ends, however it ends.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Versions of every symbol's grid and the stops of grids: appended, never changed, read back whole.
 
-What a version or a stop means, and whether an update is allowed, belong to the domain.
+See `domain.grids.versions` for what a version means and whether an update is allowed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Connections of one process: a lazy, thread-safe pool of psycopg connections, and whole-transaction retries.
 
-What is done over a connection does not belong here.
+See `bulk` and the stores beside this module for what runs on a connection.
 """
 
 from __future__ import annotations

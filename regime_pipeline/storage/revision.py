@@ -1,6 +1,6 @@
-"""The schema revision that this version of the package works with, and a quick look whether a database has it.
+"""The schema revision that this version works with, and a quick check whether a database has it.
 
-Alembic, which every other question of revisions needs, takes half a second that an hourly run has not.
+Separate from `admin.migrate` because importing alembic takes half a second, too long for an hourly run.
 """
 
 from __future__ import annotations

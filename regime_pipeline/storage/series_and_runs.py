@@ -1,6 +1,6 @@
 """Small tables: markets (`series`) and `runs`, by plain statements.
 
-Bulk rows do not belong here.
+See `bulk` for hourly rows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The schema as SQLAlchemy metadata: tables, keys, checks, storage parameters.
+"""The schema as SQLAlchemy metadata: tables, keys, checks, storage parameters, and the views.
 
-Views stand in `views`; what is released is frozen in `migrations`, and a test holds the two equal.
+What is released is frozen in `migrations`; a test keeps the two equal.
 """
 
 from __future__ import annotations

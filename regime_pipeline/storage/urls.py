@@ -1,6 +1,6 @@
 """PostgreSQL URLs: any accepted spelling in, the exact spelling for SQLAlchemy, Dagster or libpq out.
 
-Opening connections and deciding which server to use do not belong here.
+See `pool` for connections, `databases` for which server is used.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Charts of figures, each a pure function from numbers to SVG: shares, confidences, returns.
 
-What is drawn over time stands in `over_time`.
+See `sparklines` for small pictures of a market, `static/market.js` for interactive charts.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Small pictures that need no script: the last days' price and verdicts of a market as shapes of an SVG.
+"""Small pictures without scripts: a market's last days of price and verdicts as SVG shapes.
 
-Colours belong to the style sheet, larger charts to `static/market.js`.
+See the style sheet for colours, `static/market.js` for the large charts.
 """
 
 from __future__ import annotations

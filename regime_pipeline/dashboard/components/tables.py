@@ -1,6 +1,6 @@
-"""Tables as the templates print them: cells of figures and words, transition matrices, how long states last.
+"""Tables as the templates print them: cells, transition matrices, how long states last.
 
-What is counted stands in `runs`, or in what made a report; markup in `templates/macros.html`.
+See `domain.spells` for the counts, `templates/macros.html` for the markup.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The environment in which pages are rendered: templates, macros and formatting that the site and reports share.
+"""The environment in which pages are rendered: templates, macros and formatting that site and report share.
 
-What a page shows is decided where it is rendered.
+See `site.pages` and `report.page` for what a page shows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What happened to a market's grid: versions, stops, changes of advice and of gates, in the order of time.
+"""What happened to a market's grid: versions, stops, changes of advice and of gates, in order of time.
 
-Drawing them does not belong here.
+See `payload` for how they reach the page.
 """
 
 from __future__ import annotations

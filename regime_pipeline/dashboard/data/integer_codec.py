@@ -1,6 +1,6 @@
-"""Whole numbers as short printable text: differences to the number before, small ones in one character.
+"""Whole numbers as short printable text: differences to the previous number, small ones in one character.
 
-What the numbers mean does not belong here; `static/codec.js` reads the same text.
+`static/codec.js` reads the same text; see `payload` for what the numbers are.
 """
 
 from __future__ import annotations

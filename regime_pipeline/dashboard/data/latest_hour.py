@@ -1,6 +1,6 @@
-"""What a market's newest hour says, and in which order markets need attention.
+"""The newest hour of a market in short, and the order in which markets need attention.
 
-Words and markup for it do not belong here.
+See `formatting` for wording, the templates for markup.
 """
 
 from __future__ import annotations

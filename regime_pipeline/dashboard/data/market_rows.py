@@ -1,6 +1,6 @@
-"""What the dashboard is given of one market: its hourly rows, bars, grids and stops, on a calendar without holes.
+"""The rows that the dashboard shows of one market: hours, bars, grids and stops, on an unbroken calendar.
 
-Reading them is a service's business; what is made of them stands in the modules beside this one.
+See `build` for reading them, the modules beside this one for what is made of them.
 """
 
 from __future__ import annotations

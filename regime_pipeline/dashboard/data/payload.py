@@ -1,6 +1,6 @@
 """One market's rows as a compact payload that JSON can hold and `static/market.js` draws.
 
-Markup and files do not belong here; the same rows always make the same payload.
+The same rows always give the same payload. See `site` for markup and files.
 """
 
 from __future__ import annotations

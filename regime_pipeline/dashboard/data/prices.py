@@ -1,6 +1,6 @@
-"""A market's closes as a payload holds them: exact over a week of minutes, and no finer than a chart of more can show.
+"""A market's closes in a payload: exact over a week of minutes, and no finer than a longer chart can show.
 
-What else a payload holds stands in `payload`.
+See `payload` for the rest of it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A backtest as one HTML page of the dashboard's own components: everything inline, no request, the same bytes again.
+"""A backtest as one self-contained HTML page in the dashboard's style; the same backtest gives the same bytes.
 
-Figures come from the backtest, wording from here and the template; nothing is computed.
+See `services.backtest` for the figures, `tables` for the tables.
 """
 
 from __future__ import annotations

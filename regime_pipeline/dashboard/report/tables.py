@@ -1,6 +1,6 @@
-"""The tables of the page: which figures stand beside one another, under which names, with a line on how to read them.
+"""The tables and the timeline of the report: which figures appear together, and a line on how to read them.
 
-Truth gives accuracy; hindsight gives agreement and is never called otherwise.
+Against the true labels it says accuracy, against hindsight labels agreement, never the other way round.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the pages show, gathered for the templates, and the templates rendered.
 
-Files do not belong here; every text that a template prints is escaped.
+Every text that a template prints is escaped. See `parts` for the files.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The site as parts, each with its files, the mark of what they are made from, and how to make them.
+"""The site in parts: the files of each, a fingerprint of what they are made from, and how to make them.
 
-Writing files does not belong here; a part depends on rows and on this package alone, never on the clock.
+A part depends on rows and on this package alone, never on the clock. See `writer` for the folder.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The site's folder: parts are made and written only where they differ, and old files of ours removed.
+"""The site's folder: parts are rebuilt only where they differ, and our own old files are removed.
 
-What stands in the files does not belong here.
+See `parts` for what the files contain.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The 3D regime of a candle: trend x volatility x momentum, and how far it stands from another one.
+"""The 3D regime of a candle: trend x volatility x momentum, and how far it is from another label.
 
-Names and codes belong to `regime_state`, the hourly verdict elsewhere.
+See `states` for names and codes, `verdicts` for the hourly verdict.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Indicators of candles as TA-Lib computes them, cut at anchors so that a value never depends on where data start.
+"""Indicators of candles as TA-Lib computes them, cut at anchors so that a value never depends on where the data start.
 
-Labels made of them belong to `classifier`.
+See `classifier` for the labels made of them.
 """
 
 from __future__ import annotations

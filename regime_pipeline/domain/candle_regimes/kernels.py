@@ -1,6 +1,6 @@
 """Compiled indicators and labels of candles; import it inside the functions that need it, not at the top of a module.
 
-The rules in words stand in `classifier`; what is not per candle does not belong here.
+See `classifier` for the rules in words.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Periods: maximal runs of one simplified regime without a gap; transitions follow from successive periods.
+"""Periods (maximal runs of one simplified regime without a gap), transitions between them, and returns by regime.
 
-How they are kept in the database is the warehouse's business.
+See `storage.bulk.regime_periods` for the table.
 """
 
 from __future__ import annotations

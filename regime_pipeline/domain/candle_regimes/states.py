@@ -1,6 +1,6 @@
 """Names, codes and colours of the 3D candle regime; codes are stored and therefore append-only.
 
-How a candle gets its state does not belong here (see `classifier`).
+See `classifier` for how a candle gets its state.
 """
 
 from __future__ import annotations

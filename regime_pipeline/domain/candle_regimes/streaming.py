@@ -1,6 +1,6 @@
-"""The 3D regime one candle at a time, for live engines: the same labels and the same bits as the batch.
+"""The 3D regime one candle at a time, for live engines: the same labels, bit for bit, as the batch.
 
-The rules stand in `classifier`; nothing is computed in another way here.
+See `classifier` for the rules.
 """
 
 from __future__ import annotations

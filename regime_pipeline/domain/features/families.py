@@ -1,6 +1,6 @@
-"""How directional the last bars were: efficiency, Wilder's ADX, slope and channel breakouts.
+"""The features by family: trend, mean reversion and volatility.
 
-Ranks and scores do not belong here; neither does volatility, except the ATR that comes with the ADX.
+See `ranges` for discovered ranges, `scoring` for ranks and scores.
 """
 
 from __future__ import annotations

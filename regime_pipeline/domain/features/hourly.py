@@ -1,6 +1,6 @@
 """Hourly features: one row per hour, a pure function of the window of bars before the hour's close.
 
-The features themselves stand in `trend_features`, `reversion_features`, `volatility_features` and `ranges`.
+See `families` and `ranges` for the features themselves.
 """
 
 from __future__ import annotations

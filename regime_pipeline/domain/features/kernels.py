@@ -1,7 +1,7 @@
 """Compiled window statistics of the hourly features; each value depends on the bars of its own window alone.
 
 Every kernel takes `ends`, the row of each window's newest bar, and restarts inside the window, so that no value knows
-where the arrays begin. Range discovery stands in `ranges.kernels`, the choice of windows in `features`.
+where the arrays begin. See `ranges.kernels` for range discovery, `windows` for the choice of windows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Hourly rows seen as observations: one per hour, or one per bar above one hour, on an unbroken calendar.
+"""Hourly rows as observations: one per hour, or one per bar above one hour, on an unbroken calendar.
 
-Trailing windows of ranks and hysteresis are counted here; what is ranked or decided does not belong here.
+Trailing windows of ranks and hysteresis are counted here. See `scoring.ranks` and `verdicts` for their use.
 """
 
 from __future__ import annotations

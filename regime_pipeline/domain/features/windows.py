@@ -1,6 +1,6 @@
-"""Which bars an hour may look at: the newest bar due by its close and the unbroken window behind it.
+"""Which bars an hour may use: the newest bar due by its close and the unbroken window behind it.
 
-What is computed from the bars does not belong here.
+See `hourly` for what is computed from them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the rules of advice look at and what they decide, one row per hour.
+"""The inputs and outputs of the advice rules, one row per hour.
 
-The rules themselves stand in `advice`.
+See `advice` for the rules.
 """
 
 from __future__ import annotations

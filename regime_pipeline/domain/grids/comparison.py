@@ -1,6 +1,6 @@
 """A configured grid beside the discovered range: overlap, edge offsets, and what each of the two can carry.
 
-What follows from the comparison is `advice`'s business; how a range is discovered is `ranges`'.
+See `advice` for what follows from it, `features.ranges` for how a range is discovered.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The configuration of one symbol's grid: its fields, their bounds, and refusals that name every fault at once.
 
-Versions and their history, files and the formats of other bots do not belong here. Prices and amounts are `Decimal`:
-what a person writes and an exchange accepts is a decimal, a multiple of the exchange's own tick, which need not be the
-tick of the stored candles. So equality, the multiple-of-tick rule and the round trip through files are exact.
+Prices and amounts are `Decimal`: what a person writes and an exchange accepts is a decimal, a multiple of the
+exchange's own tick, which need not be the tick of the stored candles. So equality, the multiple-of-tick rule and the
+round trip through files are exact. See `versions` for history, `formats` for files and other bots.
 """
 
 from __future__ import annotations

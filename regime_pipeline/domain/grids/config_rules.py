@@ -1,6 +1,6 @@
-"""Bounds of each field of a grid's configuration: one sentence per bound, checked against the sound fields before it.
+"""Bounds of each field of a grid's configuration, one sentence each, and the grid's lines.
 
-The fields themselves and how faults are reported stand in `config`.
+See `config` for the fields and how faults are reported.
 """
 
 from __future__ import annotations

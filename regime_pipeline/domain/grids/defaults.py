@@ -1,6 +1,6 @@
-"""What a symbol's first grid starts from: edges around a price, levels that earn their fees, the policy's costs.
+"""The starting values of a symbol's first grid: edges around a price, levels that earn their fees, the policy's costs.
 
-Making a version of it is `versions`' business; an owner may change every field.
+The owner may change every field. See `versions` for making a version of it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Grid histories as TOML and JSON texts, and back, without losing a digit.
+"""Grid histories as TOML and JSON, exactly, and the newest grids in other bots' formats.
 
-Reading and writing files does not belong here; other bots' formats stand in `exports`.
+See `services.grids` for reading and writing files.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Named conditions: a value, a threshold, whether the one satisfies the other, and the sentence that says so.
 
-See `quick_stops`, `probation` and `restart_gates.conditions` for which conditions are asked when.
+See `quick_stops`, `probation` and `restart_gates.conditions` for when each is checked.
 """
 
 from __future__ import annotations

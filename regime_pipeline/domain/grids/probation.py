@@ -1,6 +1,6 @@
-"""The first grid after a restart: small, few levels, wide spacing, every price from after the stop.
+"""The probationary grid after a restart (small, few levels, wide spacing, post-stop prices only) and its graduation.
 
-When it becomes a normal grid stands in `graduation`, what stops it at once in `quick_stops`.
+See `quick_stops` for what stops it at once, `restart_gates` for when it may start.
 """
 
 from __future__ import annotations

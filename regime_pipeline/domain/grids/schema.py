@@ -1,6 +1,6 @@
 """Columns of the hourly table `grid_advice`: name, kind, unit and meaning.
 
-How a value is computed stands in `advice` and `advice_rows`.
+See `advice_hourly` and `restart_gates.replay` for how values are computed.
 """
 
 from __future__ import annotations

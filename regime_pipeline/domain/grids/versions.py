@@ -1,6 +1,6 @@
-"""The append-only history of a symbol's grid: a new version from an update, and which version held when.
+"""The append-only history of a symbol's grid: a new version from an update, and which version was valid when.
 
-Where versions are stored, and the clock that says when an update was made, do not belong here.
+See `storage.grid_store` for where versions are stored.
 """
 
 from __future__ import annotations

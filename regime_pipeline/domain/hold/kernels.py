@@ -1,6 +1,6 @@
 """Compiled loops of the hold probability: trailing mean squares, the two-barrier formula, its inverse.
 
-Arguments are checked and broadcast in `volatility` and `probability`.
+See `volatility` and `probability` for checked and broadcast arguments.
 """
 
 from __future__ import annotations

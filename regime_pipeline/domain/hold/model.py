@@ -1,7 +1,6 @@
-"""The six fitted numbers behind every hold probability, and what may be asked of them.
+"""The six fitted numbers behind every hold probability, and the limits of what can be asked.
 
-The formula that uses them stands in `kernels`; the shipped numbers are read by `services.hold_model` and fitted by
-`evaluation.fit_hold`.
+See `kernels` for the formula, `services.hold_model` for the shipped numbers, `evaluation.fit_hold` for the fit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The outlook of one market from its newest close: hold probabilities of any band, bands of any probability.
 
-Columns for many hours stand in `probability`.
+See `probability` for columns over many hours.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How much the price has moved of late: mean squared log returns over a day, a week and a month of closes.
+"""How much the price has moved lately: mean squared log returns over a day, a week and a month of closes.
 
-What is forecast from them stands in `probability`.
+See `probability` for the forecast made from them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Closed candles of one market as columns: the one form in which candles travel through the package.
 
-Invariants live here (order, alignment, high and low). Reading, fetching and gap filling do not; gaps are never filled.
+Its invariants are enforced here (order, alignment, high and low). Gaps are never filled. See `sources` for where
+candles come from.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Is an hour of candles whole, confirmed to have gaps, or not fetched yet: the arithmetic of covered spans.
+"""Whether an hour of candles is complete, confirmed to have gaps, or not fetched yet: the arithmetic of covered spans.
 
-Filling a gap does not belong here, nor anywhere else.
+Gaps are never filled, here or elsewhere.
 """
 
 from __future__ import annotations

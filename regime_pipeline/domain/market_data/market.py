@@ -1,6 +1,6 @@
 """A market is a symbol on a timeframe; this is the only module that parses or prints one.
 
-Prices, candles and exchange names do not belong here.
+See `candles` for prices, `services.universe` for the list of markets.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Breaks of a series: holes behind which the price is so far off that another asset trades under the same name.
+"""Breaks of a series: gaps after which the price is so far off that another asset trades under the same name.
 
-What a break cuts off is decided by those who look back; windows of bars end at every hole anyway.
+Ranks stop at a break; windows of bars end at every gap anyway.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Bars of a longer timeframe from shorter ones, exactly: first open, highest high, lowest low, last close, volume sum.
 
-Whether a partly covered bar exists is the caller's choice of function; nothing is ever filled.
+The caller chooses whether a partly covered bar exists; nothing is ever filled.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One hour of one market as it was known when it was collected: bars, their summary, and how complete they are.
+"""One hour of one market as it was known when it was collected: bars, their summary, and completeness.
 
-Everything that can be derived from the bars is derived; files, JSON and hashes do not belong here.
+Everything that can be derived from the bars is derived. See `storage.snapshots` for files, JSON and hashes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Spans of UTC time as epoch milliseconds, half open, and the calendar of hours and bars inside them.
 
-Nothing here knows a clock or a partition key.
+Nothing here reads a clock. See `pipeline.partitions` for partition keys.
 """
 
 from __future__ import annotations

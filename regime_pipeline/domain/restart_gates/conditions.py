@@ -1,6 +1,6 @@
-"""What each gate demands of a bar: named conditions with value, threshold and outcome, from bars closed by then.
+"""The conditions of each gate for a bar: name, value, threshold and outcome, from bars closed by then.
 
-In which order gates are passed stands in `machine`; a value that is not known holds nowhere.
+A value that is not known satisfies nothing. See `machine` for the order of the gates.
 """
 
 from __future__ import annotations

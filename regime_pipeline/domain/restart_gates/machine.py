@@ -1,6 +1,6 @@
-"""The state machine of the restart gates: `(state, bar) -> state`, pure, one gate at a time, passed ones re-checked.
+"""The state machine of the restart gates: `(state, bar) -> state`, pure, one gate at a time, passed gates re-checked.
 
-What a gate demands of a bar stands in `conditions`; nothing is measured here, and no confidence is ever looked at.
+Confidence is never read. See `conditions` for what a gate requires of a bar.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Gate states replayed from a stop: every observation since it, each as if it were the newest.
+"""Gate states replayed from a stop, and the hourly rows made of them: each observation as if it were the newest.
 
-Rules stand in `machine` and `conditions`; which stop is in force at which hour belongs to `gate_rows`.
+See `machine` and `conditions` for the rules.
 """
 
 from __future__ import annotations

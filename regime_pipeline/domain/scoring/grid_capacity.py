@@ -1,6 +1,6 @@
 """How many grid levels a range can carry net of fees, and what a round trip earns.
 
-A configured grid's own costs come in as another policy; whether to run a grid is decided elsewhere.
+A configured grid's own costs come in as another policy. See `grids.advice` for whether to run a grid.
 """
 
 from __future__ import annotations

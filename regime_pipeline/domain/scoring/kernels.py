@@ -1,6 +1,6 @@
 """Compiled loops over trailing observations: ranks, hysteresis and softmax weights.
 
-Each value depends on its own trailing window alone. Bounds and meanings do not belong here.
+Each value depends on its own trailing window alone. See `ranks` and `verdicts` for bounds and meanings.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What features and scores look like on a market without any regime: the yardstick of every rank.
 
-Simulating that market and reading the shipped table do not belong here.
+See `evaluation.calibrate` for how it is made, `services.null_table` for the shipped one.
 """
 
 from __future__ import annotations

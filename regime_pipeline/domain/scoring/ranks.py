@@ -1,6 +1,6 @@
 """Blended ranks of features: half among the market's own last observations, half on a market without any regime.
 
-What the ranks add up to does not belong here.
+See `scores` for what they add up to.
 """
 
 from __future__ import annotations

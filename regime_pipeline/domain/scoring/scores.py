@@ -1,6 +1,6 @@
 """The five scores of an hour, 0..100, from its features and the observations before it.
 
-Bounds that turn scores into a verdict do not belong here.
+See `verdicts.rules` for the bounds that turn scores into a verdict.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Compiled recursions of the simulated markets; every shock comes from outside, so these are pure arithmetic.
+"""Compiled recursions of the simulated markets; every shock is passed in, so these are pure arithmetic.
 
-Random numbers, labels and candles do not belong here.
+See `regimes` and `market` for random numbers, labels and candles.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A simulated market over calendar time: one-minute bars with seasons, outages and known regimes, from any start.
 
-Which bars are already closed is the source's affair; the regimes' strengths are those of `simulation`.
+See `sources.simulated` for which bars are closed, `regimes` for the strength of each regime.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Markets with known regimes, bar by bar: what accuracy, null tables and restart gates are measured on.
+"""Markets with known regimes, bar by bar: what accuracy, the null table and the restart gates are measured on.
 
-A market over calendar time (minutes, seasons, outages) stands in `simulation_market`; judging a verdict does not
-belong here.
+See `market` for a market over calendar time with minutes, seasons and outages.
 """
 
 from __future__ import annotations

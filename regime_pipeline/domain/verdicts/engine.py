@@ -1,6 +1,6 @@
-"""Candles to verdicts in one call, and how much history that takes: what replays, notebooks and checks share.
+"""Candles to verdicts in one call, and how much history that takes: shared by replays, notebooks and checks.
 
-Each step's rules stand in `features`, `scores` and `verdict`; reading candles does not belong here.
+See `features`, `scoring` and `verdict` for the rules of each step.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The static dashboard: one folder of pages for every market, made after the chain.
+"""The static dashboard: one folder of pages for every market, built after the chain.
 
-What a page shows does not belong here.
+See `dashboard` for the pages.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Dagster's Celery run launcher, taught to notice that a worker is gone; needs the extra `celery`.
+"""Dagster's Celery run launcher that notices when a worker is gone, and the worker itself; needs the extra `celery`.
 
-How runs are handed to workers stays dagster-celery's business.
+How runs are handed to workers is dagster-celery's part.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Dagster's default run launcher, taught to notice that a run's process is gone, which Dagster then runs again.
+"""Dagster's default run launcher that notices when a run's process is gone, so that Dagster runs it again.
 
-How runs are started and ended stays Dagster's business; the launcher for Celery has a module of its own.
+Starting and ending runs is Dagster's part. See `celery` for runs on other machines.
 """
 
 from __future__ import annotations

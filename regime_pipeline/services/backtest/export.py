@@ -1,6 +1,6 @@
 """A backtest as JSON (every figure) and as CSV (every hour): for programs, notebooks and spreadsheets.
 
-The page for people stands in `page`.
+See `dashboard.report` for the page.
 """
 
 from __future__ import annotations

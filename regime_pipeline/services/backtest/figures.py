@@ -1,6 +1,6 @@
 """The figures of a backtest: plain numbers, None where nothing can be said, as every renderer prints them.
 
-How they are computed stands in `measure`.
+See `measure` for how they are computed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The rows of a backtest: one per market and hour, with verdict, close, what the bar after did, and labels.
 
-How rows are counted and averaged stands in `figures`.
+See `measure` for how rows are counted and averaged.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Verdicts beside labels, true ones or hindsight: the same counts and shares for both, named by who prints them.
+"""Verdicts beside labels, true or in hindsight: the same counts for both; and the truth of simulated markets.
 
-Where labels come from stands in `truth` and `hindsight`.
+See `hindsight` for labels made from what came after.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Rows to figures: counts, spells, transitions, confidences and returns, of one market or of several together.
+"""Rows to figures: counts, spells, transitions, confidences and returns, of one market or several.
 
-Rows beside labels are the business of `labels`.
+See `labels` for rows beside labels.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How good predicted classes are, in numpy alone: confusion, accuracy, delays, flips, calibration, intervals.
 
-Who predicted them does not belong here.
+See `labels` and `evaluation` for what is predicted.
 """
 
 from __future__ import annotations

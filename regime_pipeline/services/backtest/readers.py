@@ -1,6 +1,6 @@
 """Where a backtest's verdicts and candles come from: snapshot files alone, or the tables of a database.
 
-What is made of them stands in `hours`.
+See `hours` for what is made of them.
 """
 
 from __future__ import annotations

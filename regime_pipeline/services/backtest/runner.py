@@ -1,6 +1,6 @@
 """A backtest: read the verdicts of several markets over a span, label them, measure them.
 
-Renderers stand in `documents` and `page`; arguments and wording of errors belong to the callers.
+See `export` and `dashboard.report` for the renderers.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What must hold of the rows and files that each stage has written, checked on the written slice itself.
 
-Checks only read; mending is the stages' business, reporting the pipeline's.
+Checks only read. See `pipeline.asset_checks` for how they are reported.
 """
 
 from __future__ import annotations

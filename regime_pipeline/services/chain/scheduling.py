@@ -1,6 +1,6 @@
-"""What live operation must run next: closed hours not asked for yet, and hours that corrections have made stale.
+"""What live operation must run next: closed hours not requested yet, and hours that corrections have made stale.
 
-Pure planning over a workspace; launching runs and keeping the cursor belong to the pipeline's sensors.
+Pure planning over a workspace. See `pipeline.sensors` for launching runs and keeping the cursor.
 """
 
 from __future__ import annotations

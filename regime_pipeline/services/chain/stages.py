@@ -1,6 +1,6 @@
 """The stages of the chain, each one slice -> read -> compute -> write; the pipeline and the CLI call the same ones.
 
-Partition keys and Dagster do not belong here; neither does any formula.
+See `pipeline` for partition keys and Dagster, `domain` for the formulas.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a market's dashboard rows say in short: verdict shares, newest verdict, and why.
+"""A market's dashboard rows in short: verdict shares, newest verdict, and why.
 
-Printing does not belong here; every face prints the same summary.
+Every face prints the same summary.
 """
 
 from __future__ import annotations

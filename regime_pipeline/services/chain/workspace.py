@@ -1,6 +1,6 @@
 """What every stage works with, in one value: warehouse, snapshots, sources, universe, policy, null table and clock.
 
-Where these come from (environment, files) is the composition root's business, not this module's.
+See `bootstrap` for where they come from (environment, files).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Candle regimes for every face: stored where what is stored holds, computed where it does not, and questions on them.
+"""Candle regimes for every face: stored rows where they are current, computed ones elsewhere, and questions about them.
 
-How a face spells the answers does not belong here.
+See the faces for how the answers look.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How long a band holds on a stored market, for every face; computed from the closes in the warehouse.
 
-How a face spells the answer does not belong here.
+See the faces for how the answer looks.
 """
 
 from __future__ import annotations

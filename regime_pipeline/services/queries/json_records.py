@@ -1,6 +1,6 @@
 """Frames as JSON values: one object per row, times in ISO-8601 with Z, NaN as null.
 
-Every face that speaks JSON uses it, so that they say the same.
+Every face that speaks JSON uses it, so that they all say the same.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Hourly verdicts for every face: stored where what is stored holds, computed from stored candles where it does not.
+"""Hourly verdicts for every face: stored rows where they are current, computed from stored candles elsewhere.
 
-How a face spells them does not belong here.
+See the faces for how they look.
 """
 
 from __future__ import annotations

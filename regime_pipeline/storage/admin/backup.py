@@ -1,6 +1,6 @@
 """Backups: one archive of both databases with its schema revision and checksums, written whole and restored whole.
 
-How a database becomes a dump and back belongs to `client_programs`; snapshot files are not part of a backup.
+Snapshot files are not part of a backup. See `pg_tools` for dumping and loading one database.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Schema revisions: bring a database to the newest, or only look whether it is there.
+"""Schema revisions: bring a database to the newest, or only check whether it is there.
 
-The revisions stand in `migrations`; a server only checks, `regime db upgrade` and the embedded database upgrade.
+A server only checks; `regime db upgrade` and the embedded database upgrade. See `storage.migrations` for the revisions.
 """
 
 from __future__ import annotations

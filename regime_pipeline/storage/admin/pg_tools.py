@@ -1,6 +1,6 @@
 """`pg_dump`, `pg_restore` and `psql` from the wheel: one database out as a stream, and back in as one transaction.
 
-What a backup consists of and which databases it covers do not belong here.
+See `backup` for what a backup consists of.
 """
 
 from __future__ import annotations

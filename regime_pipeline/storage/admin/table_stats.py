@@ -1,6 +1,6 @@
 """How large the tables are, and when each stage last wrote: for monitoring.
 
-What is done with the figures does not belong here.
+See `api.monitoring` for the metrics.
 """
 
 from __future__ import annotations

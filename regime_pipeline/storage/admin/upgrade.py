@@ -1,6 +1,6 @@
 """Moving the embedded cluster to the installed major version of PostgreSQL: dumped with the old, loaded into the new.
 
-It happens only when asked for; a cluster of another major version is otherwise refused and left alone.
+It happens only on request; a cluster of another major version is otherwise refused and left alone.
 """
 
 from __future__ import annotations

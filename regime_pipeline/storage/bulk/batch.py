@@ -1,4 +1,4 @@
-"""Rows made ready for one bulk write: checked against table, market and window, typed, and hashed per hour.
+"""Rows prepared for one bulk write: checked against table, market and window, typed, and hashed per hour.
 
 Everything that can be refused is refused here, before a transaction opens. No SQL.
 """

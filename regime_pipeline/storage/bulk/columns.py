@@ -1,6 +1,6 @@
 """Bulk tables as the codecs see them: key, columns, kinds, SQL types and the numpy types in memory and on the wire.
 
-Hourly columns derive from `domain.schema`. DDL stands in `tables`; nothing here talks to a database.
+Hourly columns derive from `domain.schema`. See `storage.tables` for the DDL.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Columns to the bytes of PostgreSQL's `COPY ... (FORMAT BINARY)`, by numpy; only long texts cost a Python step a row.
+"""Columns to the bytes of PostgreSQL's `COPY ... (FORMAT BINARY)` and arrays back; only long texts cost a step per row.
 
-What the columns mean, and sending the bytes, do not belong here.
+See `columns` for what they mean, `statements` for sending them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The one bulk write inside a transaction: compare with the ledger and the stored rows, write only what differs.
 
-Every step runs under the advisory lock of its table and market. What follows from a change (revisions, dirty marks,
-periods) belongs to `follow_ups`.
+Every step runs under the advisory lock of its table and market. See `transaction` for what follows from a change
+(revisions, stale ranges, periods).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The ledger: what each asset holds in each hour of each market, as content hash, row count and run.
+"""The ledger: what each asset contains in each hour of each market, as content hash, row count and run.
 
-One stored row is a day of hours (a fifth of the size of a row per hour). Deciding what to write belongs to `replace`.
+One stored row is a day of hours (a fifth of the size of a row per hour). See `diff` for what is written.
 """
 
 from __future__ import annotations

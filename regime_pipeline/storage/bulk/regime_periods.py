@@ -1,6 +1,6 @@
 """`regime_period`: runs of one simplified regime, kept in step with `candle_regime` in the same transaction.
 
-A gap in the candles ends a period. Questions asked of periods do not belong here.
+A gap in the candles ends a period. See `services.queries.candle_regimes` for queries.
 """
 
 from __future__ import annotations

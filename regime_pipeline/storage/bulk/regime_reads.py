@@ -1,7 +1,7 @@
-"""Candle regimes as of one moment: what is stored, which of it still holds, and the candles to make the rest from.
+"""Candle regimes as of one moment: what is stored, which of it is current, and the candles to compute the rest from.
 
-One statement reads everything, so an answer never mixes two states of a series that is being rewritten; where candles
-are needed too, they are of the same moment. Classifying candles does not belong here.
+One statement reads everything, so an answer never mixes two states of a series that is being rewritten; candles that
+are needed too are of the same moment. See `domain.candle_regimes` for the classification.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Dirty ranges: hours of downstream assets that a late correction of candles has made stale.
+"""Stale ranges: hours of downstream assets that a late correction of candles has made out of date.
 
-Marks are made in the correction's transaction and cleared by the write that recomputes them. Deciding what to
-recompute when does not belong here.
+Ranges are marked in the correction's transaction and cleared by the write that recomputes them. See
+`services.chain.scheduling` for when that happens.
 """
 
 from __future__ import annotations

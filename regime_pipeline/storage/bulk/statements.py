@@ -1,6 +1,6 @@
 """The primitives inside a transaction: lock, read arrays, delete ranges, COPY rows.
 
-Which rows, and in what order the steps follow, belongs to `replace`.
+See `diff` for which rows, and in what order.
 """
 
 from __future__ import annotations

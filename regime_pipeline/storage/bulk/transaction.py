@@ -1,6 +1,6 @@
 """One locked transaction over one or two tables of a market: compare, write, follow up, record, clear.
 
-The single steps belong to `replace`, `revisions`, `dirty`, `period_upkeep` and `ledger`.
+See `diff`, `stale_ranges`, `regime_periods` and `ledger` for the single steps.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Hourly verdicts as of one moment: stored rows, which of them hold, and the candles to make the others from.
+"""Hourly verdicts as of one moment: stored rows, which of them are current, and the candles to compute the others from.
 
-Everything is read in one transaction; deciding verdicts does not belong here.
+Everything is read in one transaction. See `domain.verdicts` for how verdicts are decided.
 """
 
 from __future__ import annotations

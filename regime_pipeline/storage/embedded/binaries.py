@@ -1,6 +1,6 @@
 """The PostgreSQL programs from the wheel: found without importing it, run under a chosen account.
 
-What the programs are run for does not belong here.
+See `cluster` and `admin.pg_tools` for their use.
 """
 
 from __future__ import annotations

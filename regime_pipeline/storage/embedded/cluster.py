@@ -1,6 +1,6 @@
-"""One PostgreSQL cluster in its place: created, started, asked and stopped.
+"""One PostgreSQL cluster in its directory: created, started, queried and stopped.
 
-Who may do so and when is decided elsewhere: what changes something expects the caller to hold the start lock.
+Whoever changes something holds the start lock. See `server` for who may do so and when.
 """
 
 from __future__ import annotations

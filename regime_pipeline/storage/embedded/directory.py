@@ -1,6 +1,6 @@
 """Where an embedded server keeps its files and which account runs it.
 
-Starting and stopping the server do not belong here.
+See `cluster` for starting and stopping.
 """
 
 from __future__ import annotations

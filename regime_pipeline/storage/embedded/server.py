@@ -1,6 +1,6 @@
 """The embedded PostgreSQL server that several processes share: who is its client, when it starts, when it stops.
 
-How a cluster is made, started and stopped does not belong here, nor which databases it holds.
+See `cluster` for one cluster, `storage.databases` for the databases in it.
 """
 
 from __future__ import annotations

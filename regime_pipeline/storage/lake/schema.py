@@ -1,6 +1,6 @@
-"""What a bulk table looks like as Parquet: types, units, and rows as Arrow columns; needs the extra `parquet`.
+"""A bulk table as Parquet: types, units, and rows as Arrow columns; needs the extra `parquet`.
 
-Where files go and when they are written belongs to `lake`.
+See `export` for files and when they are written.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Where snapshot files rest, a local folder or any fsspec URL: bulk reads, and creation that clobbers nothing.
+"""Where snapshot files are stored, a local folder or any fsspec URL: bulk reads, and writes that overwrite nothing.
 
-Names are relative paths with `/`; what the bytes mean, and how names are made, does not belong here.
+Names are relative paths with `/`. See `store` for names, `codec` for content.
 """
 
 from __future__ import annotations

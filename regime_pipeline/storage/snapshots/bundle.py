@@ -1,6 +1,6 @@
 """Snapshots for other programs: bundles that embed history, so that one file suffices for analysis, and YAML.
 
-Stored snapshots never repeat history; how they are stored does not belong here.
+Stored snapshots never repeat history; see `store`.
 """
 
 from __future__ import annotations

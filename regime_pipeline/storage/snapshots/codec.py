@@ -1,6 +1,6 @@
 """Snapshots to JSON: one canonical text per content, and its hash.
 
-Reading and validation stand in `snapshot_decoder`; where files lie does not belong here either.
+See `validation` for reading, `store` for files.
 """
 
 from __future__ import annotations

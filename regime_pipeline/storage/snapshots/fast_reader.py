@@ -1,6 +1,6 @@
-"""Candles of thousands of snapshot files at once: the short cut past strict reading for files that are as written.
+"""Candles of thousands of snapshot files at once: a short cut past strict reading for files of our own form.
 
-It accepts nothing that `snapshot_decoder` would refuse for its bars; whatever looks unusual is left to the decoder.
+It accepts nothing that `validation` would refuse for its bars; whatever looks unusual goes there.
 """
 
 from __future__ import annotations

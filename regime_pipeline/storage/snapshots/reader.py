@@ -1,6 +1,6 @@
-"""Snapshots by symbol and time, as analysts and services ask for them, and the check of all files of an hour.
+"""Snapshots by symbol and time, as analysts and services request them, and the check of all files of an hour.
 
-How files are found and read is the store's business, not this module's.
+See `store` for how files are found and read.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The shape of a snapshot document, schema version 1: fields, types and bounds, and the naming of what breaks them.
 
-What the fields say about one another is the codec's business, not this module's.
+See `validation` for how the fields relate to one another.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The snapshot store: as-of records of hours as JSON files, revisions beside one another, bulk reads of candles.
+"""The snapshot store: as-of records of hours as JSON files, revisions beside them, bulk reads of candles.
 
-Bytes and their validation are the codec's and the decoder's business, disks and URLs the backends'.
+See `codec` and `validation` for bytes, `backends` for disks and URLs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Strict reading of snapshot JSON: every fault is found and named before anything is refused.
 
-The canonical text and its hash stand in `snapshot_codec`; where files lie does not belong here.
+See `codec` for the canonical text and its hash.
 """
 
 from __future__ import annotations

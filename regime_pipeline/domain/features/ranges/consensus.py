@@ -1,6 +1,6 @@
 """The consensus of the range methods, and what the bars did at its edges.
 
-How a method finds its edges stands in the method's file; how evidence becomes a score in `range_quality`.
+See `methods` for how each method finds its edges, `scoring.scores` for how the evidence becomes a score.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Compiled loops of range discovery and of the evidence at a range's edges; prices in ticks.
 
-Every value depends on the bars of its own window alone. The choice of windows and widths does not belong here.
+Every value depends on the bars of its own window alone. See `methods` for windows and widths.
 """
 
 from __future__ import annotations

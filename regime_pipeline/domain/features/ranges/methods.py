@@ -1,6 +1,6 @@
-"""What every range discovery method looks at.
+"""Range discovery: five methods, each from the window of bars to a lower and an upper edge.
 
-The methods themselves stand one per file beside this one.
+See `consensus` for how they are combined.
 """
 
 from __future__ import annotations
