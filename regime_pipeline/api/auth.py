@@ -49,7 +49,7 @@ def permits(key: StoredKey, scope: Scope) -> bool:
 def revoke_key(store: AccessStore, key_id: str) -> None:
     """Revoke a key; raises `UsageError` where there is no such key in force."""
     if not store.revoke_key(key_id):
-        raise UsageError(f"There is no key {key_id} in force.", "List the keys with `regime keys list`.")
+        raise UsageError(f"There is no active key {key_id}.", "List the keys with `regime keys list`.")
 
 
 def _hash(secret: str) -> str:

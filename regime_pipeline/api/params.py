@@ -53,8 +53,8 @@ _StartQuery = Annotated[
 _EndQuery = Annotated[
     str, Query(description="End (exclusive), ISO-8601 with offset.", max_length=40, examples=["2026-09-08T00:00:00Z"])
 ]
-BarsLimit = Annotated[int, Query(ge=1, le=MOST_BARS, description="Most bars, the newest ones.", examples=[120])]
-RowsLimit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Most rows of a page.", examples=[50])]
+BarsLimit = Annotated[int, Query(ge=1, le=MOST_BARS, description="At most so many bars, the newest.", examples=[120])]
+RowsLimit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Most rows per page.", examples=[50])]
 CursorQuery = Annotated[str, Query(max_length=200, description="From `next_url` of the page before.")]
 
 
@@ -97,4 +97,4 @@ def decode_cursor(cursor: str) -> int | None:
     try:
         return int(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, binascii.Error) as error:
-        raise ApiError(422, "usage", "The cursor is none that this API gave; begin again without it.") from error
+        raise ApiError(422, "usage", "The cursor was not issued by this API; start again without it.") from error

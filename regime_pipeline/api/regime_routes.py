@@ -73,7 +73,7 @@ def _read(context: Context, question: RegimeQuestion) -> RegimeRows:
     return rows
 
 
-_AllBars = Annotated[int, Query(ge=1, le=2_000_000, description="Most bars, the newest ones.", examples=[10_000])]
+_AllBars = Annotated[int, Query(ge=1, le=2_000_000, description="At most so many bars, the newest.", examples=[10_000])]
 
 
 @router.get("/stats", summary="Counts, shares and dwell times")
@@ -91,7 +91,7 @@ def periods(
     _: Reader,
     market: MarketParameter,
     span: SpanParameter,
-    regime: Annotated[RegimeName | None, Query(description="Of this regime alone.")] = None,
+    regime: Annotated[RegimeName | None, Query(description="Only this regime.")] = None,
     limit: RowsLimit = 100,
     cursor: CursorQuery = "",
 ) -> Page:
@@ -121,8 +121,8 @@ def transitions(
     _: Reader,
     market: MarketParameter,
     span: SpanParameter,
-    from_: Annotated[RegimeName | None, Query(alias="from", description="From this regime alone.")] = None,
-    to: Annotated[RegimeName | None, Query(description="To this regime alone.")] = None,
+    from_: Annotated[RegimeName | None, Query(alias="from", description="Only from this regime.")] = None,
+    to: Annotated[RegimeName | None, Query(description="Only to this regime.")] = None,
     limit: RowsLimit = 100,
     cursor: CursorQuery = "",
 ) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def verdicts(
     limit: RowsLimit = 100,
     cursor: CursorQuery = "",
 ) -> Page:
-    """Return verdicts with scores, range, rivals, factors and features, newest hour first.
+    """Return verdicts with scores, range, alternatives, factors and features, newest hour first.
 
     Stored rows of the current policy are used; others are computed from stored candles (`X-Regime-Source`).
     """

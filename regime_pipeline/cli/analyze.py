@@ -42,7 +42,7 @@ def analyze_command(
     form: FormatOption = Format.TABLE,
     output: OutputOption = "-",
 ) -> None:
-    """Say which regime an hour was in: verdict, confidence, scores, range, rivals and factors.
+    """Say which regime an hour was in: verdict, confidence, scores, range, alternatives and factors.
 
     Example: regime analyze ETH-USDT 2020-03-12T10:00:00Z --format json
     """
@@ -88,7 +88,7 @@ def explain_command(
 
 
 def explain(market: str, row: dict[str, Any]) -> None:
-    """Print a verdict with its scores, range, rivals and factors."""
+    """Print a verdict with its scores, range, alternatives and factors."""
     color = COLORS.get(row["verdict"], "dim")
     out.print(f"[bold]{market}[/] {row['open_time']}: [{color}]{row['verdict']}[/] {row['confidence']:.2f}")
     scores = ("trend_score", "mean_rev_score", "vol_change_score", "range_quality_score", "grid_capacity_score")

@@ -119,7 +119,7 @@ def accuracy_command(
     (output / "accuracy.md").write_text(to_markdown(summary, command, lengths), "utf-8")
     (output / "accuracy.json").write_bytes(orjson.dumps(to_json(results, summary), option=orjson.OPT_INDENT_2))
     for name, goal in summary["goals"].items():
-        out.print(f"{name}: {goal['value']:.3f} (goal {goal['goal']}, best rival {goal['rival_value']:.3f})")
+        out.print(f"{name}: {goal['value']:.3f} (goal {goal['goal']}, best baseline {goal['baseline_value']:.3f})")
     err.print(f"Wrote {output / 'accuracy.md'} and {output / 'accuracy.json'}.", highlight=False)
 
 
@@ -155,7 +155,7 @@ def gates_command(
 
 @benchmark_app.command("speed")
 def speed_command(
-    quick: Annotated[bool, typer.Option("--quick", help="Few rounds; docs/benchmarks.md is left alone.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Few rounds; docs/benchmarks.md is not written.")] = False,
 ) -> None:
     """Measure the engine beside row-by-row pandas versions of the same definitions (needs the repository).
 

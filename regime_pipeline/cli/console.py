@@ -173,5 +173,5 @@ def _newest(summary: MarketVerdicts) -> str:
 def print_summaries(summaries: Sequence[MarketVerdicts], title: str) -> None:
     """Print the table of verdict shares and the newest verdicts with their reasons."""
     out.print(summary_table(summaries, title))
-    out.print("\n[bold]Newest verdicts, and why[/]")
+    out.print("\n[bold]Latest verdicts, and why[/]")
     out.print(newest_lines(summaries), highlight=False, soft_wrap=True)

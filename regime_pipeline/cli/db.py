@@ -98,7 +98,7 @@ def backup(
 @db_app.command()
 def restore(
     path: Annotated[Path, typer.Argument(help="What `regime db backup` wrote.")],
-    replace: Annotated[bool, typer.Option("--replace", help="Lose the data that the databases hold.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Delete the data in the databases.")] = False,
 ) -> None:
     """Make both databases what an archive holds, verified first; older schemas are brought up to date.
 
@@ -124,7 +124,7 @@ def roles(
     if print_sql:
         typer.echo(roles_sql(prefix))
     else:
-        _say(f"The roles {', '.join(apply_roles(_open_urls().regimes, prefix))} hold what they need and no more.")
+        _say(f"The roles {', '.join(apply_roles(_open_urls().regimes, prefix))} have least privileges.")
 
 
 @db_app.command()

@@ -27,7 +27,7 @@ gates_app = typer.Typer(name="gates", help="Stops of grids and the gates of thei
 @gates_app.command("stop")
 def stop_command(
     symbol: Annotated[str, typer.Argument(help="BASE-QUOTE, for example ETH-USDT.")],
-    why: Annotated[str, typer.Option(help="Reason; stands in the history.")],
+    why: Annotated[str, typer.Option(help="Reason; kept in the history.")],
     who: Annotated[str, typer.Option(help="Who stops it.")] = "",
 ) -> None:
     """Stop a grid now: it is disabled, and its restart gates count from here.
@@ -37,7 +37,8 @@ def stop_command(
     with open_workspace(Settings()) as workspace:
         stop = stop_grid(workspace, parse_symbol(symbol), who=who or getpass.getuser(), why=why)
     out.print(f"Stopped the grid of {stop.symbol} at {to_iso(stop.stopped_at_ms)}.", highlight=False)
-    out.print("Placing orders ends; what was bought is decided apart. `regime backfill` brings the gates up to date.")
+    out.print("No new orders are placed; closing what was bought is a separate decision.")
+    out.print("`regime backfill` updates the gates.")
 
 
 @gates_app.command("check")

@@ -88,7 +88,7 @@ def history_command(symbol: Symbol) -> None:
 @grid_app.command("set")
 def set_command(
     symbol: Symbol,
-    why: Annotated[str, typer.Option(help="Reason of the change; stands in the history.")],
+    why: Annotated[str, typer.Option(help="Reason for the change; kept in the history.")],
     fields: Annotated[list[str] | None, typer.Argument(help="FIELD=VALUE, for example levels=8 enabled=true.")] = None,
     on_version: Annotated[int, typer.Option(min=0, help="Version the change is made on; 0 for a first grid.")] = 0,
     who: Annotated[str, typer.Option(help="Who makes the change.")] = "",
@@ -172,7 +172,7 @@ def _field(text: str) -> tuple[str, Any]:
     """FIELD=VALUE as the configuration takes it: whole numbers for levels, truth values for enabled, else texts."""
     name, sign, value = text.partition("=")
     if not sign:
-        raise UsageError(f"'{text}' is no FIELD=VALUE.", "Write it as levels=8.")
+        raise UsageError(f"'{text}' is not FIELD=VALUE.", "Write it as levels=8.")
     if name == "levels" and value.isdigit():
         return name, int(value)
     known = {"true": True, "false": False, "none": None}

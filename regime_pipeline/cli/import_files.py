@@ -166,7 +166,7 @@ def _print_plan(plan: ImportPlan, report: WriteReport | None) -> None:
     for start, bars in sorted(plan.gaps, key=lambda gap: -gap[1])[:_LARGEST]:
         out.print(f"  gap of {bars:,} bars from {to_iso(start)}", highlight=False)
     for start, end in plan.unknown:
-        out.print(f"  no file vouches for {to_iso(start)} to {to_iso(end)}: missing, not a gap", highlight=False)
+        out.print(f"  no file covers {to_iso(start)} to {to_iso(end)}: missing, not a confirmed gap", highlight=False)
     if report is None:
         err.print("Dry run: nothing was written.")
     else:

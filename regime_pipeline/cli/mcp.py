@@ -47,7 +47,7 @@ def mcp_command(
                 serve_stdio(workspace)
             return
         if host not in _LOOPBACK:
-            err.print(f"Everybody who reaches {host} can read: there is no password.", style="yellow", highlight=False)
+            err.print(f"Anyone who can reach {host} can read: there is no password.", style="yellow", highlight=False)
         with _stopped_by(_leave):
             serve_http(workspace, host, port, _announce)
 

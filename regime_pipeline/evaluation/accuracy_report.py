@@ -36,7 +36,7 @@ _HIGHER_IS_BETTER: Final = {
     "flip_ratio": False,
     "delay_bars": False,
 }
-_RIVALS: Final = """## Rival by rival, on "medium"
+_BASELINES: Final = """## Baseline by baseline, on "medium"
 
 How far the verdict is ahead (+) or behind (-). A method that flickers is soon right by chance, so read a short delay
 together with the flip ratio; the majority class never changes and so never errs by changing."""
@@ -91,18 +91,18 @@ def _null(results: Sequence[MarketResult], names: Sequence[str]) -> dict[str, An
 
 
 def _goals(parts: dict[str, Any], causal: Sequence[str]) -> dict[str, Any]:
-    """The goals on "medium": our figure, whether it is reached, and the best causal rival."""
+    """The goals on "medium": our figure, whether it is reached, and the best causal baseline."""
     methods = parts["medium"]["methods"]
-    own, rivals = causal[0], causal[1:]
+    own, baselines = causal[0], causal[1:]
     found = {}
     for name, (bound, is_reached) in GOALS.items():
         sign = 1.0 if _HIGHER_IS_BETTER[name] else -1.0
-        figures = {rival: np.nan_to_num(sign * methods[rival][name][0], nan=-np.inf) for rival in rivals}
-        best = max(figures, key=lambda rival: figures[rival])
+        figures = {baseline: np.nan_to_num(sign * methods[baseline][name][0], nan=-np.inf) for baseline in baselines}
+        best = max(figures, key=lambda baseline: figures[baseline])
         value = methods[own][name][0]
         found[name] = {
             "goal": bound, "value": value, "is_reached": bool(is_reached(value)),
-            "best_rival": best, "rival_value": methods[best][name][0],
+            "best_baseline": best, "baseline_value": methods[best][name][0],
         }  # fmt: skip
     return found
 
@@ -114,7 +114,7 @@ def to_markdown(summary: dict[str, Any], command: str, lengths: Lengths) -> str:
         "# Accuracy",
         _introduction(command, seeds, lengths),
         _goal_section(summary["goals"]),
-        _rivals_section(summary),
+        _baselines_section(summary),
         *[_difficulty_section(name, part) for name, part in summary["difficulties"].items()],
         _null_section(summary["null"]),
         _absent_section(summary["absent_peers"]),
@@ -132,7 +132,7 @@ is a promise about one. {count} seeds ({first} to {last}); thresholds were chose
 the next {test:,}.
 RANGE_OK and RANGE_WEAK count as RANGE, TRANSITION as VOLATILE. Learned states get the names that fit the training bars
 best. Means over seeds with 95 % bootstrap intervals. Delay: bars from a true change to the first right prediction. Flip
-ratio: changes predicted per true change. A method marked LOOKAHEAD uses later bars; it is a ceiling, not a rival."""
+ratio: changes predicted per true change. A method marked LOOKAHEAD uses later bars; it is a ceiling, not a baseline."""
 
 
 def _introduction(command: str, seeds: Sequence[int], lengths: Lengths) -> str:
@@ -147,29 +147,29 @@ def _goal_section(goals: dict[str, Any]) -> str:
         return ""
     rows = [
         [name.replace("_", " "), g["goal"], _number(name, g["value"]), "yes" if g["is_reached"] else "**no**",
-         f"{_number(name, g['rival_value'])} ({g['best_rival']})"]
+         f"{_number(name, g['baseline_value'])} ({g['best_baseline']})"]
         for name, g in goals.items()
     ]  # fmt: skip
-    table = _table(["figure", "goal", "verdict", "reached", "best causal rival in this figure alone"], rows)
+    table = _table(["figure", "goal", "verdict", "reached", "best causal baseline in this figure alone"], rows)
     return f'## Goals, on "medium"\n\n{table}'
 
 
-def _rivals_section(summary: dict[str, Any]) -> str:
-    """How far the verdict is ahead of each causal rival in the four goals; positive is better, whatever the figure."""
+def _baselines_section(summary: dict[str, Any]) -> str:
+    """How far the verdict is ahead of each causal baseline in the four goals; positive is always better."""
     if "medium" not in summary["difficulties"]:
         return ""
     methods = summary["difficulties"]["medium"]["methods"]
     own, *others = methods
     rows = []
-    for rival in (name for name in others if name not in summary["lookahead"]):
+    for baseline in (name for name in others if name not in summary["lookahead"]):
         ahead = {
-            name: (methods[own][name][0] - methods[rival][name][0]) * (1.0 if is_higher else -1.0)
+            name: (methods[own][name][0] - methods[baseline][name][0]) * (1.0 if is_higher else -1.0)
             for name, is_higher in _HIGHER_IS_BETTER.items()
         }
         cells = ["-" if value != value else f"{value:+.3f}" for value in ahead.values()]
-        rows.append([rival, *cells, f"{sum(value > 0 for value in ahead.values())} of {len(ahead)}"])
-    table = _table(["rival", *[name.replace("_", " ") for name in _HIGHER_IS_BETTER], "ahead in"], rows)
-    return f"{_RIVALS}\n\n{table}"
+        rows.append([baseline, *cells, f"{sum(value > 0 for value in ahead.values())} of {len(ahead)}"])
+    table = _table(["baseline", *[name.replace("_", " ") for name in _HIGHER_IS_BETTER], "ahead in"], rows)
+    return f"{_BASELINES}\n\n{table}"
 
 
 def _difficulty_section(name: str, part: dict[str, Any]) -> str:

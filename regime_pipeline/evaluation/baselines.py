@@ -38,7 +38,7 @@ class Method:
     fit : callable
         Learns from the first bars of a market (their number is given) and returns the predictor.
     is_causal : bool
-        False where a prediction looks at later bars: a ceiling, not a rival.
+        False where a prediction looks at later bars: a ceiling, not a baseline.
     requires : str
         The library to install, empty for none.
     """

@@ -156,7 +156,7 @@ def _lines(config: GridConfig, candles: Candles) -> Int64:
     if uneven:
         price = float(uneven[0] / candles.price_scale)
         raise UsageError(
-            f"The line {price:.12g} of the {config} is no whole tick of candles at price_scale {candles.price_scale}.",
+            f"The line {price:.12g} of the {config} is not a whole tick at price_scale {candles.price_scale}.",
             "Use a tick that is a multiple of theirs.",
         )
     if not lines[0] <= int(candles.open[0]) <= lines[-1]:

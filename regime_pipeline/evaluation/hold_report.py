@@ -22,7 +22,7 @@ from regime_pipeline.evaluation.hold_forecasts import (
 from regime_pipeline.evaluation.hold_markets import FIT, HELD_OUT, HoldSeries
 from regime_pipeline.evaluation.hold_scores import (
     PLAIN_BARRIER,
-    Rival,
+    Baseline,
     climatology,
     fit_volatility_alone,
     fit_width_alone,
@@ -47,7 +47,7 @@ def report(model: HoldModel, fitted: Forecasts, series: Sequence[HoldSeries], se
     model : HoldModel
         What was fitted.
     fitted : Forecasts
-        The bands it was fitted on; rivals are fitted on the same.
+        The bands it was fitted on; baselines are fitted on the same.
     series : sequence of HoldSeries
         The whole split.
     seed : int
@@ -55,7 +55,7 @@ def report(model: HoldModel, fitted: Forecasts, series: Sequence[HoldSeries], se
     """
     rng = np.random.default_rng(seed)
     parts = {part: _drawn(series, part, rng) for part in HELD_OUT}
-    rivals = _rivals(model, fitted)
+    baselines = _baselines(model, fitted)
     everything = joined(list(parts.values()))
     policy = default_policy()
     ranges = {
@@ -71,12 +71,12 @@ def report(model: HoldModel, fitted: Forecasts, series: Sequence[HoldSeries], se
             if s.part != FIT
         ]
     )
-    said = {name: rival(everything) for name, rival in rivals.items()}
+    said = {name: baseline(everything) for name, baseline in baselines.items()}
     tables = [
         ("Drawn bands, all held-out markets and years", _skill_table(everything, said)),
-        ("By part", _part_table(parts, rivals)),
+        ("By part", _part_table(parts, baselines)),
         ("Reliability by tenths", _reliability_table(everything, model)),
-        ("Discovered range", _skill_table(ranges[False], _said(_rivals(model, ranges[True]), ranges[False]))),
+        ("Discovered range", _skill_table(ranges[False], _said(_baselines(model, ranges[True]), ranges[False]))),
         ("Reliability of the discovered range", _reliability_table(ranges[False], model)),
         ("4h bars", _skill_table(four_hours, {"six numbers": four_hours.probability(model)})),
     ]
@@ -87,7 +87,7 @@ def _drawn(series: Sequence[HoldSeries], part: str, rng: np.random.Generator) ->
     return joined([drawn_bands(s.candles, rng, EVERY_HOURS, JUDGED_HORIZONS) for s in series if s.part == part])
 
 
-def _rivals(model: HoldModel, fitted: Forecasts) -> dict[str, Rival]:
+def _baselines(model: HoldModel, fitted: Forecasts) -> dict[str, Baseline]:
     """Every forecaster by name, simplest first."""
     return {
         "climatology": climatology,
@@ -99,8 +99,8 @@ def _rivals(model: HoldModel, fitted: Forecasts) -> dict[str, Rival]:
     }
 
 
-def _said(rivals: Mapping[str, Rival], judged: Forecasts) -> dict[str, np.ndarray]:
-    return {name: rival(judged) for name, rival in rivals.items()}
+def _said(baselines: Mapping[str, Baseline], judged: Forecasts) -> dict[str, np.ndarray]:
+    return {name: baseline(judged) for name, baseline in baselines.items()}
 
 
 def _skill_table(judged: Forecasts, said: Mapping[str, np.ndarray]) -> str:
@@ -115,11 +115,11 @@ def _skill_table(judged: Forecasts, said: Mapping[str, np.ndarray]) -> str:
     return _markdown(rows)
 
 
-def _part_table(parts: Mapping[str, Forecasts], rivals: Mapping[str, Rival]) -> str:
+def _part_table(parts: Mapping[str, Forecasts], baselines: Mapping[str, Baseline]) -> str:
     """Skill and calibration error of each forecaster on each part of the held-out data."""
     rows = [["skill / ECE", *(f"{name} ({len(bands):,})" for name, bands in parts.items())]]
-    for name, rival in rivals.items():
-        found = [score(bands, rival(bands)) for bands in parts.values()]
+    for name, baseline in baselines.items():
+        found = [score(bands, baseline(bands)) for bands in parts.values()]
         rows.append([name, *(f"{_three(one.skill)} / {_three(one.calibration_error)}" for one in found)])
     return _markdown(rows)
 

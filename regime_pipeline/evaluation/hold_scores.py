@@ -20,7 +20,7 @@ PLAIN_BARRIER: Final = HoldModel(0.0, 0.0, 0.0, 0.0, -700.0, 0.0)
 WEEK_MS: Final = 7 * 24 * 3_600_000
 BINS: Final = 15
 _TINY: Final = 1e-12
-Rival = Callable[[Forecasts], Float64]
+Baseline = Callable[[Forecasts], Float64]
 
 
 class HoldScore(NamedTuple):
@@ -102,17 +102,17 @@ def skill_interval(judged: Forecasts, probability: Float64, draws: int = 400, se
     return float(low), float(high)
 
 
-def fit_width_alone(fitted: Forecasts) -> Rival:
-    """Return a rival that knows the band's width in per cent, not the volatility: a quadratic logit per horizon."""
+def fit_width_alone(fitted: Forecasts) -> Baseline:
+    """Return a baseline that knows the band's width in per cent, not the volatility: a quadratic logit per horizon."""
     return _quadratic_logit(fitted, lambda bands: np.log(np.log(bands.upper / bands.lower)))
 
 
-def fit_volatility_alone(fitted: Forecasts) -> Rival:
-    """Return a rival that knows the week's volatility, not the band: a quadratic logit per horizon."""
+def fit_volatility_alone(fitted: Forecasts) -> Baseline:
+    """Return a baseline that knows the week's volatility, not the band: a quadratic logit per horizon."""
     return _quadratic_logit(fitted, lambda bands: np.log(bands.volatility[:, 1]))
 
 
-def _quadratic_logit(fitted: Forecasts, measure: Rival) -> Rival:
+def _quadratic_logit(fitted: Forecasts, measure: Baseline) -> Baseline:
     """A logit in one measure and its square, fitted horizon by horizon."""
     weights = {t: _logit_weights(_design(measure(fitted[at])), fitted.held[at]) for t, at in by_horizon(fitted).items()}
 

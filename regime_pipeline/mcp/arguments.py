@@ -179,6 +179,6 @@ def _fault(fault: Any) -> str:
     if fault["type"] == "missing":
         return f"{name} is missing"
     if fault["type"] == "extra_forbidden":
-        return f"'{name}' is no argument"
+        return f"'{name}' is not an argument"
     said = str(fault["msg"])
     return f"{name} is {repr(fault['input'])[:_ECHOED]}: {said[:1].lower()}{said[1:]}"

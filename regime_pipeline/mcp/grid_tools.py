@@ -77,7 +77,7 @@ def _version_at(history: History, moment_ms_: int) -> GridConfig:
     if place < 0:
         raise MissingDataError(
             f"The grid of {history[0].symbol} did not exist at {to_iso(moment_ms_)}.",
-            f"Its first version holds from {to_iso(history[0].valid_from_ms)}; leave time out for the newest hour.",
+            f"Its first version is valid from {to_iso(history[0].valid_from_ms)}; leave time out for the newest hour.",
         )
     return history[place]
 

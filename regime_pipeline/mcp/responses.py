@@ -60,7 +60,7 @@ def page(
     Raises
     ------
     UsageError
-        The cursor is none of this query.
+        The cursor is not one of this query.
     """
     start = 0 if not cursor else bisect_right(keys, _opened(query, cursor))
     made = rows(start, min(start + limit, len(keys)))
@@ -120,7 +120,7 @@ def _opened(query: Sequence[object], cursor: str) -> str:
     key, _, seal = cursor.rpartition(_BETWEEN)
     if seal != _seal(query, key):
         raise UsageError(
-            "The cursor does not belong to this question.",
+            "The cursor is from a different query.",
             "Repeat every other argument of the page before and pass its next_cursor unchanged, or leave cursor out.",
         )
     return key

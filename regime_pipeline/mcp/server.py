@@ -97,7 +97,7 @@ def _listener(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise UsageError(
-            f"{host} port {port} cannot be listened on: {error.strerror}.", "Choose others with --host and --port."
+            f"{host} port {port} cannot be used: {error.strerror}.", "Choose others with --host and --port."
         ) from error
 
 

@@ -51,7 +51,7 @@ def build_webhook_sensor(url: str, secret: str) -> dg.SensorDefinition:
         context.update_cursor(json.dumps(new))
         if failure:
             context.log.warning(failure)
-        return dg.SkipReason(f"{told} changes told." + (f" {failure}" if failure else ""))
+        return dg.SkipReason(f"{told} changes sent." + (f" {failure}" if failure else ""))
 
     return verdict_webhook_sensor
 
@@ -92,7 +92,7 @@ def _hourly(job_name: str, grain: str) -> dg.SensorDefinition:
         job_name=job_name,
         minimum_interval_seconds=60,
         required_resource_keys={WORKSPACE_KEY},
-        description="Runs the chain for every hour that the sources have closed since the last one, all markets.",
+        description="Runs the chain for every hour that has closed since the last run, for all markets.",
     )
     def hourly_market_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         workspace: Workspace = getattr(context.resources, WORKSPACE_KEY)
@@ -123,7 +123,7 @@ def _whole(window: Window | None, grain: str) -> Window | None:
 
 def _nothing_new(closed_ms: int | None, failures: Sequence[str]) -> str:
     if closed_ms is None:
-        return "No source could be asked: " + " ".join(failures) if failures else "No source has closed an hour yet."
+        return "No source could be reached: " + " ".join(failures) if failures else "No source has closed an hour yet."
     return f"Nothing has closed since {to_iso(closed_ms)}."
 
 
@@ -190,7 +190,7 @@ def build_site_sensor(job_name: str) -> dg.SensorDefinition:
         name="site_sensor",
         job_name=job_name,
         minimum_interval_seconds=60,
-        description="Makes the dashboard anew once runs have written hours of it, one run at a time.",
+        description="Rebuilds the dashboard after runs have written new hours, one run at a time.",
     )
     def site_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         newest = [context.instance.get_latest_materialization_event(dg.AssetKey(name)) for name in _BEHIND_SITE]

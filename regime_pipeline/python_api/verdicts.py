@@ -37,7 +37,7 @@ def verdicts(
     null_table: NullTable | None = None,
     price_scale: int = PRICE_SCALE,
 ) -> pd.DataFrame:
-    """Return the verdict of every observation, with scores, range, rivals, factors and raw features.
+    """Return the verdict of every observation, with scores, range, alternatives, factors and raw features.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def _read(bundle: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
     except ValueError as error:
         raise BadSnapshotError(f"{bundle} is not JSON: {error}.") from error
     if not isinstance(document, dict):
-        raise BadSnapshotError(f"{bundle} is not a snapshot: the top is no object.")
+        raise BadSnapshotError(f"{bundle} is not a snapshot: the top level is not an object.")
     return document
 
 

@@ -140,7 +140,7 @@ def read_histories(path: Path) -> dict[str, History]:
     """
     read = {".toml": from_toml, ".json": from_json}.get(path.suffix.lower())
     if read is None or not path.is_file():
-        raise UsageError(f"{path} is no TOML or JSON file.", "Name a file ending in .toml or .json.")
+        raise UsageError(f"{path} is not a TOML or JSON file.", "Name a file ending in .toml or .json.")
     try:
         text = read_document(path)
     except (OSError, ValueError) as error:

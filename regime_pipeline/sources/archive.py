@@ -88,7 +88,7 @@ class ArchiveFiles:
                 return self._keep(path, content)
             checksum = self._get(path + ".CHECKSUM")
         raise SourceError(
-            f"The archive's {path} does not match its CHECKSUM file.", "It is asked for again at the next run."
+            f"The archive's {path} does not match its CHECKSUM file.", "It is requested again at the next run."
         )
 
     def _keep(self, path: str, content: bytes) -> Path:

@@ -192,7 +192,7 @@ class CcxtClient:
             if status == _OK:
                 orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            raise self._errors.BadResponse(f"{self.name} {method} {url}: the answer is no whole JSON") from error
+            raise self._errors.BadResponse(f"{self.name} {method} {url}: the response is not complete JSON") from error
         return str(body).strip()
 
     def _asked(self, ask: Callable[[], Any]) -> Any:

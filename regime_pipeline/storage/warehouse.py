@@ -97,8 +97,6 @@ class Warehouse:
         """Close every idle connection; a later call opens new ones."""
         self._pool.close()
 
-    # Markets and runs
-
     def series_id(self, market: Market, *, venue: str | None = None, price_scale: int | None = None) -> int:
         """Return the number of a market, creating it when venue and price scale are given.
 

@@ -56,7 +56,7 @@ def test_the_page_names_goals_rivals_walks_and_peers_that_did_not_run(summary: d
 
     goal = summary["goals"]["balanced_accuracy"]
     assert f"| balanced accuracy | > .71 | {goal['value']:.3f} |" in page
-    assert goal["best_rival"] in page
+    assert goal["best_baseline"] in page
     assert "learns on the first 900 hourly bars, 100 are left out" in page
     assert "## Driftless walks" in page
     assert "a peer from elsewhere: not run, its library is not installed (`pip install nowhere`)" in page

@@ -1,4 +1,4 @@
-"""Tests of `evaluation.hold_scores`: skill, calibration and rivals on bands whose answers are known."""
+"""Tests of `evaluation.hold_scores`: skill, calibration and baselines on bands whose answers are known."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def bands(count: int = 20_000, seed: int = 3) -> Forecasts:
 
 def test_the_model_that_made_the_outcomes_beats_every_rival_and_is_calibrated() -> None:
     fitted, judged = bands(seed=3), bands(seed=4)
-    rivals = {
+    baselines = {
         "width": fit_width_alone(fitted)(judged),
         "volatility": fit_volatility_alone(fitted)(judged),
         "plain": judged.probability(PLAIN_BARRIER),
     }
-    found, others = score(judged, judged.probability(WORKED)), {n: score(judged, p) for n, p in rivals.items()}
+    found, others = score(judged, judged.probability(WORKED)), {n: score(judged, p) for n, p in baselines.items()}
 
     assert found.calibration_error < 0.015
     assert found.skill > max(one.skill for one in others.values()) + 0.01

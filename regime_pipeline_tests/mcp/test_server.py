@@ -156,7 +156,7 @@ def test_a_port_in_use_is_a_sentence(library: Workspace) -> None:
     announced: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(UsageError, match=rf"127\.0\.0\.1 port {port} cannot be listened on: .* Choose others"):
+        with pytest.raises(UsageError, match=rf"127\.0\.0\.1 port {port} cannot be used: .* Choose others"):
             server.serve_http(library, "127.0.0.1", port, announced.append)
     assert announced == []
 

@@ -121,7 +121,7 @@ def test_a_source_that_fails_is_the_reason_to_skip(workspace: Workspace) -> None
     found = tick(HOURLY, broken, str(NOW - HOUR_MS))
 
     assert not found.run_requests
-    assert "No source could be asked: ALFA-USDT_1h cannot be reached." in str(found.skip_message)
+    assert "No source could be reached: ALFA-USDT_1h cannot be reached." in str(found.skip_message)
     assert found.cursor == str(NOW - HOUR_MS)
 
 

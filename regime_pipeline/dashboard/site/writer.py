@@ -61,7 +61,7 @@ def prepare_folder(folder: Path) -> None:
     except OSError as error:
         raise _unwritable(folder, error) from error
     if not (folder / LISTING).is_file() and any(not path.name.startswith(".") for path in folder.iterdir()):
-        raise UsageError(f"{folder} holds other things than a dashboard.", "Name a new or an empty folder.")
+        raise UsageError(f"{folder} contains files other than a dashboard's.", "Name a new or an empty folder.")
 
 
 def write_site(parts: Sequence[Part], folder: Path) -> SiteReport:

@@ -170,7 +170,7 @@ def _histories(text: str, parse: Callable[[str], Any]) -> dict[str, History]:
     try:
         document = parse(text)
     except (ValueError, ArithmeticError) as error:
-        raise GridConfigError([f"the text cannot be read: {error}"], "Mend the text there.") from error
+        raise GridConfigError([f"the text cannot be read: {error}"], "Correct the text there.") from error
     configs = _versions(_entries(document))
     symbols = dict.fromkeys(config.symbol for config in configs)
     return {symbol: check_history([config for config in configs if config.symbol == symbol]) for symbol in symbols}
@@ -179,7 +179,7 @@ def _histories(text: str, parse: Callable[[str], Any]) -> dict[str, History]:
 def _entries(document: Any) -> list[dict[str, Any]]:
     """The tables of a document."""
     if not isinstance(document, dict) or document.keys() != {"schema_version", "grids"}:
-        raise GridConfigError(["the text must hold schema_version and grids, and nothing else"])
+        raise GridConfigError(["the text must contain schema_version and grids, and nothing else"])
     if document["schema_version"] != SCHEMA_VERSION:
         raise GridConfigError([f"schema_version = {document['schema_version']!r}: must be {SCHEMA_VERSION}"])
     entries = document["grids"]

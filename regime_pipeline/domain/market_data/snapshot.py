@@ -149,7 +149,7 @@ def hour_faults(market: Market, hour_start_ms: int, open_time_ms: Int64, status:
     ]
     times, absent = bars_of_hour(market, hour_start_ms, open_time_ms)
     if status is not None and status not in HOUR_STATUSES:
-        faults.append(f"status '{status}' is none of {', '.join(HOUR_STATUSES)}")
+        faults.append(f"status '{status}' is not one of {', '.join(HOUR_STATUSES)}")
     elif status in (None, "complete") and absent.any():
         named = ", ".join(to_iso(moment)[11:16] for moment in times[absent].tolist())
         faults.append(f"{absent.sum()} of {len(times)} bars are missing: {named}")

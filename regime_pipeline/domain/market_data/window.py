@@ -52,7 +52,7 @@ class Window:
     end_ms: int
 
     def __post_init__(self) -> None:
-        """Refuse a span that is no span of whole hours."""
+        """Refuse a span that is not a span of whole hours."""
         if self.start_ms % HOUR_MS or self.end_ms % HOUR_MS or self.end_ms < self.start_ms:
             raise UsageError(f"{to_iso(self.start_ms)} to {to_iso(self.end_ms)} is not a span of whole hours.")
 

@@ -190,7 +190,7 @@ def scores(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Worksp
 
 @hourly_asset(group="verdicts", deps=["features", "scores"], kinds={"python", "postgres"}, tables=["regime_verdicts"])
 def regime_verdicts(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
-    """RANGE_OK, RANGE_WEAK, TREND, TRANSITION or INSUFFICIENT_DATA, with confidence, rivals and factors."""
+    """RANGE_OK, RANGE_WEAK, TREND, TRANSITION or INSUFFICIENT_DATA, with confidence and weights of the alternatives."""
     return run_stage(context, workspace)
 
 

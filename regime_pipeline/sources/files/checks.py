@@ -21,7 +21,7 @@ from regime_pipeline.sources.files.times import read_times
 
 VALUES: Final = FIELDS[1:]
 _REPAIR: Final = "Fetch or export the file again, or remove the row."
-_TIMEFRAME: Final = "Name the market with the timeframe that the file holds."
+_TIMEFRAME: Final = "Name the market with the timeframe of the file."
 _ENOUGH_ROWS: Final = 3
 LONGEST_OUTAGE_MS: Final = 72 * HOUR_MS
 """A longer hole in a file whose name promises nothing is taken for a cut file, not an outage (longest known: 34 h)."""

@@ -36,7 +36,7 @@ def read_json(content: bytes, place: str, options: ReadOptions) -> FileTable:
     is_kucoin = isinstance(parsed, dict) and parsed.get("code") == _KUCOIN_SUCCESS
     rows = parsed.get("data") if isinstance(parsed, dict) else parsed
     if not isinstance(rows, list) or not rows:
-        raise BadFileError(f"{place} holds no list of rows.", _TODO)
+        raise BadFileError(f"{place} contains no list of rows.", _TODO)
     try:
         names, cells = _cells(rows)
         named = names and not options.columns
@@ -123,7 +123,7 @@ def _refuse_size(place: str, rows: int, unpacked: int) -> None:
     if rows > MAX_ROWS or unpacked > MAX_BYTES:
         raise BadFileError(
             f"{place} has {rows:,} rows and {unpacked:,} bytes unpacked.",
-            f"Split it: a file may hold {MAX_ROWS:,} rows and {MAX_BYTES:,} bytes.",
+            f"Split it: a file may contain {MAX_ROWS:,} rows and {MAX_BYTES:,} bytes.",
         )
 
 

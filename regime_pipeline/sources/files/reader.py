@@ -48,7 +48,7 @@ def read_file(path: Path, market: Market, options: ReadOptions) -> list[FileRows
     for place, name, content in unpack(path):
         read = _READERS.get(PurePath(name).suffix.lower())
         if read is None:
-            raise BadFileError(f"{place} is no known kind of file.", f"Known are {' '.join(_READERS)}, .gz and .zip.")
+            raise BadFileError(f"{place} is not a known kind of file.", f"Use {' '.join(_READERS)}, .gz and .zip.")
         promise = read_name(path, market, options.layout) or read_name(Path(name), market, options.layout)
         parts.append(check_rows(read(content, place, options), market, options, promise))
     return parts

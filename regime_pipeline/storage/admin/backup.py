@@ -198,7 +198,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as archive:
             yield archive
     except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError) as error:
-        raise StorageError(f"{path} is no sound backup: {error}.", _ANOTHER) from error
+        raise StorageError(f"{path} is not a valid backup: {error}.", _ANOTHER) from error
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror or error}.", "Check the path.") from error
 
@@ -239,7 +239,7 @@ def _refuse_data(url: str) -> None:
                 query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier("public", table))
                 if table not in _FILLED_BY_INSTALLING and connection.execute(query).fetchone() == (True,):
                     raise StorageError(
-                        f"The database {redacted(url)} holds data (table {table}).",
+                        f"The database {redacted(url)} contains data (table {table}).",
                         "Restore into an empty one, or add --replace to lose what is there.",
                     )
     except psycopg.Error as error:

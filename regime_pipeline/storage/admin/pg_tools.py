@@ -108,7 +108,7 @@ def _program(name: str, url: str | None, *arguments: str, **streams: Any) -> Ite
     environment, target = dict(CLIENT_ENVIRONMENT), "a dump"
     if url is not None:
         options: dict[str, Any] = conninfo_to_dict(libpq_url(url))
-        # the password is no argument, which lists of processes would show
+        # the password is not an argument, which lists of processes would show
         environment["PGPASSWORD"] = str(options.pop("password", ""))
         arguments, target = (*arguments, f"--dbname={make_conninfo(**options)}"), redacted(url)
     with tempfile.TemporaryFile() as said:

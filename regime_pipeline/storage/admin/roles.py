@@ -80,7 +80,7 @@ def roles_sql(prefix: str) -> str:
 
 def _names(prefix: str) -> tuple[str, ...]:
     if not _PREFIX.fullmatch(prefix):
-        raise UsageError(f"{prefix!r} is no prefix of a role's name.", "Use small letters, digits and underscores.")
+        raise UsageError(f"{prefix!r} is not a valid role prefix.", "Use small letters, digits and underscores.")
     return tuple(f"{prefix}_{kind}" for kind in KINDS)
 
 

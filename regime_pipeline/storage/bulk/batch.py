@@ -124,7 +124,7 @@ def _texts(column: StoredColumn, values: NDArray[Any], where: str) -> NDArray[An
         elif column.kind == "json" and value is not None:
             texts[row] = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY).decode()
         else:
-            raise StorageError(f"{where}: {value!r} in row {row} is no text.", "Check how it was computed.")
+            raise StorageError(f"{where}: {value!r} in row {row} is not text.", "Check how it was computed.")
     return texts
 
 
@@ -143,7 +143,7 @@ def _check_times(table: BulkTable, market: Market, window: Window, times_ms: Int
         if broken.any():
             at = int(np.argmax(broken))
             raise StorageError(
-                f"{where}: {table.time} {to_iso(int(times_ms[at]))} (row {at}) {rule}.", "Mend the rows."
+                f"{where}: {table.time} {to_iso(int(times_ms[at]))} (row {at}) {rule}.", "Correct the rows."
             )
 
 

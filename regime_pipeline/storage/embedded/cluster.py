@@ -110,7 +110,7 @@ class Cluster:
             return int((self.place.data / "PG_VERSION").read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise StorageError(
-                f"{self.place.data} is no cluster of PostgreSQL: {error}.", "Restore a backup."
+                f"{self.place.data} is not a PostgreSQL cluster: {error}.", "Restore a backup."
             ) from error
 
     def start(self, start_lock: FileLock) -> None:

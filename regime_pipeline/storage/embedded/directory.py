@@ -154,7 +154,7 @@ def existing_place(home: Path, account: Account) -> ServerDirectory | None:
         return None
     if not link.is_dir():
         raise StorageError(
-            f"The database of {home} was kept in {os.path.realpath(link)}, which is not there any more.",
+            f"The database of {home} was kept in {os.path.realpath(link)}, which no longer exists.",
             f"Restore it, or remove {link} to start with an empty database.",
         )
     place = ServerDirectory(Path(os.path.realpath(link)), account)

@@ -104,7 +104,7 @@ def candles_of_columns(market: Market, price_scale: int, columns: Sequence[Seque
     arrays = [np.array(column) for column in columns]
     kinds = "".join(array.dtype.kind if array.ndim == 1 else "?" for array in arrays)
     if len(columns[0]) and kinds not in ("iiiiif", "iiiiii"):
-        raise BadCandlesError(f"{market}: a time or price is no integer, or a volume no number.")
+        raise BadCandlesError(f"{market}: a time or price is not an integer, or a volume is not a number.")
     times, opens, highs, lows, closes = (array.astype(np.int64, copy=False) for array in arrays[:-1])
     return Candles(market, price_scale, times, opens, highs, lows, closes, arrays[-1].astype(np.float64))
 

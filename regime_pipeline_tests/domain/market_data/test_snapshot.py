@@ -137,7 +137,7 @@ def test_every_fault_is_named() -> None:
         make(bars=whole(MINUTES.on("5m"), 2), status="fine")
 
     assert "bar 2020-03-12T01:00:00Z does not close in the hour" in caught.value.what
-    assert "status 'fine' is none of complete, exchange_gap, missing" in caught.value.what
+    assert "status 'fine' is not one of complete, exchange_gap, missing" in caught.value.what
     assert "the bars are of ETH-USDT_5m" in caught.value.what
     assert "ETH-USDT_1m 2020-03-12T00:00:00Z" in caught.value.what
 

@@ -34,7 +34,7 @@ def batch_of(table, rows, config="cfg", market=ETH, window=WINDOW):
         (VERDICTS, "verdict", np.full(6, 5), "column verdict: 5 in row 0"),
         (VERDICTS, "verdict", np.full(6, -1), "column verdict: -1 in row 0"),
         (VERDICTS, "is_new_bar", np.full(6, 0.5), "float64 values where bool is stored"),
-        (VERDICTS, "policy_hash", np.array(["a", None, "b", "c", "d", "e"], dtype=object), "None in row 1 is no text"),
+        (VERDICTS, "policy_hash", np.array(["a", None, "b", "c", "d", "e"], dtype=object), "None in row 1 is not text"),
         (ADVICE, "gate_checks", np.array(["[]", None, "[]", "[]", "[]", "[]"], dtype=object), "None in row 1"),
     ],
 )
