@@ -68,8 +68,10 @@ def test_the_chain_is_the_chain() -> None:
         "features": {"hourly_snapshots"},
         "scores": {"features"},
         "regime_verdicts": {"features", "scores"},
-        "grid_advice": {"hourly_snapshots", "features", "regime_verdicts"},
-        "dashboard_hours": {"hourly_snapshots", "candle_regimes", "scores", "regime_verdicts"},
+        "grid_advice": {"hourly_snapshots", "features", "scores", "regime_verdicts"},
+        "dashboard_hours": {
+            *("raw_candles", "hourly_snapshots", "candle_regimes", "features", "scores", "regime_verdicts"),
+        },
     }
 
 

@@ -196,7 +196,7 @@ def regime_verdicts(context: dg.AssetExecutionContext, workspace: dg.ResourcePar
 
 @hourly_asset(
     group="grids",
-    deps=["hourly_snapshots", "features", "regime_verdicts"],
+    deps=["hourly_snapshots", "features", "scores", "regime_verdicts"],
     kinds={"python", "postgres"},
     tables=["grid_advice"],
 )
@@ -207,7 +207,7 @@ def grid_advice(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[W
 
 @hourly_asset(
     group="dashboard",
-    deps=["hourly_snapshots", "candle_regimes", "scores", "regime_verdicts"],
+    deps=["raw_candles", "hourly_snapshots", "candle_regimes", "features", "scores", "regime_verdicts"],
     kinds={"python", "postgres"},
     tables=["dashboard_hours"],
 )
