@@ -18,6 +18,8 @@ from regime_pipeline.settings import Settings
 from regime_pipeline.storage.urls import dagster_url, libpq_url
 from regime_pipeline_tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 DOCKER = REPOSITORY / "docker"
 ROLES = ("schema", "code", "webserver", "daemon", "worker", "api")
 KNOWN = {f"REGIME_{name.upper()}" for name in Settings.model_fields}

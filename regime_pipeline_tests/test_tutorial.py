@@ -22,6 +22,8 @@ from regime_pipeline.cli import console
 from regime_pipeline.cli.app import main
 from regime_pipeline_tests.conftest import REPOSITORY, temporary_homes
 
+pytestmark = pytest.mark.slow
+
 TUTORIAL = REPOSITORY / "docs" / "tutorial.md"
 BLOCK = re.compile(r"^```(?P<kind>\w+)(?: (?P<file>\S+))?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 

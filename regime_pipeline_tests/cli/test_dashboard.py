@@ -16,6 +16,8 @@ from regime_pipeline.cli.dashboard import LOOPBACK, served
 from regime_pipeline_tests.cli.fixtures import regime
 from regime_pipeline_tests.dashboard.factories import ALFA, site_rows, write
 
+pytestmark = pytest.mark.slow
+
 MARKETS = """
 [partitions]
 start = 2026-09-01T00:00:00Z

@@ -15,6 +15,8 @@ from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.settings import Settings
 from regime_pipeline_tests.cli.fixtures import regime
 
+pytestmark = pytest.mark.slow
+
 MARKETS = """
 [partitions]
 start = 2026-09-01T00:00:00Z

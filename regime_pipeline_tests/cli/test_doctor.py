@@ -9,6 +9,8 @@ import pytest
 from regime_pipeline.policy.engine import __file__ as policy_home
 from regime_pipeline_tests.cli import fixtures as cli_kit
 
+pytestmark = pytest.mark.slow
+
 MARKETS = """
 [partitions]
 start = 2026-09-01T00:00:00Z

@@ -17,6 +17,8 @@ from regime_pipeline.storage.embedded.server import EmbeddedServer
 from regime_pipeline_tests.cli.fixtures import regime
 from regime_pipeline_tests.cli.test_doctor import MARKETS
 
+pytestmark = pytest.mark.slow
+
 
 def open_project(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (home / "markets.toml").write_text(MARKETS, "utf-8")

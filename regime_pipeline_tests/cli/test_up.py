@@ -15,6 +15,8 @@ from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.embedded.server import embedded_server
 
+pytestmark = pytest.mark.slow
+
 SERVE = """
 import sys
 from regime_pipeline.cli import up

@@ -22,6 +22,8 @@ from regime_pipeline_tests.dashboard.browser import Open, opened
 from regime_pipeline_tests.dashboard.factories import ALFA, BRAVO, CHARLIE, QUARTERS, site_rows, write
 from regime_pipeline_tests.dashboard.real_markets import simulated_rows
 
+pytestmark = pytest.mark.slow
+
 PAGES = ("index.html", f"{ALFA.key}.html")
 
 

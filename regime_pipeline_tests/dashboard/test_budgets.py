@@ -21,6 +21,8 @@ from regime_pipeline_tests.dashboard.browser import PATIENCE_MS, opened
 from regime_pipeline_tests.dashboard.factories import ALFA, make_rows, with_grid, write
 from regime_pipeline_tests.dashboard.real_markets import simulated_rows
 
+pytestmark = pytest.mark.slow
+
 BUDGET: Final[dict[str, Any]] = tomllib.loads((Path(__file__).with_name("budget.toml")).read_text("utf-8"))
 TIMEFRAMES = ("1m", "15m", "1h")
 MINUTES = Market("ALFA-USDT", "1m")

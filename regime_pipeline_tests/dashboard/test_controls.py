@@ -18,6 +18,8 @@ from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline_tests.dashboard.browser import Open, ink, is_close, link, minute, opened, pixels
 from regime_pipeline_tests.dashboard.factories import ABSENT, ALFA, QUARTERS, site_rows
 
+pytestmark = pytest.mark.slow
+
 INSIDE_PX = 30
 LAST = 239
 AT_REST_MS = 400

@@ -15,6 +15,8 @@ from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline_tests.dashboard.browser import Open, blend, height, ink, is_close, lines, link, pixels
 from regime_pipeline_tests.dashboard.factories import ABSENT, BARLESS, site_rows
 
+pytestmark = pytest.mark.slow
+
 FIRST, END = 138, 210
 HOURS = list(range(FIRST, END - 1))
 """Three days with both holes; the last hour is the chosen one, and tinted."""

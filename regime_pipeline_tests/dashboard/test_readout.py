@@ -16,6 +16,8 @@ from regime_pipeline.domain.schema import DIRECTIONS, HOUR_STATUSES, VERDICTS
 from regime_pipeline_tests.dashboard.browser import Open, link, minute
 from regime_pipeline_tests.dashboard.factories import ABSENT, BARLESS, site_rows
 
+pytestmark = pytest.mark.slow
+
 FIRST, END = 100, 220
 
 

@@ -12,7 +12,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from regime_pipeline_tests.conftest import REPOSITORY
+
+pytestmark = pytest.mark.slow
 
 GOLDEN = Path(__file__).with_name("definitions.golden.json")
 BIN = Path(sys.executable).parent

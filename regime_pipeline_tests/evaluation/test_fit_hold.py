@@ -19,6 +19,8 @@ from regime_pipeline.services.hold_model import default_hold_model
 from regime_pipeline_tests.domain.hold.factories import WORKED, simulated
 from regime_pipeline_tests.evaluation.test_hold_scores import bands
 
+pytestmark = pytest.mark.slow
+
 
 def test_planted_numbers_are_found_again_and_nowhere_is_more_likely() -> None:
     sample = bands(60_000)

@@ -213,7 +213,7 @@ def test_what_cannot_run_exactly_is_refused() -> None:
         simulate_grid(grid(symbol="BTC-USDT"), flat)
     with pytest.raises(UsageError, match="first open 120 lies outside the grid"):
         simulate_grid(grid(), bars([[12_000] * 4]))
-    with pytest.raises(UsageError, match="line 90.005 .* no whole tick at price_scale 100"):
+    with pytest.raises(UsageError, match="line 90.005 .* not a whole tick at price_scale 100"):
         simulate_grid(grid(tick="0.005", lower="90.005"), flat)
     with pytest.raises(UsageError, match="2 candles of TEST-USDT_1h at 90000000000000 ticks are too many to be exact"):
         simulate_grid(

@@ -22,6 +22,8 @@ from regime_pipeline_tests.exchange_simulator.faults import Fault, Kind
 from regime_pipeline_tests.exchange_simulator.fixtures import FORMS, exchange, source, truth
 from regime_pipeline_tests.factories import START, assert_same_bytes, dump, run_stages, simulated_workspace
 
+pytestmark = pytest.mark.slow
+
 MARKETS = (Market("ETH-USDT", "1h"), Market("BTC-USDT", "15m"))
 WEEK = 168
 TIMEOUT_S = 1.0

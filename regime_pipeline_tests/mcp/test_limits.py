@@ -94,7 +94,7 @@ def test_a_cursor_of_another_question_is_refused(desk: Desk, other: dict[str, st
 
     assert desk.ask("find_periods", **MARKET, limit=3, cursor=cursor)["returned"] == 3
     assert desk.ask("find_periods", **{**MARKET, "symbol": "btc_usdt"}, cursor=cursor)["returned"] == 50
-    with pytest.raises(RefusalError, match="The cursor does not belong to this question"):
+    with pytest.raises(RefusalError, match="The cursor is from a different query"):
         desk.ask("find_periods", **{**MARKET, **other}, cursor=cursor)
 
 

@@ -41,7 +41,12 @@ REFUSALS: list[tuple[str, dict[str, Any], str, str]] = [
         "Give a start before the end.",
     ),
     ("find_periods", {**BTC, "cursor": "x"}, "The cursor is from a different query.", "leave cursor out"),
-    ("find_periods", {**BTC, "cursor": "2024-01-01T00:00:00Z~00"}, "The cursor does not belong", "next_cursor"),
+    (
+        "find_periods",
+        {**BTC, "cursor": "2024-01-01T00:00:00Z~00"},
+        "The cursor is from a different query",
+        "next_cursor",
+    ),
     ("find_periods", {**BTC, "regime": "TREND_UPP"}, "'TREND_UPP' is not a candle regime (near: TREND_UP).", "CHOPPY"),
     ("transition_stats", {**BTC, "to_regime": "BULL"}, "'BULL' is not a candle regime.", "TREND_UP, TREND_DOWN, RANGE"),
     ("transition_stats", {**BTC, "from_regime": "TREND"}, "is an hourly verdict", "Use one of UNDEFINED, TREND_UP"),

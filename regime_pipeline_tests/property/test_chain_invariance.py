@@ -13,6 +13,8 @@ from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline_tests.conftest import fresh_database
 from regime_pipeline_tests.factories import assert_same_bytes, dump, hours_from_start, run_stages, simulated_workspace
 
+pytestmark = pytest.mark.slow
+
 TIMEFRAMES = ("1m", "15m", "1h", "4h")
 HOURS = 400
 

@@ -21,6 +21,8 @@ from regime_pipeline_tests.dashboard.browser import Open, height, ink, is_close,
 from regime_pipeline_tests.factories import hours_from_start
 from regime_pipeline_tests.services.backtest.factories import ALFA, BRAVO, GAP, JUDGED, judged, store_snapshots
 
+pytestmark = pytest.mark.slow
+
 ROW_PX, INSIDE_PX = 34, 30
 """Height of a ribbon's row, and where in it every state's block is drawn, below its name."""
 FOUR_HOURS = hours_from_start(300, 520)

@@ -53,7 +53,7 @@ def test_a_lost_file_comes_back(tmp_path: Path, lost: str) -> None:
     (tmp_path / lost).unlink()
 
     if lost == LISTING:  # without it the folder is not known to be ours
-        with pytest.raises(UsageError, match="holds other things"):
+        with pytest.raises(UsageError, match="contains files other"):
             write(site_rows(), tmp_path)
         (tmp_path / LISTING).write_text("{", "utf-8")
     write(site_rows(), tmp_path)
@@ -93,7 +93,7 @@ def test_links_that_lead_nowhere_are_named(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_used_is_refused_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear", "utf-8")
-    with pytest.raises(UsageError, match="holds other things than a dashboard. Name a new or an empty folder."):
+    with pytest.raises(UsageError, match="contains files other than a dashboard's. Name a new or an empty folder."):
         prepare_folder(tmp_path)
     with pytest.raises(UsageError, match="cannot be written to .*letter.txt: File exists"):
         prepare_folder(tmp_path / "letter.txt")

@@ -64,8 +64,8 @@ def test_property_47_bare_numbers_keep_every_digit() -> None:
     ("text", "says"),
     [
         ("{", "the text cannot be read"),
-        ("[]", "must hold schema_version and grids, and nothing else"),
-        ('{"schema_version": 1}', "must hold schema_version and grids"),
+        ("[]", "must contain schema_version and grids, and nothing else"),
+        ('{"schema_version": 1}', "must contain schema_version and grids"),
         ('{"schema_version": 2, "grids": []}', "schema_version = 2: must be 1"),
         ('{"schema_version": 1, "grids": {}}', "must be a list of tables"),
         ('{"schema_version": 1, "grids": [3]}', "must be a list of tables"),

@@ -104,7 +104,7 @@ def test_data_in_the_way_are_refused_unless_told(source: DatabaseUrls, archive: 
     with Warehouse(source.regimes) as warehouse:
         begin(warehouse)
     changed_since = contents(source.regimes)
-    with pytest.raises(StorageError, match=r"holds data \(table \w+\).*--replace"):
+    with pytest.raises(StorageError, match=r"contains data \(table \w+\).*--replace"):
         restore_backup(source, archive)
     assert contents(source.regimes) == changed_since
 
@@ -137,7 +137,7 @@ def test_unsound_archives_are_refused_untouched(archive: Path, make_database: Ca
         (rewrite(archive, manifest=manifest_with(archive, schema_revision="9999")), "update regime-pipeline"),
         (rewrite(archive, manifest=manifest_with(archive, format=2)), "manifest is not sound"),
         (rewrite(archive, manifest=b"\xff"), "manifest is not sound"),
-        (cut, "no sound backup"),
+        (cut, "not a valid backup"),
         (archive.with_name("absent"), "cannot be read"),
     ):
         with pytest.raises(StorageError, match=reason):

@@ -123,7 +123,7 @@ def test_the_printed_script_is_the_same_step(roles: Roles) -> None:
 
 
 def test_refusals(database_url: str) -> None:
-    with pytest.raises(UsageError, match="is no prefix"):
+    with pytest.raises(UsageError, match="is not a valid role prefix"):
         roles_sql('x"; DROP TABLE candles; --')
     prefix = f"t{uuid.uuid4().hex[:12]}"
     with pytest.raises(StorageError, match="Run `regime db upgrade`"):

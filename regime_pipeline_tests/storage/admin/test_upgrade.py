@@ -20,7 +20,7 @@ from regime_pipeline.storage.urls import with_database
 from regime_pipeline.storage.warehouse import Warehouse
 from regime_pipeline_tests.storage.factories import ETH, begin, hours, random_candles, write_candles
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 OLD = 16
 """The other major version that the wheel carries."""
 ACCOUNT = "nobody"

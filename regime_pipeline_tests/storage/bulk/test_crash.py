@@ -21,6 +21,8 @@ from regime_pipeline_tests.storage.bulk.crash_client import POINTS, WINDOW
 from regime_pipeline_tests.storage.bulk.test_regime_periods import assert_periods_are_from_scratch
 from regime_pipeline_tests.storage.factories import MINUTES, begin, random_rows
 
+pytestmark = pytest.mark.slow
+
 SEEDS = (1, 2)
 
 

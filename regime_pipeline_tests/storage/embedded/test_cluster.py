@@ -20,7 +20,7 @@ from regime_pipeline.storage.embedded.cluster import Cluster
 from regime_pipeline.storage.embedded.directory import make_place, server_account
 from regime_pipeline.storage.embedded.server import EmbeddedServer
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_data_that_were_elsewhere_and_are_gone(make_home: Callable[..., Path]) -
     home.parent.chmod(0o700)
     place = make_place(home, server_account("nobody"))
     shutil.rmtree(place.base)
-    with pytest.raises(StorageError, match=r"was kept in .*, which is not there any more\. Restore it, or remove"):
+    with pytest.raises(StorageError, match=r"was kept in .*, which no longer exists\. Restore it, or remove"):
         EmbeddedServer(home).status()
 
 

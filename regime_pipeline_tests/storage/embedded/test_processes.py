@@ -20,7 +20,7 @@ import pytest
 from regime_pipeline.storage.embedded.server import EmbeddedServer
 from regime_pipeline_tests.conftest import SOAK
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
 
 class ClientProcess(Protocol):

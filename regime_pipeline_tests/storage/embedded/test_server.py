@@ -13,7 +13,7 @@ import pytest
 from regime_pipeline.domain.errors import StorageError
 from regime_pipeline.storage.embedded.server import EmbeddedServer, _release_at_exit, embedded_server
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
 
 @pytest.fixture

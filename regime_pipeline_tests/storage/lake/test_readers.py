@@ -20,7 +20,7 @@ from regime_pipeline.storage.warehouse import Warehouse
 from regime_pipeline_tests.conftest import REPOSITORY
 from regime_pipeline_tests.storage.lake.test_export import export, fill
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
 PAGE = (REPOSITORY / "docs" / "lake.md").read_text("utf-8")
 SQL, PYTHON = ("".join(re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.M | re.S)) for kind in ("sql", "python"))

@@ -129,5 +129,5 @@ def test_no_value_is_rounded_or_converted(at: int, value: object) -> None:
     row: list[object] = [START, 20_000, 20_000, 20_000, 20_000, 1.0]
     row[at] = value
 
-    with pytest.raises(BadCandlesError, match="no integer, or a volume no number"):
+    with pytest.raises(BadCandlesError, match="not an integer, or a volume is not a number"):
         candles_of_columns(HOURLY, 100, columns_of([row]))
