@@ -99,30 +99,28 @@ def draw_member(seed: int) -> FamilyMember:
 
     Notes
     -----
-    Positive parameters without a natural zero (half-life, drift, multiple, lengths, degrees, and 1 less the
-    persistence) are drawn log-uniformly, the others uniformly.
+    Every parameter is drawn uniformly from its range, independently of the others.
     """
     random = np.random.Generator(np.random.PCG64([seed, _STREAM]))
 
-    def log_uniform(bounds: tuple[float, float]) -> float:
-        return float(np.exp(random.uniform(*np.log(bounds))))
+    def draw(bounds: tuple[float, float]) -> float:
+        return float(random.uniform(*bounds))
 
-    slow, fast = 1.0 - _VOL_PERSISTENCE[1], 1.0 - _VOL_PERSISTENCE[0]
     has_jumps = random.random() < _JUMP_SHARE
     return FamilyMember(
-        half_life_bars=log_uniform(_HALF_LIFE),
-        trend_drift_sigmas=log_uniform(_DRIFT),
-        volatile_multiplier=log_uniform(_MULTIPLIER),
-        spell_bars=log_uniform(_SPELL_BARS),
-        spell_shape=float(random.uniform(*_SPELL_SHAPE)),
-        degrees=log_uniform(_DEGREES),
-        vol_persistence=1.0 - log_uniform((slow, fast)),
-        vol_spread=float(random.uniform(*_VOL_SPREAD)),
-        season=float(random.uniform(*_SEASON)),
-        jumps_per_bar=log_uniform(_JUMPS_PER_BAR) if has_jumps else 0.0,
-        jump_sigmas=float(random.uniform(*_JUMP_SIGMAS)) if has_jumps else 0.0,
+        half_life_bars=draw(_HALF_LIFE),
+        trend_drift_sigmas=draw(_DRIFT),
+        volatile_multiplier=draw(_MULTIPLIER),
+        spell_bars=draw(_SPELL_BARS),
+        spell_shape=draw(_SPELL_SHAPE),
+        degrees=draw(_DEGREES),
+        vol_persistence=draw(_VOL_PERSISTENCE),
+        vol_spread=draw(_VOL_SPREAD),
+        season=draw(_SEASON),
+        jumps_per_bar=draw(_JUMPS_PER_BAR) if has_jumps else 0.0,
+        jump_sigmas=draw(_JUMP_SIGMAS) if has_jumps else 0.0,
         mixed_bars=int(random.integers(*_MIXED_BARS)),
-        center_wander=float(random.uniform(*_CENTER_WANDER)),
+        center_wander=draw(_CENTER_WANDER),
     )
 
 
