@@ -87,7 +87,9 @@ def _fit_split(markets: Sequence[PosteriorMarket], model: PosteriorModel, policy
         every = np.arange(probabilities.shape[1], dtype=np.int64)
         verdict = posterior_verdicts(probabilities, one.rules, one.edge, every, PosteriorBounds())
         rows = one.market.analysis
-        split = np.array(split_columns(probabilities[RANGE], rows.features, rows.scores, policy))[:, :-AHEAD]
+        split = np.array(split_columns(probabilities[RANGE], verdict == RANGE_OK, rows.features, rows.scores, policy))[
+            :, :-AHEAD
+        ]
         chosen = (one.market.truth[:-AHEAD] == RANGE) & ~np.isnan(split).any(axis=0)
         columns.append(split[:, chosen])
         will_be.append(verdict[AHEAD:][chosen] == RANGE_OK)
@@ -107,7 +109,9 @@ def fitting_markets(policy: Policy, seeds: Sequence[int], own_seeds: Sequence[in
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fit the posterior model of the default policy and write it."""
-    parser = argparse.ArgumentParser(prog="python -m regime_pipeline.evaluation.fit_posterior", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m regime_pipeline.evaluation.fit_posterior", description=main.__doc__
+    )
     parser.add_argument("--output", type=Path, default=POSTERIOR_PATH, help="file to write")
     parser.add_argument("--members", type=int, default=len(FIT_SEEDS), help="members of the family to fit on")
     parser.add_argument("--own", type=int, default=len(FIT_OWN_SEEDS), help="markets of each fixed difficulty")

@@ -27,7 +27,7 @@ from regime_pipeline.domain.verdicts.rules import MetRules, apply_rules, collect
 from regime_pipeline.evaluation.datasets import BARS as OWN_BARS
 from regime_pipeline.evaluation.datasets import TEST_BARS, LabelledMarket
 from regime_pipeline.policy import Policy
-from regime_pipeline.services.backtest.classes import ABSTAIN, CLASS_OF_LABEL
+from regime_pipeline.services.backtest.classes import ABSTAIN, CLASS_OF_LABEL, Classes
 from regime_pipeline.services.null_table import default_null_table
 
 BARS: Final = 4_000
@@ -43,6 +43,7 @@ OWN_SEEDS: Final[dict[Difficulty, range]] = {
     "hard": range(7_000, 7_006),
 }
 NULL_SEEDS: Final = range(1_007_000, 1_007_012)
+JUDGED: Final = slice(-TEST_BARS, None)
 _MARKET: Final = Market("POSTERIOR-USDT", "1h")
 
 
@@ -71,7 +72,7 @@ class PosteriorMarket:
     judged: slice
 
 
-def with_columns(candles: Candles, truth: Float64, policy: Policy, judged: slice = slice(None)) -> PosteriorMarket:
+def with_columns(candles: Candles, truth: Classes, policy: Policy, judged: slice = slice(None)) -> PosteriorMarket:
     """Return a market of unbroken hourly candles with its columns."""
     analysis = analyze(candles, candles.open_time_ms, policy, default_null_table())
     features = analysis.features | with_path(candles, policy)
@@ -79,7 +80,7 @@ def with_columns(candles: Candles, truth: Float64, policy: Policy, judged: slice
     calendar = Observations.of(features, candles.market)
     columns = posterior_columns(calendar, places, analysis.scores, policy)
     evidence = collect_evidence(Observations.of(features | analysis.scores, candles.market))
-    labelled = LabelledMarket(candles, analysis, truth.astype(np.int8))
+    labelled = LabelledMarket(candles, analysis, truth)
     return PosteriorMarket(labelled, columns, apply_rules(evidence, policy), edge_distance(features), judged)
 
 
@@ -102,23 +103,30 @@ def simulated(
     return [with_columns(one.candles, CLASS_OF_LABEL[one.labels], policy, judged) for one in made]
 
 
-def members(seeds: Iterable[int], policy: Policy) -> list[PosteriorMarket]:
+def members(
+    seeds: Iterable[int], policy: Policy, bars: int = BARS, judged: slice = slice(None)
+) -> list[PosteriorMarket]:
     """Return members of the family."""
-    return simulated(lambda seed: simulate_member(_MARKET, BARS, seed), seeds, policy)
+    return simulated(lambda seed: simulate_member(_MARKET, bars, seed), seeds, policy, judged)
 
 
 def own(difficulty: Difficulty, seeds: Iterable[int], policy: Policy) -> list[PosteriorMarket]:
     """Return markets of a fixed difficulty, judged on their last bars as in the accuracy report."""
     generate = partial(simulate, _MARKET, OWN_BARS, difficulty=difficulty)
-    return simulated(generate, seeds, policy, slice(-TEST_BARS, None))
+    return simulated(generate, seeds, policy, JUDGED)
 
 
 def foreign(seeds: Iterable[int], policy: Policy) -> list[PosteriorMarket]:
     """Return markets of the generator that nothing is fitted on."""
-    return simulated(lambda seed: simulate_foreign(_MARKET, BARS, seed), seeds, policy)
+    return simulated(lambda seed: simulate_foreign(_MARKET, OWN_BARS, seed), seeds, policy, JUDGED)
 
 
 def walks(seeds: Iterable[int], policy: Policy) -> list[PosteriorMarket]:
     """Return driftless walks."""
-    candles = (simulate_null(_MARKET, BARS, seed) for seed in seeds)
-    return [with_columns(one, np.full(BARS, ABSTAIN, dtype=np.float64), policy) for one in candles]
+    candles = (simulate_null(_MARKET, OWN_BARS, seed) for seed in seeds)
+    return [with_columns(one, np.full(OWN_BARS, ABSTAIN, dtype=np.int8), policy, JUDGED) for one in candles]
+
+
+def unseen(policy: Policy) -> list[PosteriorMarket]:
+    """Return the members that nothing was fitted or tuned on, as long as the other markets that are reported."""
+    return members(UNSEEN_SEEDS, policy, OWN_BARS, JUDGED)

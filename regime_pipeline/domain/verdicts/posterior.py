@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.errors import UsageError
@@ -27,6 +28,7 @@ from regime_pipeline.domain.scoring.grid_capacity import carries_grid
 from regime_pipeline.domain.scoring.null_table import NullTable
 from regime_pipeline.policy import Policy
 
+Flags = NDArray[np.bool_]
 CLASSES: Final = ("RANGE", "TREND", "VOLATILE")
 RANGE, TREND, VOLATILE = range(3)
 SECTIONS: Final = ("features", "ranges", "scores")
@@ -59,7 +61,7 @@ COLUMNS: Final = (
     *(name for name in PATH_FEATURES if name not in EXCESSES),
     *EXCESSES.values(),
 )
-SPLIT_COLUMNS: Final = ("p_range", "range_quality_score", "edge_distance", "carries_grid")
+SPLIT_COLUMNS: Final = ("p_range", "range_quality_score", "edge_distance", "carries_grid", "is_range_ok")
 """What divides a range into RANGE_OK and RANGE_WEAK; each coefficient is at least zero."""
 _LEAST_DISTANCE: Final = -0.5
 
@@ -76,7 +78,7 @@ class PosteriorModel:
         Of `COLUMNS`.
     coefficients : ndarray of float64, shape (3, c + 1)
         By class; of the standardized columns, the last one is the intercept.
-    split : ndarray of float64, shape (5,)
+    split : ndarray of float64, shape (6,)
         Of `SPLIT_COLUMNS`, the last one is the intercept.
     """
 
@@ -181,10 +183,12 @@ def class_probabilities(columns: Float64, model: PosteriorModel) -> Float64:
     return probabilities
 
 
-def range_ok_share(p_range: Float64, features: Rows, scores: Rows, policy: Policy, model: PosteriorModel) -> Float64:
+def range_ok_share(
+    p_range: Float64, is_range_ok: Flags, features: Rows, scores: Rows, policy: Policy, model: PosteriorModel
+) -> Float64:
     """Return the share of the range's weight that is RANGE_OK's; float64, shape (k,), NaN without scores.
 
-    It is the probability, given a range, that RANGE_OK's own conditions hold two observations on
+    It is the probability, given a range, that the verdict is RANGE_OK two observations on
     (`evaluation.fit_posterior`). It never falls when P(RANGE), the range's quality, the distance of the close to the
     nearer edge or the grid's capacity rise.
 
@@ -192,6 +196,8 @@ def range_ok_share(p_range: Float64, features: Rows, scores: Rows, policy: Polic
     ----------
     p_range : ndarray of float64, shape (k,)
         From `class_probabilities`.
+    is_range_ok : ndarray of bool, shape (k,)
+        The verdict is RANGE_OK now; it depends on the hysteresis, which the other columns do not know.
     features, scores : Rows
         Rows of the same observations.
     policy : Policy
@@ -202,16 +208,20 @@ def range_ok_share(p_range: Float64, features: Rows, scores: Rows, policy: Polic
     from regime_pipeline.domain.scoring.kernels import softmax
 
     utility = np.full(len(p_range), model.split[-1])
-    for coefficient, values in zip(model.split[:-1], split_columns(p_range, features, scores, policy), strict=True):
+    columns = split_columns(p_range, is_range_ok, features, scores, policy)
+    for coefficient, values in zip(model.split[:-1], columns, strict=True):
         utility = utility + coefficient * values
     share: Float64 = softmax(np.array([utility, np.where(np.isnan(utility), np.nan, 0.0)]), 1.0)[0]
     return share
 
 
-def split_columns(p_range: Float64, features: Rows, scores: Rows, policy: Policy) -> Sequence[Float64]:
+def split_columns(
+    p_range: Float64, is_range_ok: Flags, features: Rows, scores: Rows, policy: Policy
+) -> Sequence[Float64]:
     """Return the columns that divide a range, in the order of `SPLIT_COLUMNS`; float64, shape (k,) each."""
     can_carry = carries_grid(scores["grid_levels"], scores["grid_net_gain_bps"], policy.grid_capacity)
-    return p_range, scores["range_quality_score"] / 100.0, edge_distance(features), can_carry.astype(np.float64)
+    quality = scores["range_quality_score"] / 100.0
+    return p_range, quality, edge_distance(features), can_carry.astype(np.float64), is_range_ok.astype(np.float64)
 
 
 def edge_distance(features: Rows) -> Float64:

@@ -42,7 +42,7 @@ class PosteriorBounds:
         Length of the replay.
     """
 
-    margin: float = 0.3
+    margin: float = 0.34
     range_ok_from: float = 0.8
     leave_range_ok_below: float = 0.5
     observations: int = 168
