@@ -5,6 +5,8 @@ Which columns and bounds there are is decided in `fit_posterior`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -57,13 +59,14 @@ def fit_logit(columns: Float64, truth: NDArray[np.int8], constraints: list[Const
     floor = np.repeat([constraint.floor for constraint in constraints], basis.shape[2])
     labels = np.eye(basis.shape[1])[truth].T
     values = np.maximum(np.zeros(len(floor)), floor)
-    loss = _loss(values, basis, columns, labels, ridge)
+    evaluate = partial(_loss, basis=basis, columns=columns, labels=labels, ridge=ridge)
+    loss = evaluate(values)
     for _ in range(_STEPS):
         gradient, hessian = _derivatives(values, basis, columns, labels, ridge)
         is_free = (values > floor) | (gradient < 0)
         step = np.zeros(len(values))
         step[is_free] = -np.linalg.solve(hessian[np.ix_(is_free, is_free)], gradient[is_free])
-        moved, lower = _search(values, step, floor, gradient, loss, lambda v: _loss(v, basis, columns, labels, ridge))
+        moved, lower = _search(values, step, floor, gradient, loss, evaluate)
         if loss - lower < _TOLERANCE:
             break
         values, loss = moved, lower
@@ -71,7 +74,9 @@ def fit_logit(columns: Float64, truth: NDArray[np.int8], constraints: list[Const
     return np.asarray(coefficients - coefficients.mean(axis=0))
 
 
-def _search(values, step, floor, gradient, loss, evaluate):  # type: ignore[no-untyped-def]
+def _search(
+    values: Float64, step: Float64, floor: Float64, gradient: Float64, loss: float, evaluate: Callable[[Float64], float]
+) -> tuple[Float64, float]:
     """The projected step, halved until the loss falls enough; the start itself where it never does."""
     for halving in range(_HALVINGS):
         moved = np.maximum(values + 0.5**halving * step, floor)

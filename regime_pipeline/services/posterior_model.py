@@ -53,7 +53,8 @@ def _numbers(values: list[Any]) -> Float64:
 
 def rounded(values: Float64) -> Float64:
     """Return numbers as the file keeps them: eight significant digits."""
-    return np.vectorize(lambda value: float(f"{value:.8g}"), otypes=[np.float64])(values)
+    flat = [float(f"{value:.8g}") for value in np.ravel(values).tolist()]
+    return np.array(flat, dtype=np.float64).reshape(np.shape(values))
 
 
 def save_posterior(path: Path, model: PosteriorModel, made_from: dict[str, Any]) -> None:

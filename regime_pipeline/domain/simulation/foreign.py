@@ -165,7 +165,7 @@ def _labels(states: Labels, bars: int) -> Labels:
     """The most frequent state of each bar's inner steps."""
     steps = states.reshape(bars, _INNER_STEPS)
     counts = np.stack([(steps == code).sum(axis=1) for code in (RANGE, TREND_UP, TREND_DOWN, VOLATILE)])
-    return counts.argmax(axis=0).astype(np.int8)
+    return np.asarray(counts.argmax(axis=0), dtype=np.int8)
 
 
 def _bars(market: Market, random: np.random.Generator, path: Float64, bars: int, start_ms: int) -> Candles:

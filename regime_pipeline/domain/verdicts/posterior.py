@@ -232,7 +232,8 @@ def edge_distance(features: Rows) -> Float64:
     low, high, close = features["range_low"], features["range_high"], features["close"]
     with np.errstate(invalid="ignore", divide="ignore"):
         distance = np.minimum(close - low, high - close) / (high - low)
-    return np.maximum(np.nan_to_num(distance, nan=_LEAST_DISTANCE, neginf=_LEAST_DISTANCE), _LEAST_DISTANCE)
+    known = np.nan_to_num(distance, nan=_LEAST_DISTANCE, neginf=_LEAST_DISTANCE)
+    return np.asarray(np.maximum(known, _LEAST_DISTANCE))
 
 
 def verdict_weights(probabilities: Float64, ok_share: Float64) -> Float64:
