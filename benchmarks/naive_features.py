@@ -203,7 +203,8 @@ def _pivots(bars: pd.DataFrame, atr: float, p: RangesPolicy) -> tuple[float, flo
 
 
 def _value_area(bars: pd.DataFrame, atr: float, p: RangesPolicy) -> tuple[float, float]:
-    width = 2 ** int(np.floor(np.log2(max(atr / p.profile_bins_per_atr, 1.0))))
+    least = max(atr / p.profile_bins_per_atr, 1.0)
+    width = max(w for power in range(15) for w in (10**power, 2 * 10**power, 5 * 10**power) if w <= least)
     profile: dict[int, float] = {}
     for bar in bars.itertuples():
         touched = range(int(bar.low // width), int(bar.high // width) + 1)

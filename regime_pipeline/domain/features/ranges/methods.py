@@ -6,12 +6,18 @@ See `consensus` for how they are combined.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from regime_pipeline.domain.features.windows import Windows
 from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.policy import RangesPolicy
+
+_ROUND_TICKS: Final = np.outer(10 ** np.arange(18, dtype=np.int64), [1, 2, 5]).ravel()
+"""Widths of a profile's bins in ticks, ascending; int64."""
+_ROUNDING: Final = 1.0 + 1e-9
+"""An ATR that misses a width by rounding alone reaches it, at every price scale."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,14 +93,15 @@ def pivot_edges(inputs: RangeInputs) -> Float64:
 def profile_edges(inputs: RangeInputs) -> Float64:
     """Return the edges of the value area, ticks; float64, shape (2, k), NaN without volume.
 
-    Bins are a power of two of ticks wide, the widest with at least `profile_bins_per_atr` bins per ATR.
+    Bins are 1, 2 or 5 times a power of ten of ticks wide, the widest with at least `profile_bins_per_atr` bins per ATR,
+    so that they lie at the same prices whatever decimal price scale the ticks have.
     """
     from regime_pipeline.domain.features.ranges.kernels import value_area
 
     windows, policy = inputs.windows, inputs.policy
     bars = windows.candles
     ticks = np.maximum(inputs.atr / policy.profile_bins_per_atr, 1.0)
-    bin_ticks = np.left_shift(1, np.frexp(ticks)[1] - 1).astype(np.int64)
+    bin_ticks = _ROUND_TICKS[np.searchsorted(_ROUND_TICKS, ticks * _ROUNDING, side="right") - 1]
     edges: Float64 = value_area(
         bars.high, bars.low, bars.volume, windows.ends, bin_ticks, policy.profile_bars, policy.profile_share
     )

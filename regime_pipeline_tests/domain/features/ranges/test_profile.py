@@ -22,7 +22,7 @@ def test_bins_lie_at_the_same_prices_whatever_the_window_holds() -> None:
     for outlier in (700, 911, 1_339):
         closes[-50] = outlier
         low, high = profile_edges(newest_inputs(from_closes(closes), atr=100.0)).ravel()
-        assert (low, high) == (992.0, 1_008.0)  # 16 ticks wide, multiples of 16
+        assert (low, high) == (1_000.0, 1_020.0)  # 20 ticks wide, multiples of 20
 
 
 def test_of_equal_prices_the_lower_wins() -> None:
