@@ -1,6 +1,6 @@
 """What a universe costs, computed from what the other benchmarks measured: bytes, hours of loading, seconds of a scan.
 
-Run `python -m benchmarks.scaling`; it measures nothing and writes the tables of `docs/scaling.md`.
+Run `python -m benchmarks.scaling`; it measures nothing and writes the tables of `docs/deploy.md`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from benchmarks import hourly, lake
 from benchmarks.document import PAGE as BENCHMARKS
 from benchmarks.document import markdown_table, write_section
 
-PAGE: Final = BENCHMARKS.with_name("scaling.md")
+PAGE: Final = BENCHMARKS.with_name("deploy.md")
 MINUTES_OF_YEAR: Final = 365.25 * 24 * 60
 HOURS_OF_YEAR: Final = 365.25 * 24
 LEDGERED: Final = 8

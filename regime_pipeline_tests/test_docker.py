@@ -148,7 +148,7 @@ def test_the_image_installs_extras_that_exist_and_runs_as_a_user() -> None:
     (extras, drivers) = re.findall(r"'\.\[([a-z,]+)\]' \$(\w+)$", image, re.MULTILINE)[0]
     assert set(extras.split(",")) <= set(project["optional-dependencies"])
     assert f"ARG {drivers}=\n" in image
-    assert f"--build-arg {drivers}=" in (REPOSITORY / "docs" / "deployment.md").read_text("utf-8")
+    assert f"--build-arg {drivers}=" in (REPOSITORY / "docs" / "deploy.md").read_text("utf-8")
     assert image.index("USER regime") < image.index("CMD [")
     copied = {word for line in re.findall(r"^COPY (?!--)(.+)$", image, re.MULTILINE) for word in line.split()[:-1]}
     assert all((REPOSITORY / name).exists() for name in copied)

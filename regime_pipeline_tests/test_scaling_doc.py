@@ -1,4 +1,4 @@
-"""docs/scaling.md is what its script makes of the measured figures; `python -m benchmarks.scaling` writes it anew."""
+"""docs/deploy.md is what its script makes of the measured figures; `python -m benchmarks.scaling` writes it anew."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from regime_pipeline_tests.conftest import REPOSITORY
 
 
 def test_the_page_is_computed_from_the_measured_figures() -> None:
-    page = (REPOSITORY / "docs" / "scaling.md").read_text("utf-8")
+    page = (REPOSITORY / "docs" / "deploy.md").read_text("utf-8")
     assert scaling.render() in page
 
 

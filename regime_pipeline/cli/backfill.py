@@ -1,6 +1,6 @@
 """`regime backfill`: the chain for chosen markets and hours, through Dagster, in this process.
 
-Backfills from the UI run the same assets through the daemon; see docs/partitions.md.
+Backfills from the UI run the same assets through the daemon; see docs/operate.md.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ def gates_command(
     candles: Annotated[list[Path] | None, typer.Option(help="Files of real candles; with --market.")] = None,
     market: Annotated[str, typer.Option(help="What the files hold, SYMBOL_TIMEFRAME.")] = "ETH-USDT_1h",
     jobs: Annotated[int, typer.Option(min=0, max=64, help="Worker processes; 0 works in this one.")] = 2,
-    output: Annotated[Path, typer.Option(help="Folder for gates.md and gates.json.")] = Path("docs"),
+    output: Annotated[Path, typer.Option(help="Folder for restart-gates.md and restart-gates.json.")] = Path("docs"),
 ) -> None:
     """Judge restart gates after labelled stops, and grids always on, gated and filtered; write the report.
 
@@ -145,12 +145,12 @@ def gates_command(
     real = [] if read is None else [gates_report.judge_candles(policy, read)]
     output.mkdir(parents=True, exist_ok=True)
     command = " ".join(["regime benchmark gates", *sys.argv[3:]])
-    (output / "gates.md").write_text(gates_report.to_markdown(command, seeds, bars, simulated, real), "utf-8")
+    (output / "restart-gates.md").write_text(gates_report.to_markdown(command, seeds, bars, simulated, real), "utf-8")
     content = orjson.dumps(gates_report.to_json(simulated, real), option=orjson.OPT_INDENT_2)
-    (output / "gates.json").write_bytes(content)
+    (output / "restart-gates.json").write_bytes(content)
     own = gates_report.summarize(simulated)["the restart gates"]
     out.print(f"false restarts: {own['false restarts'][0]:.0%}, median wait: {own['median_wait_bars']:.0f} bars")
-    err.print(f"Wrote {output / 'gates.md'} and {output / 'gates.json'}.", highlight=False)
+    err.print(f"Wrote {output / 'restart-gates.md'} and {output / 'restart-gates.json'}.", highlight=False)
 
 
 @benchmark_app.command("speed")

@@ -1,4 +1,4 @@
-"""The tables of docs/hold.md: the fitted numbers beside simple baselines, on markets and years that were not fitted.
+"""The tables of docs/probabilities.md: the fitted numbers beside simple baselines, on data that were not fitted.
 
 See `hold_scores` for the scores, `hold_markets` for the split.
 """

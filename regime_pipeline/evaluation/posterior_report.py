@@ -1,6 +1,6 @@
 """Figures of the posterior and of the rule that listens to it: `python -m regime_pipeline.evaluation.posterior_report`.
 
-Markets and seeds stand in `posterior_markets`; what the figures mean in `docs/posterior.md`.
+See `posterior_markets` for markets and seeds, `docs/probabilities.md` for what the figures mean.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def print_walks(model: PosteriorModel, policy: Policy) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the figures of docs/posterior.md."""
+    """Print the figures of docs/probabilities.md."""
     parser = argparse.ArgumentParser(
         prog="python -m regime_pipeline.evaluation.posterior_report", description=main.__doc__
     )

@@ -132,7 +132,7 @@ def _mean(values: Sequence[float]) -> float:
 
 _HEAD: Final = """# Gates and grids: the evidence
 
-Written by `{command}`; the same figures stand in `gates.json`. Simulated markets of difficulty "medium", seeds {first}
+Written by `{command}`; the same figures stand in `restart-gates.json`. Simulated markets of difficulty "medium", seeds {first}
 to {last}, {bars:,} hourly bars each; a stop stands {after} bars after each end of a range; spells last 150 bars on
 average. Means over markets with 95 % bootstrap intervals; a wait runs to the end of the data where nothing restarts.
 
@@ -156,7 +156,7 @@ of one grid's capital, summed over all runs of a market: a filter that stands on
 def to_markdown(
     command: str, seeds: Sequence[int], bars: int, simulated: Sequence[MarketEvidence], real: Sequence[MarketEvidence]
 ) -> str:
-    """Return the page `docs/gates.md`."""
+    """Return the page `docs/restart-gates.md`."""
     head = _HEAD.format(command=command, first=seeds[0], last=seeds[-1], bars=bars, after=STOP_AFTER_BARS)
     figures = summarize(simulated)
     rules = _rules_table({name: figures[name] for name in RULES}, "rule")

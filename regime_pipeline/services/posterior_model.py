@@ -1,6 +1,6 @@
 """The posterior model shipped with the package: read here, written by `evaluation.fit_posterior`.
 
-What its numbers mean stands in `domain.verdicts.posterior`.
+See `domain.verdicts.posterior` for what its numbers mean.
 """
 
 from __future__ import annotations

@@ -141,5 +141,5 @@ def test_the_command_writes_both_files(
 
     assert not ended.value.code
     assert "median wait" in capsys.readouterr().out
-    assert "Written by `regime benchmark gates --markets 1" in (tmp_path / "gates.md").read_text("utf-8")
-    assert len(orjson.loads((tmp_path / "gates.json").read_bytes())["simulated"]) == 1
+    assert "Written by `regime benchmark gates --markets 1" in (tmp_path / "restart-gates.md").read_text("utf-8")
+    assert len(orjson.loads((tmp_path / "restart-gates.json").read_bytes())["simulated"]) == 1

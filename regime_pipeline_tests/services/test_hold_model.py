@@ -30,7 +30,7 @@ def test_the_shipped_model_says_how_it_was_made_and_survives_a_round_trip(tmp_pa
 
 
 def test_the_documentation_states_the_shipped_numbers() -> None:
-    text = (REPOSITORY / "docs" / "hold.md").read_text("utf-8")
+    text = (REPOSITORY / "docs" / "probabilities.md").read_text("utf-8")
     numbers = " | ".join(f"{value:.5f}".replace("0.", ".", 1) for value in astuple(default_hold_model()))
 
     assert f"| shipped (hash `{default_hold_model().hash}`) | {numbers} |" in text

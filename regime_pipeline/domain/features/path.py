@@ -1,6 +1,6 @@
 """What the path of the last closes says beyond the ranked features: drift, spread and quickly fading volatility.
 
-The posterior reads these (`verdicts.posterior`); the ranked features stand in `families`.
+Read by `verdicts.posterior`. See `families` for the ranked features.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Posterior weights of RANGE, TREND and VOLATILE, and how a range divides into RANGE_OK and RANGE_WEAK.
 
 A multinomial logit of columns that are known at the close, one observation at a time: the columns already are filters
-of 12 to 168 bars, and a forward filter over their posterior gained nothing (docs/posterior.md). Coefficients come with
-the package (`services.posterior_model`), `evaluation.fit_posterior` fits them; rules that read the weights stand in
-`posterior_rules`.
+of 12 to 168 bars, and a forward filter over their posterior gained nothing (docs/probabilities.md). See
+`services.posterior_model` for the shipped coefficients, `evaluation.fit_posterior` for the fit, `posterior_rules` for
+the rules that read the weights.
 """
 
 from __future__ import annotations

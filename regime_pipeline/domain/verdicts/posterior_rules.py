@@ -1,6 +1,6 @@
 """Verdicts that listen to the posterior: the seed's order proposes, the calibrated weights confirm and hold.
 
-The weights stand in `posterior`, the present rule in `rules`; its verdict codes are used here.
+See `posterior` for the weights, `rules` for the seed's bounds and the verdict codes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What DuckDB, Polars and pyarrow see of a lake, and that every statement and program of docs/lake.md runs."""
+"""What DuckDB, Polars and pyarrow see of a lake, and that every statement and program of docs/storage.md runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from regime_pipeline_tests.storage.lake.test_export import export, fill
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
-PAGE = (REPOSITORY / "docs" / "lake.md").read_text("utf-8")
+PAGE = (REPOSITORY / "docs" / "storage.md").read_text("utf-8")
 SQL, PYTHON = ("".join(re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.M | re.S)) for kind in ("sql", "python"))
 STATEMENTS = [text.strip() for text in SQL.split(";") if text.strip()]
 ON_BOTH = [text for text in STATEMENTS if text.startswith("-- on both")]
@@ -170,7 +170,7 @@ def test_the_pages_statements_for_both_have_equal_answers(
 
 def test_the_pages_programs_run(lake: Path) -> None:
     names: dict[str, Any] = {}
-    exec(compile(PYTHON, "docs/lake.md", "exec"), names)
+    exec(compile(PYTHON, "docs/storage.md", "exec"), names)
     march: pl.DataFrame = names["march"]
     assert march["open_time"].dtype == pl.Datetime("ms", "UTC")
     assert march["open_time"].dt.date().unique().sort().to_list() == [date(2024, 3, 30), date(2024, 3, 31)]

@@ -180,7 +180,7 @@ def test_old_symbols_are_read() -> None:
 
 
 def test_the_example_of_the_documentation_is_sound() -> None:
-    page = (REPOSITORY / "docs" / "snapshots.md").read_text("utf-8")
+    page = (REPOSITORY / "docs" / "storage.md").read_text("utf-8")
 
     snapshot = decode(page.split("```json\n")[1].split("```")[0].encode())
 
