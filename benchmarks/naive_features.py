@@ -30,12 +30,36 @@ def naive_features(candles: Candles, row: int, policy: Policy) -> dict[str, Any]
     out |= _trend(bars, log_close, atr, policy)
     out |= _reversion(bars, log_close, policy)
     out |= _volatility(bars, policy)
+    out |= _path(bars, log_close)
     edges = _edges(bars, atr, out["slope_t"], policy.ranges)
     out |= {f"{name}_low": edge[0] for name, edge in edges.items()}
     out |= {f"{name}_high": edge[1] for name, edge in edges.items()}
     out |= _consensus(bars, list(edges.values()), atr, policy.ranges)
-    prices = [k for k in out if k in ("close", "tick", "atr") or (k.endswith(("_low", "_high")) and "touches" not in k)]
+    prices = [
+        k
+        for k in out
+        if k in ("close", "hour_close", "tick", "atr") or (k.endswith(("_low", "_high")) and "touches" not in k)
+    ]
     return out | {name: out[name] / candles.price_scale for name in prices}
+
+
+def _path(bars: pd.DataFrame, log_close: pd.Series) -> dict[str, Any]:
+    returns = log_close.diff().dropna()
+    rounding = 1 / (12 * bars.close.iloc[-1] ** 2)
+    out: dict[str, Any] = {"hour_close": bars.close.iloc[-1]}
+    for n in (12, 24, 48, 96):
+        root = np.sqrt((returns.iloc[-n:] ** 2).sum())
+        out[f"drift_z_{n}"] = abs(log_close.iloc[-1] - log_close.iloc[-n - 1]) / root if root else 0.0
+        if n >= 48:
+            spread = log_close.iloc[-n - 1 :].max() - log_close.iloc[-n - 1 :].min()
+            out[f"spread_log_{n}"] = max(np.log(spread / root), -3.0) if root else -3.0
+    squares = returns**2
+    faded = {}
+    for half_life in (6, 24):
+        weights = 0.5 ** (np.arange(len(squares))[::-1] / half_life)
+        faded[half_life] = 0.5 * np.log((weights * squares).sum() / weights.sum() + rounding)
+    out["fading_log_volatility"] = faded[24]
+    return out | {"fading_log_ratio": faded[6] - 0.5 * np.log(squares.mean() + rounding)}
 
 
 def _wilder(bars: pd.DataFrame, policy: Policy) -> dict[str, Any]:

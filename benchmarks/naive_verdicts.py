@@ -108,20 +108,6 @@ def naive_verdict(rows: pd.DataFrame, policy: Policy) -> dict[str, Any]:
         is_alarm = instant in ("TREND", "TRANSITION")
         if streak >= (p.alarm_confirm_observations if is_alarm else p.confirm_observations):
             held, streak = instant, 0
-    utilities = {
-        "RANGE_OK": min(
-            now.range_quality_score,
-            now.mean_rev_score,
-            100 - now.trend_score,
-            100 - now.vol_change_score,
-            now.grid_capacity_score,
-        ),
-        "RANGE_WEAK": 100 - now.range_quality_score,
-        "TREND": now.trend_score,
-        "TRANSITION": now.vol_change_score,
-    }
-    weights = np.exp(pd.Series(utilities) / 100 / p.weight_temperature)
-    weights = weights / weights.sum()
     conditions = _conditions(now, policy)
     consensus = {
         "RANGE_OK": now.range_confidence,
@@ -129,14 +115,21 @@ def naive_verdict(rows: pd.DataFrame, policy: Policy) -> dict[str, Any]:
         "TREND": abs(now.trend_votes) / 3,
         "TRANSITION": np.mean([now.rank_log_volatility >= 70, now.rank_vol_log_ratio >= 70]),
     }[held]
-    completeness = now.ranked_observations / policy.scores.rank_observations
+    share = now.ok_share_held if held == "RANGE_OK" else now.ok_share_open
+    weights = {
+        "RANGE_OK": now.p_range * share,
+        "RANGE_WEAK": now.p_range * (1 - share),
+        "TREND": now.p_trend,
+        "TRANSITION": now.p_volatile,
+    }
+    others = sorted((name for name in weights if name != held), key=lambda name: -weights[name])
     return {
         "verdict": held,
         "instant_verdict": instant,
         "consensus": consensus,
-        "confidence": weights[held] * completeness * consensus,
-        "weights": weights.to_dict(),
-        "competing": weights.drop(held).sort_values(ascending=False, kind="stable").to_dict(),
+        "confidence": {"TREND": now.p_trend, "TRANSITION": now.p_volatile}.get(held, now.p_range),
+        "weights": weights,
+        "competing": others,
     }
 
 

@@ -12,6 +12,7 @@ import typer
 
 from regime_pipeline.bootstrap import read_policy
 from regime_pipeline.cli.console import COLORS, Format, FormatOption, OutputOption, out, write_document, write_frame
+from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.services.analysis_service import RegimeAnalysisService
 from regime_pipeline.services.queries.json_records import plain
 from regime_pipeline.settings import Settings
@@ -100,8 +101,14 @@ def explain(market: str, row: dict[str, Any]) -> None:
         )
     for factor in row["factors"]:
         out.print(f"  * {factor['sentence']}", highlight=False, soft_wrap=True)
-    for rival in row["competing"]:
-        out.print(f"  or {rival['verdict']} {rival['weight']:.2f}", highlight=False)
+    weights = {name: row[f"weight_{name.lower()}"] for name in VERDICTS[1:]}
+    if all(weight is not None for weight in weights.values()):
+        out.print(
+            "  weights " + "   ".join(f"{name} {weight:.2f}" for name, weight in weights.items()), highlight=False
+        )
+    if row["hold_24h"] is not None:
+        hold = f"holds 24 h with {row['hold_24h']:.0%}, 72 h with {row['hold_72h']:.0%}"
+        out.print(f"  the range {hold}", highlight=False)
 
 
 def _number(value: float | None) -> str:

@@ -24,7 +24,7 @@ from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.domain.restart_gates.replay import worded_checks, worded_restart
-from regime_pipeline.domain.verdicts.explanation import competing
+from regime_pipeline.domain.verdicts.explanation import weights_of
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.explanations import EXPLAINED, advice_factors, verdict_factors
 from regime_pipeline.storage.file_locks import FileLock
@@ -119,7 +119,7 @@ def _explained_verdicts(ws: Workspace, market: Market, window: Window) -> Rows:
     """The weights behind each verdict, and its factors."""
     rows = ws.warehouse.read_range("regime_verdicts", market, window, EXPLAINED)
     factors = verdict_factors(ws, market, window, rows)
-    return {"hour_start": rows["hour_start"], "competing": _objects(competing(rows)), "factors": _objects(factors)}
+    return {"hour_start": rows["hour_start"], "weights": _objects(weights_of(rows)), "factors": _objects(factors)}
 
 
 def _explained_advice(ws: Workspace, market: Market, window: Window) -> Rows:

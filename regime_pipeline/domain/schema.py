@@ -36,6 +36,12 @@ _OBSERVATION: Final = (
     Column("status", "label", "why a row has no values, or OK", STATUSES),
 )
 
+PATH: Final = (
+    *("drift_z_12", "drift_z_24", "drift_z_48", "drift_z_96", "spread_log_48", "spread_log_96", "fading_log_ratio"),
+    "fading_log_volatility",
+)
+"""Features of the path of closes that the class probabilities read."""
+
 FEATURES: Final = (
     *_OBSERVATION,
     Column("close", "float", "close of the newest bar, quote currency"),
@@ -84,7 +90,18 @@ FEATURES: Final = (
     Column("traversals", "int", "edge zone to opposite edge zone crossings"),
     Column("net_displacement", "float", "|net move over 96 bars| / range width, 0..1"),
     Column("failed_breakouts", "float", "share of closes outside that re-entered within 3 bars, NaN without any"),
+    Column("hour_close", "float", "close of the bar due by the hour's close, NaN where it is absent, quote currency"),
+    *(Column(name, "float", f"path of the last closes: {name} (features.path)") for name in PATH),
     Column("feature_hash", "text", "hash of the policy sections behind the row"),
+)
+
+CLASS_PROBABILITIES: Final = ("p_range", "p_trend", "p_volatile")
+OK_SHARES: Final = ("ok_share_held", "ok_share_open")
+VARIANCES: Final = ("variance_24h", "variance_168h", "variance_720h")
+HOLD: Final = ("hold_24h", "hold_72h")
+_HOLD_RANGE: Final = (
+    Column("hold_24h", "float", "probability that every close of 24 hours stays in the discovered range, 0..1"),
+    Column("hold_72h", "float", "probability that every close of 72 hours stays in the discovered range, 0..1"),
 )
 
 RANKED: Final = (
@@ -114,6 +131,15 @@ SCORES: Final = (
     Column("grid_net_gain_bps", "float", "net gain of one round trip, basis points"),
     Column("trend_votes", "int", "how many of ADX, ER and slope show a trend of one sign, signed, -3..3"),
     Column("is_trend_confirmed", "flag", "two of ADX, ER and slope agree on this bar"),
+    Column("p_range", "float", "calibrated probability that the market ranges, 0..1"),
+    Column("p_trend", "float", "calibrated probability of a trend, 0..1"),
+    Column("p_volatile", "float", "calibrated probability of a volatile market, 0..1"),
+    Column("ok_share_held", "float", "share of p_range that is RANGE_OK's while the verdict is RANGE_OK, 0..1"),
+    Column("ok_share_open", "float", "share of p_range that is RANGE_OK's while the verdict is another, 0..1"),
+    Column("variance_24h", "float", "mean squared log return per hour over 24 hours"),
+    Column("variance_168h", "float", "mean squared log return per hour over 168 hours"),
+    Column("variance_720h", "float", "mean squared log return per hour over 720 hours"),
+    *_HOLD_RANGE,
     Column("score_hash", "text", "hash of the policy sections behind the row and its features"),
 )
 
@@ -126,19 +152,20 @@ VERDICT_COLUMNS: Final = (
     Column("is_new_bar", "flag", "a bar was due to close within the hour"),
     Column("verdict", "label", "the verdict", VERDICTS),
     Column("instant_verdict", "label", "the verdict before hysteresis", VERDICTS),
-    Column("confidence", "float", "0..1"),
+    Column("confidence", "float", "calibrated probability that the class of the verdict is right, 0..1"),
     Column("completeness", "float", "share of the rank window that is filled, 0..1"),
     Column("consensus", "float", "share of the verdict's own indicators that agree with it, 0..1"),
     Column("direction", "label", "sign of the move over 36 bars", DIRECTIONS),
     Column("dominant_risk", "label", "what threatens a grid most", RISKS),
-    Column("weight_range_ok", "float", "softmax weight, 0..1"),
-    Column("weight_range_weak", "float", "softmax weight, 0..1"),
-    Column("weight_trend", "float", "softmax weight, 0..1"),
-    Column("weight_transition", "float", "softmax weight, 0..1"),
-    Column("is_rule_override", "flag", "the rule and the largest weight differ"),
+    Column("weight_range_ok", "float", "calibrated weight, 0..1; the four sum to 1"),
+    Column("weight_range_weak", "float", "calibrated weight, 0..1; the four sum to 1"),
+    Column("weight_trend", "float", "calibrated weight, 0..1; the four sum to 1"),
+    Column("weight_transition", "float", "calibrated weight, 0..1; the four sum to 1"),
+    Column("is_rule_override", "flag", "the verdict of the rule is not the one of the largest weight"),
     Column("range_low", "float", "consensus lower edge, quote currency"),
     Column("range_high", "float", "consensus upper edge, quote currency"),
     Column("range_confidence", "float", "0..1"),
+    *_HOLD_RANGE,
     Column("rules_met", "int", "rules that the hour meets, one bit each (verdicts.rules.MetRules)"),
     Column("policy_hash", "text", "hash of the policy behind the row"),
 )
@@ -164,6 +191,7 @@ DASHBOARD_HOURS: Final = (
     Column("range_low", "float", "consensus lower edge, quote currency"),
     Column("range_high", "float", "consensus upper edge, quote currency"),
     Column("range_confidence", "float", "0..1"),
+    *_HOLD_RANGE,
     Column("candle_state", "int", "3D regime code of the newest candle, see regime_state"),
     Column("candle_confidence", "float", "confidence of that 3D regime, 0..1"),
     Column("reason", "text", "the deciding factor in one sentence"),

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from regime_pipeline.domain.verdicts.posterior import (
+from regime_pipeline.domain.scoring.posterior import (
     CLASSES,
     CLIP,
     COLUMNS,

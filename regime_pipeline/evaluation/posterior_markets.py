@@ -18,11 +18,11 @@ from regime_pipeline.domain.features.path import PATH_FEATURES, path_features
 from regime_pipeline.domain.features.windows import OK, Windows, locate
 from regime_pipeline.domain.market_data.candles import Candles, Float64
 from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.scoring.posterior import edge_distance, posterior_columns
 from regime_pipeline.domain.simulation.family import simulate_member
 from regime_pipeline.domain.simulation.foreign import simulate_foreign
 from regime_pipeline.domain.simulation.regimes import Difficulty, Simulation, simulate, simulate_null
 from regime_pipeline.domain.verdicts.engine import analyze
-from regime_pipeline.domain.verdicts.posterior import edge_distance, posterior_columns
 from regime_pipeline.domain.verdicts.rules import MetRules, apply_rules, collect_evidence
 from regime_pipeline.evaluation.datasets import BARS as OWN_BARS
 from regime_pipeline.evaluation.datasets import TEST_BARS, LabelledMarket

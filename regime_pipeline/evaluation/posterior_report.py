@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.domain.schema import VERDICTS
-from regime_pipeline.domain.verdicts.posterior import (
+from regime_pipeline.domain.scoring.posterior import (
     RANGE,
     PosteriorModel,
     class_probabilities,

@@ -132,9 +132,10 @@ def _mean(values: Sequence[float]) -> float:
 
 _HEAD: Final = """# Gates and grids: the evidence
 
-Written by `{command}`; the same figures stand in `restart-gates.json`. Simulated markets of difficulty "medium", seeds {first}
-to {last}, {bars:,} hourly bars each; a stop stands {after} bars after each end of a range; spells last 150 bars on
-average. Means over markets with 95 % bootstrap intervals; a wait runs to the end of the data where nothing restarts.
+Written by `{command}`; the same figures are in `restart-gates.json`. Simulated markets of difficulty "medium",
+seeds {first} to {last}, {bars:,} hourly bars each; a stop is {after} bars after each end of a range; spells last 150
+bars on average. Means over markets with 95 % bootstrap intervals; a wait runs to the end of the data where nothing
+restarts.
 
 Read it with what others found: a plain grid has no expected gain on a driftless walk, and pausing by selling the
 inventory at the market is what lost money in every published comparison (docs/grids.md). A stop here never says what

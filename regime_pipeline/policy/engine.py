@@ -257,7 +257,6 @@ class VerdictPolicy(PolicySection):
     alarm_confirm_observations: Bars
     trend_observations: Bars
     hysteresis_observations: Bars
-    weight_temperature: Positive
     risk_from: Percent
 
     @model_validator(mode="after")

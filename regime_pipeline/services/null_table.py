@@ -5,6 +5,7 @@ See `domain.scoring.null_table` for what it means.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,8 @@ import orjson
 
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.scoring.null_table import NullTable
+from regime_pipeline.services.hold_model import default_hold_model
+from regime_pipeline.services.posterior_model import default_posterior
 
 NULL_TABLE_PATH: Final = Path(__file__).with_name("null_table.json")
 
@@ -57,5 +60,6 @@ def save_null_table(path: Path, table: NullTable, made_from: dict[str, int]) -> 
 
 @lru_cache(maxsize=1)
 def default_null_table() -> NullTable:
-    """Return the table shipped with the package."""
-    return load_null_table(NULL_TABLE_PATH)
+    """Return the table shipped with the package, with the models that were fitted for it."""
+    table = load_null_table(NULL_TABLE_PATH)
+    return replace(table, posterior=default_posterior(), hold=default_hold_model())

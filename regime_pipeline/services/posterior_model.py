@@ -1,6 +1,6 @@
 """The posterior model shipped with the package: read here, written by `evaluation.fit_posterior`.
 
-See `domain.verdicts.posterior` for what its numbers mean.
+See `domain.scoring.posterior` for what its numbers mean.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import orjson
 
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.candles import Float64
-from regime_pipeline.domain.verdicts.posterior import CLASSES, COLUMNS, SPLIT_COLUMNS, PosteriorModel
+from regime_pipeline.domain.scoring.posterior import CLASSES, COLUMNS, SPLIT_COLUMNS, PosteriorModel
 
 POSTERIOR_PATH: Final = Path(__file__).with_name("posterior.json")
 _INTERCEPT: Final = "intercept"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regime_pipeline.domain.verdicts.posterior import COLUMNS, ORDERED
+from regime_pipeline.domain.scoring.posterior import COLUMNS, ORDERED
 from regime_pipeline.domain.verdicts.posterior_rules import PosteriorBounds
 from regime_pipeline.evaluation.fit_posterior import LEAST_EFFECT, constraint, fit, fitting_markets, main
 from regime_pipeline.evaluation.logit import Constraint, fit_logit

@@ -30,7 +30,7 @@ class MarketRows:
     hours : Rows
         Columns of `schema.DASHBOARD_HOURS`, ascending by `hour_start`, at least one row; hours may be missing.
     verdicts : Rows
-        `hour_start`, `competing` (lists of dicts) and `factors` (lists of `Factor`); hours may be missing.
+        `hour_start`, `weights` (lists of dicts) and `factors` (lists of `Factor`); hours may be missing.
     bars : Candles
         Bars of the market that closed in the period.
     advice : Rows or None
@@ -87,7 +87,7 @@ class MarketRows:
         return self._spread(self.advice["hour_start"], self.advice[name])
 
     def documents(self, name: str) -> list[list[Any]]:
-        """Return each hour's `competing` or `factors`, empty where an hour has none; n lists."""
+        """Return each hour's `weights` or `factors`, empty where an hour has none; n lists."""
         found: list[list[Any]] = [[] for _ in range(len(self))]
         at, inside = self._places(self.verdicts["hour_start"])
         for place, document in zip(at.tolist(), self.verdicts[name][inside], strict=True):

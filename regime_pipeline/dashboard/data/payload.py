@@ -109,11 +109,11 @@ def _close(rows: MarketRows, bars: Sequence[DrawnPrices], decimals: int) -> dict
 
 
 def _weights(rows: MarketRows) -> dict[str, dict[str, Any]]:
-    """Weights of the competing verdicts by verdict, in whole percent; missing for the verdict itself."""
+    """Weights of the four verdicts, in whole percent; missing without enough data."""
     found = {name: np.full(len(rows), np.nan) for name in VERDICTS[1:]}
-    for hour, competing in enumerate(rows.documents("competing")):
-        for rival in competing:
-            found[rival["verdict"]][hour] = rival["weight"]
+    for hour, weights in enumerate(rows.documents("weights")):
+        for each in weights:
+            found[each["verdict"]][hour] = each["weight"]
     return {
         f"weight_{name.lower()}": {"data": pack(np.rint(column * 100)), "scale": 100} for name, column in found.items()
     }

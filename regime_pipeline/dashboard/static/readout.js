@@ -40,10 +40,10 @@ function showHour(root, model, hour) {
     : element("span", `chip ${verdict}`, `${SIGNS[verdict]} ${words(verdict)}`));
   box("facts").replaceChildren(...(verdict === null ? [] : factsOf(model, hour)).map(([name, text]) =>
     element("div", "", element("dt", "", name), element("dd", "", text))));
-  const rivals = ["RANGE_OK", "RANGE_WEAK", "TREND", "TRANSITION"]
+  const weights = ["RANGE_OK", "RANGE_WEAK", "TREND", "TRANSITION"]
     .map((name) => [name, model.columns[`weight_${name.toLowerCase()}`]?.values[hour] ?? null])
     .filter(([, weight]) => weight !== null).sort((one, other) => other[1] - one[1]);
-  box("competing")?.replaceChildren(...rivals.map(([name, weight]) => {
+  box("weights")?.replaceChildren(...weights.map(([name, weight]) => {
     const bar = element("i", "");
     bar.style.width = `${weight * 100}%`;
     return element("li", "", element("span", "", words(name)), " ", element("span", "meter", bar), ` ${Math.round(weight * 100)} %`);

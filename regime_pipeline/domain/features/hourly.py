@@ -5,6 +5,7 @@ See `families` and `ranges` for the features themselves.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 import numpy as np
@@ -16,21 +17,30 @@ from regime_pipeline.domain.features.families import (
     volatility_features,
     wilder_features,
 )
+from regime_pipeline.domain.features.path import path_features
 from regime_pipeline.domain.features.ranges.consensus import discover_ranges
 from regime_pipeline.domain.features.windows import OK, Windows, locate
-from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.candles import Candles, Float64
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.domain.schema import FEATURES
 from regime_pipeline.policy import Policy
 
 SECTIONS: Final = ("features", "ranges")
 """Policy sections that features depend on."""
-_LOCATED: Final = ("hour_start", "as_of_bar", "is_new_bar", "status", "feature_hash")
+_REVISION: Final = 2
+"""Of the computation; a new one makes rows of the same policy stale. 2: bins of the volume profile in whole decimals,
+path features."""
+_LOCATED: Final = ("hour_start", "as_of_bar", "is_new_bar", "status", "hour_close", "feature_hash")
 _PRICES: Final = (
     *("close", "tick", "atr", "quantile_low", "quantile_high", "donchian_low", "donchian_high", "pivot_low"),
     *("pivot_high", "profile_low", "profile_high", "channel_low", "channel_high", "range_low", "range_high"),
 )
 """Columns that leave ticks for quote currency."""
+
+
+def features_hash(policy: Policy) -> str:
+    """Return the hash of everything but data that a feature row depends on."""
+    return hashlib.sha256(f"{_REVISION}{policy.hash_of(*SECTIONS)}".encode()).hexdigest()[:16]
 
 
 def feature_lookback_bars(policy: Policy) -> int:
@@ -69,7 +79,8 @@ def compute_features(candles: Candles, hours: Int64, policy: Policy) -> Rows:
         "is_new_bar": where.is_new_bar,
         "status": where.status,
         **spread(computed, _values(candles, ends, policy), found),
-        "feature_hash": constant(policy.hash_of(*SECTIONS), len(hours)),
+        "hour_close": _hour_close(candles, where.as_of_bar),
+        "feature_hash": constant(features_hash(policy), len(hours)),
     }
     return {column.name: rows[column.name] for column in FEATURES}
 
@@ -86,6 +97,14 @@ def _values(candles: Candles, ends: Int64, policy: Policy) -> Rows:
         **trend,
         **reversion_features(windows),
         **volatility_features(windows),
+        **path_features(windows),
         **discover_ranges(windows, wilder["atr"], trend["slope_t"], policy.ranges),
     }
     return values | {name: values[name] / candles.price_scale for name in _PRICES}
+
+
+def _hour_close(candles: Candles, as_of_bar: Int64) -> Float64:
+    """Close of the bar due by each hour's close, quote currency; NaN where it is absent, whatever the window lacks."""
+    times, close = np.append(candles.open_time_ms, -1), np.append(candles.prices("close"), np.nan)
+    at = np.searchsorted(candles.open_time_ms, as_of_bar)
+    return np.where(times[at] == as_of_bar, close[at], np.nan)

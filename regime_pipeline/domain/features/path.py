@@ -1,6 +1,6 @@
 """What the path of the last closes says beyond the ranked features: drift, spread and quickly fading volatility.
 
-Read by `verdicts.posterior`. See `families` for the ranked features.
+Read by `scoring.posterior`. See `families` for the ranked features.
 """
 
 from __future__ import annotations
@@ -11,17 +11,13 @@ import numpy as np
 
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.features.windows import Windows
+from regime_pipeline.domain.schema import PATH
 
 DRIFT_BARS: Final = (12, 24, 48, 96)
 SPREAD_BARS: Final = (48, 96)
 FAST_HALF_LIFE, SLOW_HALF_LIFE = 6, 24
-PATH_FEATURES: Final = (
-    *(f"drift_z_{bars}" for bars in DRIFT_BARS),
-    *(f"spread_log_{bars}" for bars in SPREAD_BARS),
-    "fading_log_ratio",
-    "fading_log_volatility",
-)
-"""Columns that feature rows gain: six of the path's shape, and two exponentially weighted volatilities."""
+PATH_FEATURES: Final = PATH
+"""Six columns of the path's shape, and two exponentially weighted volatilities."""
 
 
 def path_features(windows: Windows) -> Rows:

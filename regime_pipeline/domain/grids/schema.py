@@ -61,6 +61,8 @@ GRID_ADVICE: Final = (
     Column("bars_since_reposition", "float", "bars closed since an edge was last moved, NaN if never"),
     Column("proposed_lower", "float", "lower edge to use where the action needs one, quote currency"),
     Column("proposed_upper", "float", "upper edge to use where the action needs one, quote currency"),
+    Column("hold_24h", "float", "probability that every close of 24 hours stays inside the configured grid, 0..1"),
+    Column("hold_72h", "float", "probability that every close of 72 hours stays inside the configured grid, 0..1"),
     *GATE_COLUMNS,
     Column("advice_hash", "text", "hash of the policy behind the row and its verdict"),
 )

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from regime_pipeline.domain.features.observations import lookback_hours
+from regime_pipeline.domain.features.observations import Observations, lookback_hours
 from regime_pipeline.domain.hold.model import is_supported
 from regime_pipeline.domain.market_data.candles import Candles, Float64
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
@@ -75,6 +75,34 @@ def recent_volatility(candles: Candles, hours: Int64) -> RecentVolatility:
     close = np.full(len(hours), np.nan)
     close[at >= 0] = closes[at[at >= 0]] / candles.price_scale
     return RecentVolatility(close, means / step_hours)
+
+
+def observed_variances(calendar: Observations, places: Int64) -> Float64:
+    """Return the volatilities as known at some observations, from the closes in feature rows.
+
+    Parameters
+    ----------
+    calendar : Observations
+        Feature rows with `hour_close`, of the places and of the `hold_lookback_hours` before each.
+    places : ndarray of int64, shape (k,)
+        Places in the calendar.
+
+    Returns
+    -------
+    ndarray of float64, shape (3, k)
+        As `RecentVolatility.volatilities`; the same numbers but for rounding of prices.
+    """
+    from regime_pipeline.domain.hold.kernels import squared_returns, trailing_mean_squares
+
+    market = calendar.market
+    step_hours = market.observation_ms // HOUR_MS
+    closes = calendar.column("hour_close")
+    numbers = np.flatnonzero(~np.isnan(closes))
+    at = _rows_of(numbers, places) if is_supported(market) else np.full(len(places), -1, dtype=np.int64)
+    lengths, fewest = (np.array(given, dtype=np.int64) // step_hours for given in (WINDOW_HOURS, FEWEST_HOURS))
+    squares = squared_returns(numbers, closes[numbers])
+    found = trailing_mean_squares(numbers, squares, at, lengths, fewest) / step_hours
+    return np.asarray(found, dtype=np.float64)
 
 
 def _rows_of(numbers: Int64, wanted: Int64) -> Int64:

@@ -9,13 +9,17 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.policy import Policy
+
+if TYPE_CHECKING:  # the models read tables of their own and import this one
+    from regime_pipeline.domain.hold.model import HoldModel
+    from regime_pipeline.domain.scoring.posterior import PosteriorModel
 
 SCORE_KNOTS: Final = (0.0, 30.0, 50.0, 70.0, 100.0)
 """Score at the lowest possible value, the null's 10 %, 50 % and 90 % quantile and the highest possible value."""
@@ -36,11 +40,17 @@ class NullTable:
         Evenly spaced quantiles of each ranked feature as its score reads it (see `ranks`), ascending.
     knots : mapping of str to ndarray of float64, shape (5,)
         Raw value of each mapped score at `SCORE_KNOTS`, strictly ascending from 0 to 100.
+    posterior : PosteriorModel, optional
+        Fitted for this table; without one there are no weights and confidence is 0.
+    hold : HoldModel, optional
+        Without one there are no hold probabilities.
     """
 
     made_for: str
     quantiles: Mapping[str, Float64]
     knots: Mapping[str, Float64]
+    posterior: PosteriorModel | None = None
+    hold: HoldModel | None = None
 
     @cached_property
     def hash(self) -> str:

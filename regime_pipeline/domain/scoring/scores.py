@@ -11,13 +11,16 @@ from typing import Final
 import numpy as np
 
 from regime_pipeline.domain.columnar import Rows, code_signs, constant, rows_at, spread
+from regime_pipeline.domain.features.hourly import features_hash
 from regime_pipeline.domain.features.observations import Observations, lookback_hours
+from regime_pipeline.domain.hold.volatility import hold_lookback_hours
 from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.domain.schema import RANKED, SCORES
 from regime_pipeline.domain.scoring.grid_capacity import grid_capacity
 from regime_pipeline.domain.scoring.null_table import NullTable
+from regime_pipeline.domain.scoring.probabilities import probability_columns
 from regime_pipeline.domain.scoring.ranks import blended_ranks
 from regime_pipeline.policy import Policy, ScoresPolicy
 from regime_pipeline.policy.section import Weights
@@ -72,12 +75,14 @@ _REPEATED: Final = ("hour_start", "as_of_bar", "is_new_bar", "status")
 
 def score_lookback_hours(market: Market, policy: Policy) -> int:
     """Return how many hours of feature rows before an hour its scores depend on."""
-    return lookback_hours(market, policy.scores.rank_observations)
+    return max(lookback_hours(market, policy.scores.rank_observations), hold_lookback_hours(market))
 
 
 def scores_hash(policy: Policy, nulls: NullTable) -> str:
     """Return the hash of everything but data that a score row depends on."""
-    return hashlib.sha256(f"{policy.hash_of(*SECTIONS)}{nulls.hash}".encode()).hexdigest()[:16]
+    models = "".join(model.hash for model in (nulls, nulls.posterior, nulls.hold) if model is not None)
+    own = f"{features_hash(policy)}{policy.hash_of(*SECTIONS)}{models}"
+    return hashlib.sha256(own.encode()).hexdigest()[:16]
 
 
 def compute_scores(features: Rows, hours: Int64, market: Market, policy: Policy, nulls: NullTable) -> Rows:
@@ -116,11 +121,13 @@ def compute_scores(features: Rows, hours: Int64, market: Market, policy: Policy,
     places, source = np.unique(calendar.at(hours), return_inverse=True)
     ranks, counts = blended_ranks(calendar, places, policy.scores, nulls)
     newest = {name: column[calendar.row[places]] for name, column in features.items()}
+    scores = _scores(ranks, newest, policy, nulls)
     values: Rows = {
         "ranked_observations": counts,
         **{f"rank_{name}": ranks[name] for name in RANKED},
-        **_scores(ranks, newest, policy, nulls),
+        **scores,
         **_trend_votes(newest, policy.scores, nulls),
+        **probability_columns(calendar, places, newest, scores, policy, nulls),
         "score_hash": constant(scores_hash(policy, nulls), len(places)),
     }
     computed = tuple(column for column in SCORES if column.name not in _REPEATED)

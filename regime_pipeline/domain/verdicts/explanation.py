@@ -24,7 +24,16 @@ from regime_pipeline.domain.verdicts.rules import (
 )
 from regime_pipeline.policy import Policy
 
-RULES: Final = ("DATA", "RANGE_WEAK_GATE", "TRANSITION", "TREND", "RANGE_OK", "GRID_CAPACITY", "CONFIRMATION")
+RULES: Final = (
+    "DATA",
+    "RANGE_WEAK_GATE",
+    "TRANSITION",
+    "TREND",
+    "RANGE_OK",
+    "GRID_CAPACITY",
+    "CONFIRMATION",
+    "WEIGHTS",
+)
 """In the order in which an explanation names them."""
 NEEDED: Final = {
     "features": ("hour_start", "range_methods", "range_agreement"),
@@ -57,14 +66,14 @@ def explain(verdicts: Rows, scores: Rows, features: Rows, policy: Policy) -> lis
     decider = deciding_rule(met, verdicts["instant_verdict"], verdicts["verdict"])
     rows = {**features, **scores, **verdicts}
     makers = (_data, _weak_gate, _transition, _trend, _range_ok, _capacity)
-    columns = (*(make(rows, met, policy) for make in makers), _confirmation(rows, policy))
+    columns = (*(make(rows, met, policy) for make in makers), _confirmation(rows, policy), _weights(rows))
     listed = zip(*(rule.factors(decider == place) for place, rule in enumerate(columns)), strict=True)
     known = met.is_known.tolist()
     return [list(factors) if is_known else [factors[0]] for is_known, factors in zip(known, listed, strict=True)]
 
 
-def competing(verdicts: Rows) -> list[list[dict[str, Any]]]:
-    """Return the other verdicts of each hour with their weights, largest first; empty without enough data.
+def weights_of(verdicts: Rows) -> list[list[dict[str, Any]]]:
+    """Return the four verdicts of each hour with their weights, largest first; empty without weights.
 
     Parameters
     ----------
@@ -72,12 +81,18 @@ def competing(verdicts: Rows) -> list[list[dict[str, Any]]]:
         `verdict` and the columns of `schema.WEIGHTS`, n rows.
     """
     weights = np.array([verdicts[name] for name in WEIGHTS])
-    found = []
-    for verdict, column in zip(verdicts["verdict"].tolist(), weights.T.tolist(), strict=True):
-        others = [(weight, -place) for place, weight in enumerate(column, start=1) if place != verdict]
-        ordered = sorted(others, reverse=True) if verdict != INSUFFICIENT_DATA else []
-        found.append([{"verdict": VERDICTS[-place], "weight": round(weight, 6)} for weight, place in ordered])
+    is_known = ~np.isnan(weights).any(axis=0) & (verdicts["verdict"] != INSUFFICIENT_DATA)
+    found: list[list[dict[str, Any]]] = []
+    for known, column in zip(is_known.tolist(), weights.T.tolist(), strict=True):
+        ordered = sorted(zip(column, VERDICTS[1:], strict=True), key=lambda pair: -pair[0]) if known else []
+        found.append([{"verdict": name, "weight": round(weight, 6)} for weight, name in ordered])
     return found
+
+
+def competing(verdicts: Rows) -> list[list[dict[str, Any]]]:
+    """Return the other verdicts of each hour with their weights, largest first; empty without weights."""
+    rows = zip(verdicts["verdict"].tolist(), weights_of(verdicts), strict=True)
+    return [[each for each in weights if each["verdict"] != VERDICTS[verdict]] for verdict, weights in rows]
 
 
 def deciding_rule(met: MetRules, instant: NDArray[Any], verdict: NDArray[Any]) -> NDArray[np.int8]:
@@ -249,4 +264,33 @@ def _confirmation(rows: Rows, policy: Policy) -> RuleColumns:
             f"{alone}; TRANSITION holds while volatility change is at least {bounds.leave_transition_below:g}, {until}",
         ),
         np.where(verdict == instant, 0, held),
+    )
+
+
+def _weights(rows: Rows) -> RuleColumns:
+    """Whether the verdict of the rules is the one of the largest weight."""
+    weights = np.array([rows[name] for name in WEIGHTS])
+    heaviest = np.argmax(np.nan_to_num(weights, nan=-1.0), axis=0)
+    own = weights[np.maximum(rows["verdict"], 1) - 1, np.arange(len(heaviest))]
+    is_known = ~np.isnan(own)
+    largest = np.where(is_known, weights[heaviest, np.arange(len(heaviest))], np.nan)
+    agrees = is_known & (own >= largest)
+    favoured = "The weights favour {heaviest} ({heaviest_weight:.2f}) over {verdict} ({weight:.2f})"
+    return RuleColumns(
+        "WEIGHTS",
+        {
+            "verdict": _named(rows["verdict"], VERDICTS),
+            "weight": own,
+            "heaviest": _named(heaviest + 1, VERDICTS),
+            "heaviest_weight": largest,
+        },
+        None,
+        agrees,
+        (
+            f"{favoured}; the verdict follows the rules above.",
+            "The weights agree: {verdict} has {weight:.2f}.",
+            "There are no weights for this row.",
+        ),
+        np.where(is_known, agrees, 2),
+        own - largest,
     )

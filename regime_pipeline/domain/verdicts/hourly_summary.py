@@ -25,6 +25,8 @@ _FROM_VERDICTS: Final = (
     "range_low",
     "range_high",
     "range_confidence",
+    "hold_24h",
+    "hold_72h",
     "policy_hash",
 )
 _FROM_SCORES: Final = (

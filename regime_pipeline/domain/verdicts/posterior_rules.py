@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.domain.verdicts.posterior import RANGE, VOLATILE
-from regime_pipeline.domain.verdicts.posterior import TREND as TREND_CLASS
+from regime_pipeline.domain.scoring.posterior import RANGE, VOLATILE
+from regime_pipeline.domain.scoring.posterior import TREND as TREND_CLASS
 from regime_pipeline.domain.verdicts.rules import (
     INSUFFICIENT_DATA,
     RANGE_OK,

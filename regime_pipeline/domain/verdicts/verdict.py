@@ -16,7 +16,8 @@ from regime_pipeline.domain.features.observations import Observations, lookback_
 from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.domain.schema import RISKS, VERDICT_COLUMNS, WEIGHTS
+from regime_pipeline.domain.schema import CLASS_PROBABILITIES, HOLD, OK_SHARES, RISKS, VERDICT_COLUMNS, WEIGHTS
+from regime_pipeline.domain.scoring.posterior import verdict_weights
 from regime_pipeline.domain.verdicts.rules import (
     INSUFFICIENT_DATA,
     RANGE_OK,
@@ -34,7 +35,7 @@ from regime_pipeline.policy import Policy
 
 _CALENDAR: Final = ("hour_start", "as_of_bar", "is_new_bar")
 _STRONG_RANK: Final = 70.0
-_TREND_WITNESSES: Final = 3.0
+_TREND_INDICATORS: Final = 3.0
 
 
 def verdict_lookback_hours(market: Market, policy: Policy) -> int:
@@ -100,21 +101,21 @@ def _decide(calendar: Observations, places: Int64, policy: Policy) -> Rows:
     instant = instant_verdicts(rules)
     verdict = held_verdicts(rules, instant, places, policy)
     evidence, met, rows = everywhere[places], rules[places], _newest(calendar, places)
-    weights = _weights(evidence, policy)
+    weights = _weights(rows, verdict)
     completeness = rows["ranked_observations"] / policy.scores.rank_observations
     consensus = _consensus(verdict, met, rows)
     own_weight = _own(weights, verdict)
     return {
         "verdict": verdict,
         "instant_verdict": instant[places],
-        "confidence": np.where(met.is_known, own_weight * completeness * consensus, 0.0),
+        "confidence": _confidence(rows, verdict),
         "completeness": completeness,
         "consensus": consensus,
         "direction": rows["direction"],
         "dominant_risk": _dominant_risk(evidence, policy),
         **dict(zip(WEIGHTS, weights, strict=True)),
         "is_rule_override": met.is_known & (own_weight < np.max(weights, axis=0)),
-        **{name: rows[name] for name in ("range_low", "range_high", "range_confidence")},
+        **{name: rows[name] for name in ("range_low", "range_high", "range_confidence", *HOLD)},
         "rules_met": np.where(met.is_known, met.code, 0),
         "policy_hash": _hashes(rows["score_hash"], policy),
     }
@@ -125,17 +126,18 @@ def _newest(calendar: Observations, places: Int64) -> Rows:
     return {name: column[calendar.row[places]] for name, column in calendar.source.items()}
 
 
-def _weights(evidence: Evidence, policy: Policy) -> Float64:
-    """Softmax weights of the four verdicts in the order of `VERDICTS`; float64, shape (4, k), NaN without scores."""
-    from regime_pipeline.domain.scoring.kernels import softmax
+def _weights(rows: Rows, verdict: NDArray[np.int8]) -> Float64:
+    """Calibrated weights of the four verdicts in the order of `VERDICTS`; float64, shape (4, k), NaN without scores."""
+    probabilities = np.array([rows[name] for name in CLASS_PROBABILITIES])
+    held, open_ = (rows[name] for name in OK_SHARES)
+    return verdict_weights(probabilities, np.where(verdict == RANGE_OK, held, open_))
 
-    e = evidence
-    calm = np.minimum(100.0 - e.trend, 100.0 - e.vol_change)
-    range_ok = np.minimum.reduce([e.quality, e.mean_rev, calm, e.capacity])
-    utilities = np.array([range_ok, 100.0 - e.quality, e.trend, e.vol_change]) / 100.0
-    utilities[:, np.isnan(e.trend)] = np.nan
-    weights: Float64 = softmax(utilities, policy.verdict.weight_temperature)
-    return weights
+
+def _confidence(rows: Rows, verdict: NDArray[np.int8]) -> Float64:
+    """Calibrated probability of each verdict's class; 0 for insufficient data, and without a fitted model."""
+    p_range, p_trend, p_volatile = (np.nan_to_num(rows[name]) for name in CLASS_PROBABILITIES)
+    classes = [(verdict == RANGE_OK) | (verdict == RANGE_WEAK), verdict == TREND, verdict == TRANSITION]
+    return np.select(classes, [p_range, p_trend, p_volatile], 0.0)
 
 
 def _own(weights: Float64, verdict: NDArray[np.int8]) -> Float64:
@@ -145,7 +147,7 @@ def _own(weights: Float64, verdict: NDArray[np.int8]) -> Float64:
 
 
 def _consensus(verdict: NDArray[np.int8], met: MetRules, rows: Rows) -> Float64:
-    """Share of the witnesses of a verdict that agree with it, 0..1; 0 for insufficient data.
+    """Share of the indicators of a verdict that agree with it, 0..1; 0 for insufficient data.
 
     RANGE_OK: agreement of the range methods times the share of them that returned. RANGE_WEAK: share of RANGE_OK's
     four conditions that fail. TREND: share of ADX, efficiency ratio and slope. TRANSITION: share of the two
@@ -156,7 +158,7 @@ def _consensus(verdict: NDArray[np.int8], met: MetRules, rows: Rows) -> Float64:
     shares = {
         RANGE_OK: np.nan_to_num(rows["range_confidence"]),
         RANGE_WEAK: 1.0 - conditions.sum(axis=0) / len(conditions),
-        TREND: np.abs(rows["trend_votes"]) / _TREND_WITNESSES,
+        TREND: np.abs(rows["trend_votes"]) / _TREND_INDICATORS,
         TRANSITION: measures.sum(axis=0) / len(measures),
     }
     return np.select([verdict == code for code in shares], list(shares.values()), 0.0)

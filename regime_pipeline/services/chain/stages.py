@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.candle_regimes.classifier import classify, lookback_bars
 from regime_pipeline.domain.errors import MissingDataError, SourceError
-from regime_pipeline.domain.features.hourly import SECTIONS as FEATURE_SECTIONS
-from regime_pipeline.domain.features.hourly import compute_features, feature_lookback_bars
+from regime_pipeline.domain.features.hourly import compute_features, feature_lookback_bars, features_hash
 from regime_pipeline.domain.grids.advice_hourly import advice_hash, advice_lookback_bars, grid_advice_rows
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.schema import GRID_ADVICE, without_stop
@@ -25,7 +24,7 @@ from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.domain.market_data.snapshot import build_snapshots
 from regime_pipeline.domain.market_data.window import Window, bars_closing_in, hour_of_close
 from regime_pipeline.domain.restart_gates.replay import GateHistory, first_needed_ms, gate_rows
-from regime_pipeline.domain.schema import FEATURES, HOUR_STATUSES, SCORES, VERDICTS
+from regime_pipeline.domain.schema import FEATURES, HOUR_STATUSES, SCORES, VARIANCES, VERDICTS
 from regime_pipeline.domain.scoring.null_table import NullTable
 from regime_pipeline.domain.scoring.scores import compute_scores, score_lookback_hours, scores_hash
 from regime_pipeline.domain.verdicts.explanation import NEEDED
@@ -217,7 +216,11 @@ def grid_advice(ws: Workspace, run_id: int, market: Market, window: Window) -> S
     candles = snapshot_candles(ws, market, window, advice_lookback_bars(ws.policy))
     history = ws.warehouse.grids.history(market.symbol)
     gates = gates_of(ws, market, window, history)
-    rows = grid_advice_rows(window.hours, verdict_rows, feature_rows, candles, history, ws.policy, gates)
+    score_rows = ws.warehouse.read_range("scores", market, window, ["hour_start", *VARIANCES])
+    _require_hours(score_rows, window, market, "scores")
+    rows = grid_advice_rows(
+        window.hours, verdict_rows, feature_rows, candles, history, ws.policy, gates, score_rows, ws.nulls.hold
+    )
     for policy_hash in set(rows["advice_hash"].tolist()):
         ws.record_policy(policy_hash)
     shown = {name: _labels(rows, GRID_ADVICE, name) for name in ("action", "gate_state")}
@@ -305,7 +308,7 @@ STAGES = (
     Stage("raw_candles", "candles", raw_candles, _no_hash),
     Stage("hourly_snapshots", "", hourly_snapshots, _no_hash),
     Stage("candle_regimes", "candle_regime", candle_regimes, lambda policy, _: policy.candle_regime.hash),
-    Stage("features", "features", features, lambda policy, _: policy.hash_of(*FEATURE_SECTIONS)),
+    Stage("features", "features", features, lambda policy, _: features_hash(policy)),
     Stage("scores", "scores", scores, scores_hash),
     Stage("regime_verdicts", "regime_verdicts", regime_verdicts, _verdicts_hash),
     Stage("grid_advice", "grid_advice", grid_advice, _advice_hash),

@@ -106,8 +106,8 @@ def test_a_trend_is_confirmed_by_two_of_three_of_one_sign(change: dict[str, Any]
     assert votes(**(UP | change)) == expected
 
 
-def test_lookback_covers_the_rank_window() -> None:
-    assert score_lookback_hours(HOURLY, POLICY) == 500
+def test_lookback_covers_the_rank_window_and_the_month_of_the_hold_probability() -> None:
+    assert score_lookback_hours(HOURLY, POLICY) == 720
     assert score_lookback_hours(Market("A-USDT", "4h"), POLICY) == 2_003
 
 

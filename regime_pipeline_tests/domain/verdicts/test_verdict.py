@@ -44,7 +44,7 @@ def test_every_value_is_that_of_the_naive_implementation(engine: Any) -> None:
         for name, verdict in zip(WEIGHTS, VERDICTS[1:], strict=True):
             assert found[name] == pytest.approx(expected["weights"][verdict])
         (others,) = competing(take(engine.verdicts, slice(row, row + 1)))
-        assert [entry["verdict"] for entry in others] == list(expected["competing"])
+        assert [entry["verdict"] for entry in others] == expected["competing"]
 
 
 def test_competing_verdicts_exclude_the_primary_and_sum_to_the_rest(engine: Any) -> None:
@@ -88,29 +88,53 @@ def test_a_range_without_consensus_has_no_edges_in_the_verdict(engine: Any) -> N
         ({}, {"vol_change_score": 80.0, "rank_log_volatility": 95.0, "rank_vol_log_ratio": 69.0}, 0.5),
     ],
 )
-def test_confidence_is_weight_times_completeness_times_consensus(
+def test_consensus_is_the_share_of_the_verdicts_own_indicators(
     features: dict[str, Any], scores: dict[str, Any], consensus: float
 ) -> None:
     rows = take(decide(2, features, ranked_observations=300, **scores), -1)
 
     assert rows["consensus"] == pytest.approx(consensus)
     assert rows["completeness"] == 0.6
-    assert rows["confidence"] == pytest.approx(rows[WEIGHTS[rows["verdict"] - 1]] * 0.6 * consensus)
 
 
-def test_weights_follow_the_utilities_of_the_definition() -> None:
-    rows = take(decide(2, vol_change_score=60.0, trend_score=20.0), -1)
-    utilities = np.array([0.4, 0.2, 0.2, 0.6])  # RANGE_OK: the least of 80, 70, 100-20, 100-60, 90
-    expected = np.exp(utilities / 0.15) / np.exp(utilities / 0.15).sum()
+CHANCES = {"p_range": 0.5, "p_trend": 0.3, "p_volatile": 0.2, "ok_share_held": 0.9, "ok_share_open": 0.4}
+VERDICT_SCORES: dict[str, dict[str, Any]] = {
+    "RANGE_OK": {},
+    "RANGE_WEAK": {"mean_rev_score": 10.0},
+    "TREND": {"trend_score": 80.0, "trend_votes": 2},
+    "TRANSITION": {"vol_change_score": 80.0},
+}
+CLASS = {"RANGE_OK": "p_range", "RANGE_WEAK": "p_range", "TREND": "p_trend", "TRANSITION": "p_volatile"}
 
-    np.testing.assert_allclose([rows[name] for name in WEIGHTS], expected)
-    assert VERDICTS[rows["verdict"]] == "RANGE_OK"
-    assert rows["is_rule_override"]
+
+@pytest.mark.parametrize("verdict", VERDICT_SCORES)
+def test_weights_divide_the_range_and_sum_to_one(verdict: str) -> None:
+    rows = take(decide(2, **(CHANCES | VERDICT_SCORES[verdict])), -1)
+    share = 0.9 if verdict == "RANGE_OK" else 0.4
+
+    assert VERDICTS[rows["verdict"]] == verdict
+    np.testing.assert_allclose([rows[name] for name in WEIGHTS], [0.5 * share, 0.5 * (1 - share), 0.3, 0.2])
+    assert rows["confidence"] == CHANCES[CLASS[verdict]]
+    assert bool(rows["is_rule_override"]) == (verdict == "TRANSITION")  # a trend's .3 is not below RANGE_WEAK's
 
 
-def test_no_override_where_rule_and_weights_agree() -> None:
-    rows = take(decide(2, trend_score=5.0, range_quality_score=95.0, mean_rev_score=95.0), -1)
+@pytest.mark.parametrize("verdict", VERDICT_SCORES)
+def test_property_73_confidence_grows_with_the_probability_of_the_class_and_with_nothing_else(verdict: str) -> None:
+    chances = np.linspace(0.1, 0.9, 12)
+    own, others = CLASS[verdict], sorted(set(CLASS.values()) - {CLASS[verdict]})
+    grown = [decide(2, **(CHANCES | VERDICT_SCORES[verdict] | {own: p})) for p in chances]
+    same = [decide(2, **(CHANCES | VERDICT_SCORES[verdict] | dict.fromkeys(others, p))) for p in chances]
 
+    assert {VERDICTS[rows["verdict"][-1]] for rows in (*grown, *same)} == {verdict}
+    assert (np.diff([rows["confidence"][-1] for rows in grown]) > 0).all()
+    assert len({rows["confidence"][-1] for rows in same}) == 1
+
+
+def test_without_a_fitted_model_there_are_no_weights_and_confidence_is_zero() -> None:
+    rows = take(decide(2, **dict.fromkeys(CHANCES, np.nan)), -1)
+
+    assert rows["confidence"] == 0.0
+    assert np.isnan([rows[name] for name in WEIGHTS]).all()
     assert not rows["is_rule_override"]
 
 
@@ -122,21 +146,6 @@ def test_the_dominant_risk_is_the_larger_danger(trend: float, vol_change: float,
     rows = decide(2, trend_score=trend, vol_change_score=vol_change)
 
     assert RISKS[rows["dominant_risk"][-1]] == risk
-
-
-@pytest.mark.parametrize(
-    ("score", "values"),
-    [("range_quality_score", (72, 100)), ("mean_rev_score", (55, 100)), ("trend_score", (54, 0)),
-     ("vol_change_score", (70, 0)), ("grid_capacity_score", (10, 100))],
-)  # fmt: skip
-def test_property_73_confidence_grows_with_every_margin(score: str, values: tuple[float, float]) -> None:
-    best = {"range_quality_score": 100.0, "mean_rev_score": 100.0, "trend_score": 0.0, "vol_change_score": 0.0}
-    best["grid_capacity_score"] = 100.0
-
-    rows = [decide(2, **(best | {score: value})) for value in np.linspace(*values, 12)]
-
-    assert {VERDICTS[row["verdict"][-1]] for row in rows} == {"RANGE_OK"}
-    assert (np.diff([row["confidence"][-1] for row in rows]) > 0).all()
 
 
 def test_an_observation_without_scores_in_the_history_is_insufficient_data(engine: Any) -> None:

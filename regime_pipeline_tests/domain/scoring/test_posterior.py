@@ -7,8 +7,7 @@ import pytest
 
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.candles import Candles, Float64
-from regime_pipeline.domain.simulation.regimes import DEFAULT_START_MS
-from regime_pipeline.domain.verdicts.posterior import (
+from regime_pipeline.domain.scoring.posterior import (
     CLASSES,
     COLUMNS,
     ORDERED,
@@ -20,6 +19,7 @@ from regime_pipeline.domain.verdicts.posterior import (
     range_ok_share,
     verdict_weights,
 )
+from regime_pipeline.domain.simulation.regimes import DEFAULT_START_MS
 from regime_pipeline.domain.verdicts.posterior_rules import PosteriorBounds, posterior_verdicts
 from regime_pipeline.evaluation.posterior_markets import PosteriorMarket, with_columns
 from regime_pipeline.policy import default_policy
