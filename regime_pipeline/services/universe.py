@@ -100,7 +100,7 @@ class _Entry(BaseModel):
     symbol: str
     timeframes: Annotated[list[Timeframe], Field(min_length=1)]
     source: SourceName
-    price_scale: Annotated[int, Field(ge=1, le=10**10)] = DEFAULT_PRICE_SCALE
+    price_scale: Annotated[int, Field(ge=1, le=10**18)] = DEFAULT_PRICE_SCALE
     exchange: Annotated[str, Field(pattern=r"^[a-z0-9]{0,30}$")] = ""
     until: AwareDatetime | None = None
 
@@ -205,17 +205,27 @@ def ensure_market(path: Path, spec: MarketSpec, span_ms: tuple[int, int]) -> boo
     listed = {s.market: s for s in load_universe(path).specs} if path.exists() else {}
     document = _editable(path) if path.exists() else _new_document(span_ms)
     if spec.market in listed:
-        if listed[spec.market].source != spec.source:
-            raise UsageError(
-                f"{spec.market} is listed in {path} with source '{listed[spec.market].source}', not '{spec.source}'.",
-                "Use another project home (REGIME_HOME), or another symbol.",
-            )
+        _check_listed(path, listed[spec.market], spec)
         return _refine(path, document, spec)
     if not listed:
         document.pop("markets", None)  # `markets = []` holds no tables
     document.setdefault("markets", tomlkit.aot()).append(_entry(spec))
     _save(path, document)
     return True
+
+
+def check_source(path: Path, universe: Universe, spec: MarketSpec) -> None:
+    """Refuse a market that is listed with another source; one that is not listed is fine."""
+    listed = next((each for each in universe.specs if each.market == spec.market), spec)
+    _check_listed(path, listed, spec)
+
+
+def _check_listed(path: Path, listed: MarketSpec, spec: MarketSpec) -> None:
+    if listed.source != spec.source:
+        raise UsageError(
+            f"{spec.market} is listed in {path} with source '{listed.source}', not '{spec.source}'.",
+            "Use another project home (REGIME_HOME), or another symbol.",
+        )
 
 
 def _editable(path: Path) -> tomlkit.TOMLDocument:

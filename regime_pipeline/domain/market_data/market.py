@@ -19,6 +19,7 @@ HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 TIMEFRAME_MINUTES: Final = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1440}
 
+
 @dataclass(frozen=True, slots=True)
 class Market:
     """A symbol on a timeframe, printed `ETH-USDT_1h`.

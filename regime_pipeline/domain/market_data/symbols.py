@@ -74,7 +74,9 @@ def _parse_among(text: str, known: frozenset[str]) -> str:
 
 
 def _ambiguous(text: str, candidates: list[str]) -> UsageError:
-    return UsageError(f"'{text}' can be {' or '.join(candidates)}.", f"Write it with a dash, for example {candidates[0]}.")
+    return UsageError(
+        f"'{text}' can be {' or '.join(candidates)}.", f"Write it with a dash, for example {candidates[0]}."
+    )
 
 
 def _pair_of(text: str) -> tuple[str, bool]:

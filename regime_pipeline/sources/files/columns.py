@@ -141,7 +141,9 @@ def _drop_absent(grid: Grid, names: list[str]) -> None:
 def _check_symbols(grid: Grid, names: list[str], market: Market) -> None:
     for at, name in enumerate(names):
         if name in SYMBOL_NAMES:
-            refuse_other_market(grid.place, {str(value) for value in grid.columns[at] if isinstance(value, str)}, market)
+            refuse_other_market(
+                grid.place, {str(value) for value in grid.columns[at] if isinstance(value, str)}, market
+            )
     for text in grid.symbols:
         refuse_other_market(grid.place, [text], market)
 
@@ -236,7 +238,8 @@ def _refuse_close_stamps(table: FileTable, names: list[str], options: ReadOption
         return
     if normalize(table.names["time"]) in CLOSE_STAMPS:
         raise BadFileError(
-            f"{table.place}: {table.names['time']} is when a bar closes.", "Say --stamps close; the open time is taken from it."
+            f"{table.place}: {table.names['time']} is when a bar closes.",
+            "Say --stamps close; the open time is taken from it.",
         )
     if set(names) >= BITMEX:
         raise BadFileError(

@@ -102,7 +102,9 @@ def _guarded(path: Path, members: Iterator[tuple[str, str, bytes]]) -> Iterator[
         raise BadFileError(f"{path} is damaged: {error}.", "Fetch or pack the file again.") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        todo = "Fetch or pack the file again." if isinstance(error, OSError) and error.errno is None else "Check the path."
+        todo = (
+            "Fetch or pack the file again." if isinstance(error, OSError) and error.errno is None else "Check the path."
+        )
         raise BadFileError(f"{path} cannot be read: {reason}.", todo) from error
 
 
@@ -126,9 +128,7 @@ def _plain(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def _unzip(
-    path: Path, wanted: str, suffixes: Collection[str], skipped: list[str]
-) -> Iterator[tuple[str, str, bytes]]:
+def _unzip(path: Path, wanted: str, suffixes: Collection[str], skipped: list[str]) -> Iterator[tuple[str, str, bytes]]:
     with zipfile.ZipFile(path) as archive:
         members = _members(path, archive, wanted, suffixes, skipped)
         left = MAX_BYTES

@@ -101,7 +101,9 @@ def _columns(rows: Any) -> tuple[list[str], list[Sequence[Any]]]:
     if wrong is not None or not width:
         raise ValueError(f"row {wrong or 1} is not a {'record' if names else 'list'} of the first row's length")
     try:
-        return names, [[row[name] for row in rows] for name in names] if names else list(map(list, zip(*rows, strict=True)))
+        return names, [[row[name] for row in rows] for name in names] if names else list(
+            map(list, zip(*rows, strict=True))
+        )
     except KeyError as error:
         raise ValueError(f"a row has no {error}") from error
 

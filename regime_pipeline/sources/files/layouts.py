@@ -20,7 +20,15 @@ KUCOIN: Final = ("time", "open", "close", "high", "low", "volume", "turnover")
 KRAKEN: Final = ("time", "open", "high", "low", "close", "vwap", "volume", "count")
 TURNOVER: Final = (*FIELDS, "turnover")
 OKX: Final = (*FIELDS, "vol_ccy", "vol_ccy_quote", "confirm")
-BINANCE: Final = (*FIELDS, "close_time", "quote_volume", "count", "taker_buy_volume", "taker_buy_quote_volume", "ignore")
+BINANCE: Final = (
+    *FIELDS,
+    "close_time",
+    "quote_volume",
+    "count",
+    "taker_buy_volume",
+    "taker_buy_quote_volume",
+    "ignore",
+)
 COINBASE: Final = ("time", "low", "high", "open", "close", "volume")
 GATE: Final = ("time", "quote_volume", "close", "high", "low", "open", "volume", "is_closed")
 ORDERS: Final = (KUCOIN[:6], KUCOIN, KRAKEN, COINBASE, GATE, BINANCE)
@@ -29,14 +37,35 @@ ORDERS: Final = (KUCOIN[:6], KUCOIN, KRAKEN, COINBASE, GATE, BINANCE)
 NAMES: Final[dict[str, tuple[str, ...]]] = {
     "time": (
         *("open_time", "unix", "unix_timestamp", "timestamp", "time", "datetime", "date_time", "date", "ts", "stamp"),
-        *("t", "start", "start_time", "mts", "begins_at", "period_start", "open_timestamp", "gmt_time", "zeit", "datum"),
+        *(
+            "t",
+            "start",
+            "start_time",
+            "mts",
+            "begins_at",
+            "period_start",
+            "open_timestamp",
+            "gmt_time",
+            "zeit",
+            "datum",
+        ),
         *("fecha", "hora", "heure"),
     ),
     "open": ("open", "o", "open_price", "eroffnung", "eroffn", "apertura", "ouverture"),
     "high": ("high", "h", "high_price", "max", "hoch", "maximo", "haut"),
     "low": ("low", "l", "low_price", "min", "tief", "minimo", "bas"),
     "close": ("close", "c", "close_price", "closing_price", "last", "price", "schluss", "zuletzt", "cierre", "cloture"),
-    "volume": ("base_volume", "volume_base", "home_notional", "volume_from", "volumefrom", "volume", "vol", "v", "volumen"),
+    "volume": (
+        "base_volume",
+        "volume_base",
+        "home_notional",
+        "volume_from",
+        "volumefrom",
+        "volume",
+        "vol",
+        "v",
+        "volumen",
+    ),
 }
 """Names of the six fields, lower case with underscores; of several that a file has, the first one counts."""
 ZONED: Final = re.compile(r"(?:.*_)?(?:utc|gmt)(?:_.*)?")

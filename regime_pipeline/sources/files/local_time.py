@@ -53,7 +53,12 @@ def _is_spring(moment_ms: int) -> bool:
     moment = datetime.fromtimestamp(moment_ms / 1000, tz=UTC)
     is_last = (moment + timedelta(days=7)).month != _MARCH
     is_second = 8 <= moment.day <= 14
-    return moment.weekday() == _SUNDAY and moment.month == _MARCH and moment.hour in _SPRING_HOURS and (is_last or is_second)
+    return (
+        moment.weekday() == _SUNDAY
+        and moment.month == _MARCH
+        and moment.hour in _SPRING_HOURS
+        and (is_last or is_second)
+    )
 
 
 def _is_autumn(moment_ms: int) -> bool:

@@ -16,9 +16,7 @@ from regime_pipeline.domain.market_data.market import TIMEFRAME_MINUTES, Market
 from regime_pipeline.domain.market_data.symbols import FIAT_QUOTES, STABLE_QUOTES, splits
 from regime_pipeline.sources.files.table import BadFileError
 
-_ARCHIVE: Final = re.compile(
-    r"([A-Z0-9]+)(?:_PERP)?-(\d+[a-z]+)-(\d{4})-(\d{2})(?:-(\d{2}))?(?:\.csv)?(?:\.gz|\.zip)?"
-)
+_ARCHIVE: Final = re.compile(r"([A-Z0-9]+)(?:_PERP)?-(\d+[a-z]+)-(\d{4})-(\d{2})(?:-(\d{2}))?(?:\.csv)?(?:\.gz|\.zip)?")
 _LEAN: Final = re.compile(r"(\d{4})(\d{2})(\d{2})_trade\.zip")
 _FREQTRADE: Final = re.compile(r"(?:.*__)?([A-Z0-9]+)_([A-Z0-9]+?)(_[A-Z0-9]+)?-(\d+[mhd])(?:-(?:futures|spot))?\..*")
 _WORDS: Final = re.compile(r"[^\W_]+")
@@ -131,9 +129,7 @@ def refuse_other_market(place: str, texts: Iterable[str], market: Market) -> Non
     """
     found = sorted({text for text in texts if text})
     if len(found) > 1:
-        raise BadFileError(
-            f"{place} holds several markets: {', '.join(found[:5])}.", "Split it, one market per file."
-        )
+        raise BadFileError(f"{place} holds several markets: {', '.join(found[:5])}.", "Split it, one market per file.")
     for text in found:
         _refuse_other(place, said_by_text(text), market)
 

@@ -51,7 +51,9 @@ def read_numbers(table: FileTable, field: str, options: ReadOptions) -> Float64:
     for row, cell in enumerate(column):
         value = _number(cell, decimal)
         if value is None:
-            reason = f"{field} is absent" if is_absent(cell) and cell is not None else f"{field} '{cell}' is not a number"
+            reason = (
+                f"{field} is absent" if is_absent(cell) and cell is not None else f"{field} '{cell}' is not a number"
+            )
             reason = f"{field} '{cell}' is not a number" if isinstance(cell, str) or cell is None else reason
             raise table.refuse(row, reason, REPAIR)
         values[row] = value

@@ -99,7 +99,11 @@ def _is_data(row: list[str]) -> bool:
 
 def _second_headers(grid: Grid, rows: Rows, header: list[str]) -> Rows:
     """Take further header lines off (a table of several levels: `Ticker`, `Datetime`), and what they say."""
-    while rows and len(rows[0]) == len(header) and normalize(rows[0][0]) in {"ticker", "datetime", "date", "symbol", *UNNAMED}:
+    while (
+        rows
+        and len(rows[0]) == len(header)
+        and normalize(rows[0][0]) in {"ticker", "datetime", "date", "symbol", *UNNAMED}
+    ):
         first, values = normalize(rows[0][0]), {cell.strip() for cell in rows[0][1:] if cell.strip()}
         if any(_NUMBER.fullmatch(value) for value in values):
             break
@@ -133,7 +137,8 @@ def _even(grid: Grid, header: list[str], rows: Rows) -> tuple[list[str], Rows]:
     if header and len(rows[0]) == found and uneven == 0:
         names = f"its header names {width} columns, its rows have {found}"
         raise BadFileError(
-            f"{grid.place} line {grid.lines[0]}: {names}.", "Export it again, or correct the header, so that both agree."
+            f"{grid.place} line {grid.lines[0]}: {names}.",
+            "Export it again, or correct the header, so that both agree.",
         )
     what = f"{found} cells, not {width} columns as in line {grid.lines[0]}"
     raise BadFileError(

@@ -144,7 +144,10 @@ def _calendar_days(numbers: Int64) -> Int64 | None:
     """Return times written as YYYYMMDD or YYYYMMDDHHMMSS, or whole spreadsheet days; None for anything else."""
     if ((numbers >= _EXCEL_EPOCH) & (numbers <= _EXCEL_LATEST)).all():
         return (numbers - _EXCEL_EPOCH) * DAY_MS
-    for low, high, shape in ((19_700_101, 21_000_101, "%Y%m%d"), (19_700_101 * 10**6, 21_000_101 * 10**6, "%Y%m%d%H%M%S")):
+    for low, high, shape in (
+        (19_700_101, 21_000_101, "%Y%m%d"),
+        (19_700_101 * 10**6, 21_000_101 * 10**6, "%Y%m%d%H%M%S"),
+    ):
         if ((numbers >= low) & (numbers < high)).all():
             parsed = _parsed([str(number) for number in numbers.tolist()], shape)
             return None if (parsed < 0).any() else parsed
@@ -243,9 +246,7 @@ def _shape_of(table: FileTable, texts: list[str], order: str) -> str:
         return best
     counts = [sum(_fits(text, shape) for text in texts) for shape in (best, mirrored)]
     if counts[0] == counts[1] and not order:
-        raise table.refuse(
-            0, f"'{texts[0]}' can be read day first or month first", "Say --dates dmy or --dates mdy."
-        )
+        raise table.refuse(0, f"'{texts[0]}' can be read day first or month first", "Say --dates dmy or --dates mdy.")
     is_month_first = order == "mdy" if order else counts[1] > counts[0]
     return mirrored if is_month_first else best
 

@@ -44,7 +44,9 @@ def test_spellings(text: str, symbol: str) -> None:
         ("BTCFDUSD", ["BTC-FDUSD", "BTCFD-USD"]),
     ],
 )
-def test_a_symbol_with_several_splits_is_refused_with_them_unless_one_is_known(text: str, candidates: list[str]) -> None:
+def test_a_symbol_with_several_splits_is_refused_with_them_unless_one_is_known(
+    text: str, candidates: list[str]
+) -> None:
     with pytest.raises(UsageError) as refusal:
         parse_symbol(text)
     assert all(name in str(refusal.value) for name in candidates)
@@ -54,7 +56,9 @@ def test_a_symbol_with_several_splits_is_refused_with_them_unless_one_is_known(t
         parse_symbol(text, set(candidates))
 
 
-@pytest.mark.parametrize("text", ["BTC-USDT-240329", "BTC/USDT:USDT-240329", "BTC-PERP", "BTC-USD-USDT", "A B-USDT", "A/../B"])
+@pytest.mark.parametrize(
+    "text", ["BTC-USDT-240329", "BTC/USDT:USDT-240329", "BTC-PERP", "BTC-USD-USDT", "A B-USDT", "A/../B"]
+)
 def test_what_is_no_symbol(text: str) -> None:
     with pytest.raises(UsageError):
         parse_symbol(text)
