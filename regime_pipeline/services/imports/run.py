@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import lcm
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,9 @@ class ImportRequest:
 
     files: Sequence[Path]
     market: Market
-    options: ReadOptions = ReadOptions()
+    options: ReadOptions = field(default_factory=ReadOptions)
     resample: Sequence[str] = ()
-    consent: Consent = Consent()
+    consent: Consent = field(default_factory=Consent)
     is_dry_run: bool = False
 
 
@@ -240,7 +240,7 @@ def _settled_scale(request: ImportRequest, plan: ImportPlan, universe: Universe 
             "Leave --price-scale out; stored prices keep their ticks.",
         )
     prices = np.array([plan.candles.prices(name) for name in ("open", "high", "low", "close")])
-    if found <= scale and scale % found == 0 or is_held(prices, scale):
+    if scale % found == 0 or is_held(prices, scale):
         return scale
     raise UsageError(
         f"{plan.market.symbol} is stored at {scale:,} ticks per unit, and prices of the files need {found:,}.",

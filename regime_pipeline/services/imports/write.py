@@ -117,7 +117,7 @@ def import_candles(
     store: CandleStore,
     run_id: int,
     reach: Mapping[str, int],
-    consent: Consent = Consent(),  # noqa: B008 (frozen)
+    consent: Consent = Consent(),
 ) -> tuple[WriteReport, WriteReport]:
     """Write a plan in one transaction: its bars join the stored ones, within what the user consents to.
 

@@ -12,7 +12,6 @@ from typing import Any, Final
 from regime_pipeline.sources.files.containers import MAX_BYTES
 from regime_pipeline.sources.files.layouts import ReadOptions
 from regime_pipeline.sources.files.table import EXTRA_HINT, BadFileError, Grid
-from regime_pipeline.sources.files.times import NAIVE_HINT
 
 MAX_ROWS: Final = 6_000_000
 """Most rows of one file: more than ten years of minutes."""
@@ -79,12 +78,11 @@ def _values(column: Any, place: str, options: ReadOptions) -> Sequence[Any]:
 
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        if getattr(kind, "tz", None) is None and not options.timezone:
-            raise BadFileError(f"{place}: its times have no offset.", NAIVE_HINT)
-        if column.null_count:
-            raise BadFileError(f"{place}: {column.null_count} times are absent.", "Drop those rows and write it again.")
+        zone = getattr(kind, "tz", None)
+        if column.null_count or (zone is None and not options.timezone):  # refused by row, if it is the time
+            return ["" if value is None else str(value) for value in column.to_pylist()]
         try:
-            column = column.cast(pa.timestamp("ms", getattr(kind, "tz", None))).cast(pa.int64())
+            column = column.cast(pa.timestamp("ms", zone)).cast(pa.int64())
         except pa.ArrowInvalid as error:
             raise BadFileError(f"{place}: its times are finer than a millisecond.", "Write open times.") from error
     elif (pa.types.is_floating(kind) or pa.types.is_integer(kind)) and not column.null_count:

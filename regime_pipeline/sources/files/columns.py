@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.sources.files.layouts import (
     BINANCE,
@@ -36,6 +37,8 @@ from regime_pipeline.sources.files.table import BadFileError, FileTable, Grid
 _DAY: Final = re.compile(r"\s*(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4}|(?:19|20)\d{6})\s*")
 _CLOCK: Final = re.compile(r"\s*\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[AaPp][Mm])?\s*")
 _SAMPLE: Final = 200
+_SMALLEST_CONTRACT: Final = 1e-4
+_STEADY: Final = 0.1
 NO_VOLUME: Final = "Say --volume none to import it without volume (it is stored as 0)."
 
 
@@ -48,6 +51,8 @@ def choose_columns(grid: Grid, market: Market, options: ReadOptions) -> FileTabl
         A field is absent or there twice, the user's list contradicts the header, or the file names another market.
     """
     names = [normalize(name) for name in grid.names]
+    if not {"o", "h", "l", "c"} <= set(names):  # single letters mean something in this set only
+        names = [f"column_{name}" if len(name) == 1 else name for name in names]
     if options.columns:
         names = _named_by_user(grid, names, options)
     elif not names:
@@ -55,7 +60,7 @@ def choose_columns(grid: Grid, market: Market, options: ReadOptions) -> FileTabl
     _join_day_and_clock(grid, names)
     _drop_absent(grid, names)
     _check_symbols(grid, names, market)
-    chosen = {field: _position(grid, names, field, options) for field in FIELDS[:5]}
+    chosen = {field: _position(grid, names, field) for field in FIELDS[:5]}
     if options.volume != "none":
         chosen["volume"] = _volume_position(grid, names, market, options)
     shown = list(map(str, grid.names)) if grid.names else names
@@ -69,7 +74,7 @@ def choose_columns(grid: Grid, market: Market, options: ReadOptions) -> FileTabl
     return table
 
 
-def columns_hint(grid: Grid, names: Sequence[str]) -> str:
+def columns_hint(names: Sequence[str]) -> str:
     """Return an option that names every column of this file, what is not known as `other`."""
     known = [field_of(name) or "other" for name in names] or list(FIELDS)
     return f"Name the columns in order, for example --columns {','.join(known)}."
@@ -82,7 +87,7 @@ def _named_by_user(grid: Grid, names: list[str], options: ReadOptions) -> list[s
         raise BadFileError(
             f"{grid.place} has {len(grid.columns)} columns, --columns names {len(given)}.",
             f"Leave --columns out: the header names them ({', '.join(map(str, grid.names))})."
-            if "open" in names
+            if {*PRICES} <= {field_of(name) for name in names}
             else f"Name all {len(grid.columns)}, what is not needed by any name.",
         )
     for header, name in zip(names, given, strict=False):
@@ -148,7 +153,7 @@ def _check_symbols(grid: Grid, names: list[str], market: Market) -> None:
         refuse_other_market(grid.place, [text], market)
 
 
-def _position(grid: Grid, names: list[str], field: str, options: ReadOptions) -> int:
+def _position(grid: Grid, names: list[str], field: str) -> int:
     """Return the position of a field.
 
     Raises
@@ -164,13 +169,13 @@ def _position(grid: Grid, names: list[str], field: str, options: ReadOptions) ->
         found = found or [at for at, name in enumerate(names) if name in CLOSE_STAMPS]
     if not found:
         shown = ", ".join(map(str, grid.names)) or f"{len(grid.columns)} columns"
-        raise BadFileError(f"{grid.place}: no column for {field} among {shown}.", columns_hint(grid, names))
+        raise BadFileError(f"{grid.place}: no column for {field} among {shown}.", columns_hint(names))
     if [names[at] for at in found].count(names[found[0]]) > 1:
         raise _doubled(grid, names, names[found[0]])
     if field in PRICES and len(found) > 1 and not (field == "close" and names[found[0]] == "close"):
         raise BadFileError(
             f"{grid.place} has several columns for {field}: {', '.join(names[at] for at in found)}.",
-            columns_hint(grid, names),
+            columns_hint(names),
         )
     return found[0]
 
@@ -204,9 +209,10 @@ def _volume_position(grid: Grid, names: list[str], market: Market, options: Read
         raise BadFileError(f"{grid.place}: no column for volume among {shown}.", NO_VOLUME + choice)
     if [names[at] for at in found].count(names[found[0]]) > 1:
         raise _doubled(grid, names, names[found[0]])
-    others = [at for at, name in enumerate(names) if name in (*QUOTE_VOLUMES, f"volume_{quote}")]
-    if others and names[found[0]] in ("volume", "vol", "v"):
-        return _by_prices(grid, names, found[0], others[0])
+    quoted = [at for at, name in enumerate(names) if name in (*QUOTE_VOLUMES, f"volume_{quote}")]
+    is_checked = bool(grid.names) or len(names) == len(BINANCE)
+    if quoted and is_checked and names[found[0]] in ("volume", "vol", "v"):
+        return _by_prices(grid, names, found[0], quoted[0])
     return found[0]
 
 
@@ -227,10 +233,18 @@ def _by_prices(grid: Grid, names: list[str], volume: int, other: int) -> int:
     if is_quote:
         grid.notes.append(f"{names[other]} is the base volume: {names[volume]} divided by it is the price")
         return other
+    if not _is_counting(first / second / price) and not _is_counting(second / first / price):
+        return volume
     raise BadFileError(
-        f"{grid.place}: neither {names[volume]} nor {names[other]} is the other one times the price; one may count contracts.",
+        f"{grid.place}: neither {names[volume]} nor {names[other]} is the other one times the price, as with contracts.",
         f"Say which one is in base currency: --volume {names[other]} or --volume {names[volume]}.",
     )
+
+
+def _is_counting(factor: Float64) -> bool:
+    """Return whether one volume is the other one times the price times a constant: contracts of one size."""
+    middle = float(np.median(factor))
+    return _SMALLEST_CONTRACT < middle < 1 / _SMALLEST_CONTRACT and float(np.std(factor)) < _STEADY * middle
 
 
 def _refuse_close_stamps(table: FileTable, names: list[str], options: ReadOptions) -> None:

@@ -42,10 +42,8 @@ def local_time_signs(times: Int64, step_ms: int) -> tuple[str, ...]:
         return ()
     parts = [f"the hour from {to_iso(t)} is absent" for t in absent[:1]]
     parts += [f"the hour of {to_iso(t)} is doubled" for t in doubled[:1]]
-    return (
-        f"Warning: {' and '.join(parts)}, where clocks change to or from summer time: this looks like local time, not UTC. "
-        "Convert the times to UTC first.",
-    )
+    what = f"{' and '.join(parts)}, where clocks change to or from summer time"
+    return (f"Warning: {what}: this looks like local time, not UTC; convert the times to UTC first.",)
 
 
 def _is_spring(moment_ms: int) -> bool:

@@ -6,7 +6,6 @@ What a number means stands in `checks`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -29,7 +28,7 @@ _DECIMAL_TODO: Final = "If the comma is the decimal sign, say --decimal , ; if i
 
 def is_absent(value: Any) -> bool:
     """Return whether a cell says that there is no value."""
-    return value is None or value != value or (isinstance(value, str) and value.strip().lower() in _ABSENT)  # noqa: PLR0124
+    return value is None or value != value or (isinstance(value, str) and value.strip().lower() in _ABSENT)
 
 
 def read_numbers(table: FileTable, field: str, options: ReadOptions) -> Float64:
@@ -107,6 +106,6 @@ def refuse_thousands_points(table: FileTable, options: ReadOptions) -> None:
     if all(isinstance(cell, str) and _THREE.fullmatch(cell.strip()) for name in PRICES for cell in table.columns[name]):
         cell = table.columns["open"][0]
         raise BadFileError(
-            f"{table.where(0)}: every price has exactly three decimals, so the point in '{cell}' may separate thousands.",
+            f"{table.where(0)}: every price has exactly three decimals: the point in '{cell}' may separate thousands.",
             f"Say --decimal , if '{cell}' means {cell.replace('.', '')}, --decimal . if it means {float(cell)}.",
         )

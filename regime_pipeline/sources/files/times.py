@@ -230,7 +230,7 @@ def _offset_ms(zone: str) -> int:
 def _first_odd(values: Sequence[Any]) -> int:
     """Return the first cell that is unlike most: no number where most are numbers."""
     is_number = [_as_floats([value]) is not None for value in values]
-    return is_number.index(False) if sum(is_number) * 2 > len(is_number) else 0
+    return is_number.index(False) if len(is_number) > sum(is_number) > len(is_number) / 2 else 0
 
 
 def _shape_of(table: FileTable, texts: list[str], order: str) -> str:
