@@ -236,7 +236,7 @@ def _by_prices(grid: Grid, names: list[str], volume: int, other: int) -> int:
     if not _is_counting(first / second / price) and not _is_counting(second / first / price):
         return volume
     raise BadFileError(
-        f"{grid.place}: neither {names[volume]} nor {names[other]} is the other one times the price, as with contracts.",
+        f"{grid.place}: neither {names[volume]} nor {names[other]} is the other times the price, as with contracts.",
         f"Say which one is in base currency: --volume {names[other]} or --volume {names[volume]}.",
     )
 

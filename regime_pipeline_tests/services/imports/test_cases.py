@@ -1,4 +1,4 @@
-"""Candle files in the forms that exchanges, terminals, data sets and spreadsheets really write, each read or refused."""
+"""Candle files in the forms that exchanges, terminals, data sets and spreadsheets write, each read or refused."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ from regime_pipeline.sources.files.table import BadFileError
 NOW = to_ms("2026-01-01T00:00:00Z")
 FIRST = {"open": 42000.0, "high": 42482.5, "low": 41888.12, "close": 42344.28, "volume": 275.1396}
 UTC = {"timezone": "UTC"}
+LAST_VOLUME = ("time", "open", "high", "low", "close", "other", "volume")
+DROP = {"is_dropping_unaligned": True}
+TO_MINUTES = "--market BTC-USDT_1m --resample 1h"
+TO_LAST = "--columns time,open,high,low,close,other,volume"
 
 
 def read(path: Path, market: str = "BTC-USDT_1h", **options: Any) -> ImportPlan:
@@ -46,7 +50,7 @@ def read(path: Path, market: str = "BTC-USDT_1h", **options: Any) -> ImportPlan:
         ("bitmex_bucketed.csv", "BTC-USD_1h", {"stamps": "close"}),
         ("kraken_rest.json", "BTC-USD_1h", {}),
         ("yfinance_multi.csv", "BTC-USD_1h", {}),
-        ("dup_header_volume.csv", "BTC-USDT_1h", {"columns": tuple("time,open,high,low,close,other,volume".split(","))}),
+        ("dup_header_volume.csv", "BTC-USDT_1h", {"columns": LAST_VOLUME}),
     ],
 )  # fmt: skip
 def test_read_rightly(name: str, market: str, options: dict[str, Any], case_files: Path) -> None:
@@ -68,12 +72,12 @@ def test_without_volume(name: str, case_files: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "market", "options", "reason", "todo"),
     [
-        ("minutes_as_1h.csv", "BTC-USDT_1h", {"is_dropping_unaligned": True}, "1m apart", "--market BTC-USDT_1m --resample 1h"),
+        ("minutes_as_1h.csv", "BTC-USDT_1h", DROP, "1m apart", TO_MINUTES),
         ("close_before_open_header.csv", "BTC-USDT_1h", {"columns": ("time", "open", "high", "low", "close", "volume")},
          "--columns says open where the header says close", "Leave --columns out"),
         ("kraken_header_ts_vwap.csv", "BTC-USDT_1h", {"columns": ("time", "open", "high", "low", "close", "volume")},
          "has 8 columns, --columns names 6", "Leave --columns out"),
-        ("dup_header_volume.csv", "BTC-USDT_1h", {}, "names volume twice", "--columns time,open,high,low,close,other,volume"),
+        ("dup_header_volume.csv", "BTC-USDT_1h", {}, "names volume twice", TO_LAST),
         ("euro_thousands.csv", "BTC-USDT_1h", {}, "exactly three decimals", "--decimal ,"),
         ("pepe_usdt.csv", "PEPE-USDT_1h", {"price_scale": 1_000_000}, "finer than a tick", "--price-scale 10000000000"),
         ("binance_cm_BTCUSD_PERP-1h-2024-01.csv", "BTC-USDT_1h", {}, "by its name", "--market BTC-USD-PERP_1h"),

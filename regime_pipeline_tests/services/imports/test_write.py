@@ -12,7 +12,7 @@ from regime_pipeline.domain.market_data.completeness import COMPLETE, EXCHANGE_G
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_ms
 from regime_pipeline.services.imports.plan import ImportPlan, read_files
-from regime_pipeline.services.imports.write import Consent, join_stored, import_candles, settle_price_scales
+from regime_pipeline.services.imports.write import Consent, import_candles, join_stored, settle_price_scales
 from regime_pipeline.services.universe import MarketSpec
 from regime_pipeline.sources.files.layouts import ReadOptions
 from regime_pipeline.storage.admin.migrate import upgrade
