@@ -188,6 +188,8 @@ def _is_fitting(columns: list[Any], order: tuple[str, ...]) -> bool:
 def _check_steps(rows: FileRows, market: Market) -> None:
     """Refuse bars of another length than the market's."""
     steps = np.diff(rows.open_time_ms)
+    if (steps == market.step_ms).all():
+        return
     positive = steps[steps > 0]
     if len(rows.open_time_ms) < _ENOUGH_ROWS or not len(positive):
         return

@@ -31,7 +31,7 @@ from regime_pipeline.sources.files.layouts import (
     normalize,
 )
 from regime_pipeline.sources.files.names import refuse_other_market
-from regime_pipeline.sources.files.numbers import is_absent
+from regime_pipeline.sources.files.numbers import has_absent, is_absent
 from regime_pipeline.sources.files.table import BadFileError, FileTable, Grid
 
 _DAY: Final = re.compile(r"\s*(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4}|(?:19|20)\d{6})\s*")
@@ -134,7 +134,7 @@ def _all(column: Sequence[Any], shape: re.Pattern[str]) -> bool:
 def _drop_absent(grid: Grid, names: list[str]) -> None:
     """Leave out rows without any price, and bars that the file itself marks as not closed."""
     prices = [grid.columns[at] for at, name in enumerate(names) if field_of(name) in PRICES][:4]
-    if len(prices) == len(PRICES) and any(map(is_absent, prices[0])):
+    if len(prices) == len(PRICES) and has_absent(prices[0]):
         grid.keep([not all(map(is_absent, row)) for row in zip(*prices, strict=True)], "without a price")
     flags = [at for at, name in enumerate(names) if name in CLOSED_FLAGS]
     if flags:
@@ -220,7 +220,8 @@ def _by_prices(grid: Grid, names: list[str], volume: int, other: int) -> int:
     """Return which of two volumes is in base currency: the other one divided by it is a price."""
     close = next(at for at, name in enumerate(names) if field_of(name) == "close")
     try:
-        columns = [np.fromiter(map(float, grid.columns[at]), np.float64) for at in (volume, other, close)]
+        every = max(len(grid.lines) // _SAMPLE, 1)
+        columns = [np.fromiter(map(float, grid.columns[at][::every]), np.float64) for at in (volume, other, close)]
     except (TypeError, ValueError, OverflowError):
         return volume
     first, second, price = (column[(columns[0] > 0) & (columns[1] > 0)] for column in columns)

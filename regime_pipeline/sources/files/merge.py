@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.candles import Candles, Float64
-from regime_pipeline.domain.market_data.completeness import Spans, absent_bars, clip_spans, merge_spans, runs_of
+from regime_pipeline.domain.market_data.completeness import Spans, clip_spans, merge_spans
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Int64, to_iso
 from regime_pipeline.sources.files.checks import VALUES, FileRows
@@ -85,10 +85,14 @@ def merge_rows(parts: Sequence[FileRows], market: Market, now_ms: int, price_sca
 
 def find_gaps(market: Market, candles: Candles, covered: Spans) -> tuple[tuple[int, int], ...]:
     """Return the confirmed gaps as (open time of the first absent bar in epoch ms, absent bars), oldest first."""
-    gaps: list[tuple[int, int]] = []
+    step, gaps = market.step_ms, []
     for start_ms, end_ms in covered:
-        times, is_absent = absent_bars(market, start_ms, end_ms, candles)
-        gaps += [(start, (end - start) // market.step_ms) for start, end in runs_of(times, is_absent, market.step_ms)]
+        first = -(-start_ms // step) * step
+        inside = candles.between(first, end_ms).open_time_ms
+        edges = np.concatenate(([first - step], inside, [-(-end_ms // step) * step]))
+        absent = np.diff(edges) // step - 1
+        holes = np.flatnonzero(absent > 0)
+        gaps += list(zip((edges[holes] + step).tolist(), absent[holes].tolist(), strict=True))
     return tuple(gaps)
 
 

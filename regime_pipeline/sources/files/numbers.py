@@ -6,6 +6,7 @@ What a number means stands in `checks`.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -23,12 +24,20 @@ _THREE: Final = re.compile(r"[1-9]\d{0,2}\.\d{3}")
 _SUFFIXES: Final = {"K": 1e3, "M": 1e6, "B": 1e9}
 _TRIMMED: Final = " \t\u00a0\u202f$€£\"'"
 _ABSENT: Final = frozenset({"", "nan", "null", "none", "na", "n/a", "-", "--"})
+_ABSENT_SPELLED: Final = frozenset({None, " ", "NaN", "NAN", "NULL", "Null", "None", "NA", "N/A", *_ABSENT})
 _DECIMAL_TODO: Final = "If the comma is the decimal sign, say --decimal , ; if it separates thousands, --decimal . "
 
 
 def is_absent(value: Any) -> bool:
     """Return whether a cell says that there is no value."""
     return value is None or value != value or (isinstance(value, str) and value.strip().lower() in _ABSENT)
+
+
+def has_absent(column: Sequence[Any]) -> bool:
+    """Return whether any cell of a column says that there is no value; quick where most are texts."""
+    if column and all(isinstance(value, float) for value in column[:1]):
+        return any(map(is_absent, column))
+    return not _ABSENT_SPELLED.isdisjoint(column)
 
 
 def read_numbers(table: FileTable, field: str, options: ReadOptions) -> Float64:

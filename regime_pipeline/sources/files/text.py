@@ -46,7 +46,7 @@ def read_delimited(content: bytes, place: str, _: ReadOptions) -> Grid:
         raise BadFileError(f"{place} has no rows.", "Fetch or export it again.")
     header, rows = _even(grid, header, rows)
     grid.names = header
-    grid.columns = list(map(list, zip(*rows, strict=True)))
+    grid.columns = list(zip(*rows, strict=True))
     return grid
 
 
@@ -116,23 +116,18 @@ def _second_headers(grid: Grid, rows: Rows, header: list[str]) -> Rows:
 
 
 def _even(grid: Grid, header: list[str], rows: Rows) -> tuple[list[str], Rows]:
-    """Leave out blank rows and repeated headers; refuse rows of another width."""
-    is_blank = [not any(cell.strip() for cell in row) for row in rows]
-    is_repeated = [bool(header) and row == header for row in rows]
-    for kind, mask in (("blank", is_blank), ("repeated header", is_repeated)):
-        if any(mask):
-            grid.dropped[kind] = sum(mask)
-    kept = [at for at in range(len(rows)) if not is_blank[at] and not is_repeated[at]]
-    if len(kept) < len(rows):
-        rows, grid.lines = [rows[at] for at in kept], [grid.lines[at] for at in kept]
+    """Leave out what is no row; refuse rows of another width."""
+    rows = _without_blanks(grid, header, rows)
     if not rows:
         raise BadFileError(f"{grid.place} has no rows.", "Fetch or export it again.")
     width = len(header) or len(rows[0])
-    if header and all(len(row) == width + 1 and not row[-1].strip() for row in rows):
+    widths = set(map(len, rows))
+    if header and widths == {width + 1} and not any(row[-1].strip() for row in rows):
         rows = [row[:-1] for row in rows]  # each line ends with a delimiter
-    uneven = next((at for at, row in enumerate(rows) if len(row) != width), None)
-    if uneven is None:
+        widths = {width}
+    if widths == {width}:
         return header, rows
+    uneven = next(at for at, row in enumerate(rows) if len(row) != width)
     found = len(rows[uneven])
     if header and len(rows[0]) == found and uneven == 0:
         names = f"its header names {width} columns, its rows have {found}"
@@ -145,3 +140,21 @@ def _even(grid: Grid, header: list[str], rows: Rows) -> tuple[list[str], Rows]:
         f"{grid.place} line {grid.lines[uneven]}: {what} ({','.join(rows[uneven])[:60]}).",
         "Export the file again, or remove the line if the file was cut there.",
     )
+
+
+def _without_blanks(grid: Grid, header: list[str], rows: Rows) -> Rows:
+    """Leave out blank rows and repeated headers, and count them."""
+    first = [row[0] for row in rows]
+    if all(map(str.strip, first)) and (not header or header[0] not in first):
+        return rows
+    kept = []
+    for at, row in enumerate(rows):
+        if not row[0].strip() and not any(cell.strip() for cell in row):
+            grid.dropped["blank"] = grid.dropped.get("blank", 0) + 1
+        elif header and row == header:
+            grid.dropped["repeated header"] = grid.dropped.get("repeated header", 0) + 1
+        else:
+            kept.append(at)
+    if len(kept) < len(rows):
+        rows, grid.lines = [rows[at] for at in kept], [grid.lines[at] for at in kept]
+    return rows
