@@ -39,7 +39,7 @@ def import_candles(
     Parameters
     ----------
     files : path or iterable of paths
-        CSV, JSON, JSON lines, Parquet or Feather, each also compressed; see docs/sources.md.
+        CSV, JSON, JSON lines, Parquet or Feather, each also compressed; see docs/import.md.
     market : str
         Whose candles they are, `BTC-USDT_1h`; listed in markets.toml if it is not there yet.
     resample : sequence of str
@@ -77,7 +77,7 @@ def import_candles(
     chosen = settings or Settings()
     paths = [files] if isinstance(files, str | PathLike) else list(files)
     universe = read_universe(chosen) if chosen.markets.exists() else None
-    known = {listed.symbol for listed in universe.markets} if universe else set()
+    known = universe.symbols if universe else frozenset()
     request = ImportRequest(
         [Path(path) for path in paths],
         Market.parse(market, known),

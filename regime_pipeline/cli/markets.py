@@ -72,7 +72,7 @@ def add_command(
     Example: regime markets add ETH-USDT_1h --source exchange --exchange binance
     """
     settings = Settings()
-    known = {m.symbol for m in read_universe(settings).markets} if settings.markets.exists() else set()
+    known = read_universe(settings).symbols if settings.markets.exists() else frozenset()
     place = Market.parse(market, known)
     today = to_ms(datetime.now(UTC)) // DAY_MS * DAY_MS
     span = (to_ms(start) if start else today - 30 * DAY_MS, None)
@@ -87,6 +87,6 @@ def remove_command(market: MarketArgument) -> None:
     Example: regime markets remove ETH-USDT_1h
     """
     settings = Settings()
-    place = Market.parse(market, {m.symbol for m in read_universe(settings).markets})
+    place = Market.parse(market, read_universe(settings).symbols)
     remove_market(settings.markets, place)
     err.print(f"{place} removed from {settings.markets}; its stored rows stay.", markup=False, soft_wrap=True)

@@ -74,6 +74,11 @@ class Universe:
         """Markets in partition order."""
         return tuple(spec.market for spec in self.specs)
 
+    @property
+    def symbols(self) -> frozenset[str]:
+        """Listed symbols, among which a symbol without a dash is looked for first."""
+        return frozenset(spec.market.symbol for spec in self.specs)
+
     def spec(self, market: Market) -> MarketSpec:
         """Return the entry of a market.
 

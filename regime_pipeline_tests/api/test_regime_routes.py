@@ -147,3 +147,9 @@ def test_wrong_questions_get_one_flat_error(client: TestClient, url: str, status
     assert words in body["error"]
     assert body["request_id"] == answer.headers["X-Request-Id"]
     assert not any(isinstance(value, dict) for value in body.values())
+
+
+def test_a_symbol_with_a_slash_is_one_segment_of_the_path(client: TestClient) -> None:
+    slashed = BASE.replace("-USDT", "%2fUSDT")
+    assert slashed != BASE
+    assert client.get(slashed, params={"limit": 5}).json() == client.get(BASE, params={"limit": 5}).json()

@@ -37,7 +37,10 @@ def has_absent(column: Sequence[Any]) -> bool:
     """Return whether any cell of a column says that there is no value; quick where most are texts."""
     if column and all(isinstance(value, float) for value in column[:1]):
         return any(map(is_absent, column))
-    return not _ABSENT_SPELLED.isdisjoint(column)
+    try:
+        return not _ABSENT_SPELLED.isdisjoint(column)
+    except TypeError:  # a list or record where a number should be
+        return any(map(is_absent, column))
 
 
 def read_numbers(table: FileTable, field: str, options: ReadOptions) -> Float64:
