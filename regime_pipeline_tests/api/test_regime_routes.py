@@ -132,7 +132,7 @@ def test_periods_and_transitions_come_in_pages(ws: Workspace, client: TestClient
         (f"{BASE}?limit=many", 422, "malformed"),
         (f"{BASE}/periods?regime=SIDEWAYS", 422, "malformed"),
         (f"{BASE}/periods?cursor=%25%25", 422, "cursor"),
-        ("/api/data/regime/..%2f..%2fetc/1h", 404, "Not Found"),
+        ("/api/data/regime/..%2f..%2fetc/1h", 422, "is not a symbol"),
         ("/api/data/regime/ETH'--/1h", 422, "is not a symbol"),
         ("/api/nothing", 404, "Not Found"),
     ],

@@ -183,6 +183,15 @@ def test_resampling_needs_the_minutes(project: Path) -> None:
     assert not (project / "markets.toml").exists()
 
 
+def test_two_markets_and_folders_are_refused_in_a_sentence(project: Path) -> None:
+    path = write(project / "a.csv", [0])
+    with pytest.raises(UsageError, match=r"--market is given 2 times\. Import one market at a time"):
+        run(path, "--market", "BTC-USDT_1m", "--market", "ETH-USDT_1m", "--dry-run")
+    for folder in (".", "", str(project)):
+        with pytest.raises(BadFileError, match="is a folder"):
+            run(folder, "--market", "BTC-USDT_1m", "--dry-run")
+
+
 def test_a_refusal_cannot_steer_the_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
