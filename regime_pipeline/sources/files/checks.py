@@ -214,7 +214,7 @@ def _timeframe(rows: FileRows, market: Market) -> str:
     if typical not in names:
         return f"Markets are on {', '.join(TIMEFRAME_MINUTES)}; make bars of one of them first."
     resample = f" --resample {market.timeframe}" if names[typical] == "1m" and market.timeframe != "1m" else ""
-    return f"Name the timeframe that the file holds: --market {market.symbol}_{names[typical]}{resample}."
+    return f"Name the timeframe of the file: --market {market.symbol}_{names[typical]}{resample}."
 
 
 def _check_times(rows: FileRows, market: Market, promise: Promise | None) -> None:
