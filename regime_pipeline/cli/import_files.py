@@ -27,45 +27,59 @@ _MANY_FILES: Final = 12
 _SHOWN_NOTES: Final = 8
 
 
+_FilesArgument = Annotated[
+    list[Path],
+    typer.Argument(help="CSV, JSON, Parquet, Feather, also as .gz .bz2 .xz or in a .zip (FILE.zip:MEMBER)."),
+]
+_MarketOption = Annotated[list[str], typer.Option(help="Whose candles they are, e.g. BTC-USDT_1m; once.")]
+_LayoutOption = Annotated[
+    Literal["auto", "kucoin", "lean"], typer.Option(help="Order of the columns where no header names them.")
+]
+_ColumnsOption = Annotated[
+    str, typer.Option(help="All columns in file order, e.g. time,open,high,low,close,volume,trades.")
+]
+_TimezoneOption = Annotated[str, typer.Option(help="UTC, to accept times without an offset.")]
+_DecimalOption = Annotated[
+    str, typer.Option(help="Decimal sign of the numbers: , or . (the other one separates thousands).")
+]
+_VolumeOption = Annotated[str, typer.Option(help="Column of the base volume, or none for files without volume.")]
+_StampsOption = Annotated[str, typer.Option(help="open or close: which end of a bar its time is.")]
+_DatesOption = Annotated[str, typer.Option(help="dmy or mdy: order of day and month where the dates do not tell.")]
+_PriceScaleOption = Annotated[int, typer.Option(help="Ticks per unit of quote currency; 0 infers it from the prices.")]
+_DropUnalignedOption = Annotated[
+    bool, typer.Option("--drop-unaligned", help="Leave out bars that open between two bars of the timeframe.")
+]
+_ResampleOption = Annotated[
+    list[str] | None, typer.Option(help="Also list this timeframe, resampled from the 1m candles; repeatable.")
+]
+_RestateOption = Annotated[
+    bool,
+    typer.Option("--restate", help="Change stored bars to the files' values; former ones are kept as revisions."),
+]
+_WholeTruthOption = Annotated[
+    bool, typer.Option("--whole-truth", help="Remove stored bars that the files lack; they are kept as revisions.")
+]
+_DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Read, decide and report; write nothing.")]
+_OutputFormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help="How to print the report.")]
+
+
 def import_command(
-    files: Annotated[
-        list[Path],
-        typer.Argument(help="CSV, JSON, Parquet, Feather, also as .gz .bz2 .xz or in a .zip (FILE.zip:MEMBER)."),
-    ],
-    market: Annotated[list[str], typer.Option(help="Whose candles they are, e.g. BTC-USDT_1m; once.")],
-    layout: Annotated[
-        Literal["auto", "kucoin", "lean"], typer.Option(help="Order of the columns where no header names them.")
-    ] = "auto",
-    columns: Annotated[
-        str, typer.Option(help="All columns in file order, e.g. time,open,high,low,close,volume,trades.")
-    ] = "",
-    timezone: Annotated[str, typer.Option(help="UTC, to accept times without an offset.")] = "",
-    decimal: Annotated[
-        str, typer.Option(help="Decimal sign of the numbers: , or . (the other one separates thousands).")
-    ] = "",
-    volume: Annotated[str, typer.Option(help="Column of the base volume, or none for files without volume.")] = "",
-    stamps: Annotated[str, typer.Option(help="open or close: which end of a bar its time is.")] = "",
-    dates: Annotated[str, typer.Option(help="dmy or mdy: order of day and month where the dates do not tell.")] = "",
-    price_scale: Annotated[
-        int, typer.Option(help="Ticks per unit of quote currency; 0 infers it from the prices.")
-    ] = 0,
-    drop_unaligned: Annotated[
-        bool, typer.Option("--drop-unaligned", help="Leave out bars that open between two bars of the timeframe.")
-    ] = False,
-    resample: Annotated[
-        list[str] | None, typer.Option(help="Also list this timeframe, resampled from the 1m candles; repeatable.")
-    ] = None,
-    restate: Annotated[
-        bool,
-        typer.Option("--restate", help="Change stored bars to the files' values; former ones are kept as revisions."),
-    ] = False,
-    whole_truth: Annotated[
-        bool, typer.Option("--whole-truth", help="Remove stored bars that the files lack; they are kept as revisions.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read, decide and report; write nothing.")] = False,
-    output_format: Annotated[
-        Literal["table", "json"], typer.Option("--format", help="How to print the report.")
-    ] = "table",
+    files: _FilesArgument,
+    market: _MarketOption,
+    layout: _LayoutOption = "auto",
+    columns: _ColumnsOption = "",
+    timezone: _TimezoneOption = "",
+    decimal: _DecimalOption = "",
+    volume: _VolumeOption = "",
+    stamps: _StampsOption = "",
+    dates: _DatesOption = "",
+    price_scale: _PriceScaleOption = 0,
+    drop_unaligned: _DropUnalignedOption = False,
+    resample: _ResampleOption = None,
+    restate: _RestateOption = False,
+    whole_truth: _WholeTruthOption = False,
+    dry_run: _DryRunOption = False,
+    output_format: _OutputFormatOption = "table",
 ) -> None:
     """Import candle files: all of them, or nothing when one is refused.
 

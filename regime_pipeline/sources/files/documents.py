@@ -24,7 +24,7 @@ def read_json(content: bytes, place: str, options: ReadOptions) -> Grid:
     Raises
     ------
     BadFileError
-        The text is not JSON, holds no list of rows or several, or rows of different lengths.
+        The text is not JSON, contains no list of rows or several, or rows of different lengths.
     """
     try:
         parsed = orjson.loads(content)
@@ -34,7 +34,7 @@ def read_json(content: bytes, place: str, options: ReadOptions) -> Grid:
             raise BadFileError(f"{place} is not JSON: {error}.", "Fetch it again.") from error
     found = list(_row_lists(parsed, ()))
     if not found:
-        raise BadFileError(f"{place} holds no list of rows.", _TODO)
+        raise BadFileError(f"{place} contains no list of rows.", _TODO)
     path, rows = _chosen(found, place)
     try:
         names, columns = _columns(rows)
