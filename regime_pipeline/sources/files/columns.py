@@ -19,8 +19,10 @@ from regime_pipeline.sources.files.layouts import (
     CLOSE_STAMPS,
     CLOSED_FLAGS,
     FIELDS,
+    HTX,
     KUCOIN,
     NAMES,
+    OKX,
     PRICES,
     QUOTE_VOLUMES,
     SYMBOL_NAMES,
@@ -166,6 +168,7 @@ def _position(grid: Grid, names: list[str], field: str) -> int:
     if field == "time" and not found:
         found = [at for at, name in enumerate(names) if ZONED.fullmatch(name) and "offset" not in name]
         found = found or [at for at, name in enumerate(names) if name in UNNAMED]
+        found = found or ([names.index("id")] if set(names) >= HTX else [])
         found = found or [at for at, name in enumerate(names) if name in CLOSE_STAMPS]
     if not found:
         shown = ", ".join(map(str, grid.names)) or f"{len(grid.columns)} columns"
@@ -197,10 +200,13 @@ def _volume_position(grid: Grid, names: list[str], market: Market, options: Read
         if names.count(wanted) != 1:
             raise BadFileError(f"{grid.place} has no single column {options.volume}.", f"It has {', '.join(names)}.")
         return names.index(wanted)
-    if {"id", "amount", "vol", "count"} <= set(names):  # HTX: vol is the quote volume
-        return names.index("amount")
-    if f"volume_{base}" in names:
-        return names.index(f"volume_{base}")
+    for name, is_meant in (
+        ("amount", set(names) >= HTX),  # its vol is the quote volume
+        ("vol_ccy", grid.order == OKX and market.symbol.endswith("-PERP")),  # its vol counts contracts there
+        (f"volume_{base}", f"volume_{base}" in names),
+    ):
+        if is_meant:
+            return names.index(name)
     found = [at for known in NAMES["volume"] for at, name in enumerate(names) if name == known]
     if not found:
         shown = ", ".join(map(str, grid.names)) or f"{len(grid.columns)} columns"

@@ -72,6 +72,7 @@ ZONED: Final = re.compile(r"(?:.*_)?(?:utc|gmt)(?:_.*)?")
 """Names of time columns that say that the times are UTC."""
 CLOSE_STAMPS: Final = frozenset({"close_time", "close_timestamp", "end_time", "period_end"})
 BITMEX: Final = frozenset({"home_notional", "foreign_notional", "last_size"})
+HTX: Final = frozenset({"id", "amount", "vol", "count"})
 QUOTE_VOLUMES: Final = ("quote_volume", "quote_asset_volume", "quotevolume", "turnover", "amount", "vol_ccy")
 SYMBOL_NAMES: Final = frozenset({"symbol", "ticker", "pair", "instrument", "inst_id", "market", "tic", "product_id"})
 CLOSED_FLAGS: Final = frozenset({"confirm", "is_closed", "is_final", "closed", "complete"})

@@ -94,7 +94,7 @@ def said_by_name(name: str) -> Said | None:
     for at, word in enumerate(words):
         rest = words[at + 1 :]
         is_marked = bool(rest) and rest[0].upper() in ("PERP", "SWAP")
-        minutes = _minutes((rest[1:2] if is_marked else rest[:1] or [""])[0] if rest else "")
+        minutes = _minutes("".join(rest[1:2] if is_marked else rest[:1]))
         pairs = _pairs(word)
         sure = {pair for pair in pairs if pair.partition("-")[2] in _SURE_QUOTES and pair.index("-") > 1}
         if sure and (word.isupper() or minutes):
