@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from regime_pipeline.domain.errors import RegimeError
     from regime_pipeline.domain.hold.outlook import Band
+    from regime_pipeline.importing import import_candles
     from regime_pipeline.policy import Policy, default_policy, load_policy
     from regime_pipeline.python_api.candles import CandleRegime, StreamingClassifier, classify_candles
     from regime_pipeline.python_api.hold import band_for, hold_probability
@@ -36,6 +37,7 @@ __all__ = [
     "classify_candles",
     "default_policy",
     "hold_probability",
+    "import_candles",
     "load_policy",
     "verdicts",
 ]
@@ -54,6 +56,7 @@ _HOMES = {
     "classify_candles": "python_api.candles",
     "default_policy": "policy",
     "hold_probability": "python_api.hold",
+    "import_candles": "importing",
     "load_policy": "policy",
     "verdicts": "python_api.verdicts",
 }

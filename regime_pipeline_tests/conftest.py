@@ -56,6 +56,15 @@ def shared_data() -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def case_files() -> Path:
+    """Directory of candle files in the forms that people have, never committed; skips where it is absent."""
+    path = Path(os.environ.get("REGIME_SHARED_CASES", REPOSITORY.parent / "shared" / "cases" / "files"))
+    if not path.is_dir():
+        pytest.skip(f"no case files at {path} (set REGIME_SHARED_CASES)")
+    return path
+
+
 @contextlib.contextmanager
 def temporary_homes() -> Iterator[Callable[..., Path]]:
     """Make empty homes; whatever server they have is stopped and removed afterwards."""

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Path, Query, Request
 from pydantic import BaseModel, Field
 
+from regime_pipeline.api.context import ContextParameter
 from regime_pipeline.api.errors import ApiError
-from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.market import Market, parse_symbol
 from regime_pipeline.domain.market_data.window import to_ms
 from regime_pipeline.services.queries.candle_regimes import FOREVER
 
@@ -41,7 +42,12 @@ def next_url(request: Request, position: int, is_more: bool) -> str | None:
 MOST_BARS: Final = 20_000
 MOST_ROWS: Final = 1_000
 SymbolPath = Annotated[
-    str, Path(description="BASE-QUOTE; the old form ETHUSDT is accepted.", max_length=40, examples=["ETH-USDT"])
+    str,
+    Path(
+        description="BASE-QUOTE or BASE-QUOTE-PERP; ETHUSDT and ETH%2FUSDT are accepted.",
+        max_length=40,
+        examples=["ETH-USDT"],
+    ),
 ]
 TimeframePath = Annotated[str, Path(description="1m 5m 15m 1h 4h or 1d.", max_length=4, examples=["1h"])]
 TimePath = Annotated[
@@ -58,9 +64,9 @@ RowsLimit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Most rows per 
 CursorQuery = Annotated[str, Query(max_length=200, description="From `next_url` of the page before.")]
 
 
-async def market_of(symbol: SymbolPath, timeframe: TimeframePath) -> Market:
+async def market_of(symbol: SymbolPath, timeframe: TimeframePath, context: ContextParameter) -> Market:
     """Return the market of a path; raises `UsageError` for what is none."""
-    return Market(symbol, timeframe)
+    return Market(parse_symbol(symbol, context.ws.universe.symbols), timeframe)
 
 
 async def span_of(start: _StartQuery = "", end: _EndQuery = "") -> tuple[int, int]:

@@ -123,7 +123,11 @@ def backfill_command(
     """
     settings = Settings()
     universe = read_universe(settings)
-    markets = [universe.spec(Market.parse(text)).market for text in market] if market else list(universe.markets)
+    markets = (
+        [universe.spec(Market.parse(text, universe.symbols)).market for text in market]
+        if market
+        else list(universe.markets)
+    )
     window = chosen_window(universe, start, end)
     runs = run_chain(settings, markets, window)
     print_failures(runs)

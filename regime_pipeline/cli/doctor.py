@@ -17,6 +17,7 @@ from regime_pipeline.domain.errors import RegimeError
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.policy import PolicyError
 from regime_pipeline.services.chain.stages import stale_hours
+from regime_pipeline.services.imports.scale_check import scale_faults
 from regime_pipeline.services.null_table import default_null_table
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.urls import redacted
@@ -46,6 +47,7 @@ def _questions(settings: Settings) -> Iterator[tuple[str, Callable[[], ApiCheck]
     yield "markets", lambda: _markets(settings)
     yield "policy", lambda: _policy(settings)
     yield "database", lambda: (True, redacted(open_databases(settings).regimes))
+    yield "scales", lambda: _scales(settings)
     yield "rows", lambda: _rows(settings)
 
 
@@ -65,6 +67,13 @@ def _policy(settings: Settings) -> ApiCheck:
     policy = read_policy(settings)
     default_null_table().check_policy(policy)
     return True, f"{settings.policy or 'the shipped one'}, hash {policy.hash}"
+
+
+def _scales(settings: Settings) -> ApiCheck:
+    """Whether every market's newest candles fit its price scale, and the list agrees with what is stored."""
+    with open_workspace(settings) as workspace:
+        faults = scale_faults(workspace)
+    return not faults, " ".join(faults) or "every stored market's prices fit its price scale"
 
 
 def _rows(settings: Settings) -> ApiCheck:

@@ -1,178 +1,165 @@
-"""`regime import`: candle files into the candles table, with a report of what they held.
+"""`regime import`: options and the report on a terminal.
 
-Reading, checking and writing stand in `services`; only arguments, wording and layout belong here.
+The import itself is `regime_pipeline.importing`, which Python code calls in the same way.
 """
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import orjson
 import typer
 from rich import box
 from rich.table import Table
 
-from regime_pipeline.bootstrap import open_workspace, read_universe
-from regime_pipeline.cli.console import err, out, progress_bar
+from regime_pipeline.cli.console import err, out, printable, progress_bar
 from regime_pipeline.domain.errors import UsageError
-from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import to_iso
-from regime_pipeline.services.chain.stages import correction_reach
-from regime_pipeline.services.chain.workspace import system_clock
-from regime_pipeline.services.imports.plan import FileReport, ImportPlan, read_files
-from regime_pipeline.services.imports.write import import_candles, settle_price_scales
-from regime_pipeline.services.universe import MarketSpec, ensure_market, load_universe
-from regime_pipeline.settings import Settings
-from regime_pipeline.sources.files.layouts import ReadOptions
-from regime_pipeline.storage.bulk.diff import WriteReport
+from regime_pipeline.importing import import_candles
+from regime_pipeline.services.imports.plan import FileReport, ImportPlan
+from regime_pipeline.services.imports.run import ImportReport
 
 _LARGEST: Final = 5
 _MANY_FILES: Final = 12
+_SHOWN_NOTES: Final = 8
+
+
+_FilesArgument = Annotated[
+    list[Path],
+    typer.Argument(help="CSV, JSON, Parquet, Feather, also as .gz .bz2 .xz or in a .zip (FILE.zip:MEMBER)."),
+]
+_MarketOption = Annotated[list[str], typer.Option(help="Whose candles they are, e.g. BTC-USDT_1m; once.")]
+_LayoutOption = Annotated[
+    Literal["auto", "kucoin", "lean"], typer.Option(help="Order of the columns where no header names them.")
+]
+_ColumnsOption = Annotated[
+    str, typer.Option(help="All columns in file order, e.g. time,open,high,low,close,volume,trades.")
+]
+_TimezoneOption = Annotated[str, typer.Option(help="UTC, to accept times without an offset.")]
+_DecimalOption = Annotated[
+    str, typer.Option(help="Decimal sign of the numbers: , or . (the other one separates thousands).")
+]
+_VolumeOption = Annotated[str, typer.Option(help="Column of the base volume, or none for files without volume.")]
+_StampsOption = Annotated[str, typer.Option(help="open or close: which end of a bar its time is.")]
+_DatesOption = Annotated[str, typer.Option(help="dmy or mdy: order of day and month where the dates do not tell.")]
+_PriceScaleOption = Annotated[int, typer.Option(help="Ticks per unit of quote currency; 0 infers it from the prices.")]
+_DropUnalignedOption = Annotated[
+    bool, typer.Option("--drop-unaligned", help="Leave out bars that open between two bars of the timeframe.")
+]
+_ResampleOption = Annotated[
+    list[str] | None, typer.Option(help="Also list this timeframe, resampled from the 1m candles; repeatable.")
+]
+_RestateOption = Annotated[
+    bool,
+    typer.Option("--restate", help="Change stored bars to the files' values; former ones are kept as revisions."),
+]
+_WholeTruthOption = Annotated[
+    bool, typer.Option("--whole-truth", help="Remove stored bars that the files lack; they are kept as revisions.")
+]
+_DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Read, decide and report; write nothing.")]
+_OutputFormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help="How to print the report.")]
 
 
 def import_command(
-    files: Annotated[
-        list[Path], typer.Argument(help="CSV, JSON, Parquet, Feather, .gz or .zip; archives as published.")
-    ],
-    market: Annotated[str, typer.Option(help="Whose candles they are, e.g. BTC-USDT_1m.")],
-    layout: Annotated[
-        Literal["auto", "kucoin", "lean"], typer.Option(help="Order of the columns where no header names them.")
-    ] = "auto",
-    columns: Annotated[
-        str, typer.Option(help="Columns in file order, e.g. time,open,high,low,close,volume,trades.")
-    ] = "",
-    timezone: Annotated[str, typer.Option(help="UTC, to accept times without an offset.")] = "",
-    price_scale: Annotated[
-        int, typer.Option(help="Ticks per unit of quote currency; 0 infers it from the prices.")
-    ] = 0,
-    drop_unaligned: Annotated[
-        bool, typer.Option("--drop-unaligned", help="Leave out bars that open between two bars of the timeframe.")
-    ] = False,
-    resample: Annotated[
-        list[str] | None, typer.Option(help="Also list this timeframe, resampled from the 1m candles; repeatable.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read, check and report; write nothing.")] = False,
-    output_format: Annotated[
-        Literal["table", "json"], typer.Option("--format", help="How to print the report.")
-    ] = "table",
+    files: _FilesArgument,
+    market: _MarketOption,
+    layout: _LayoutOption = "auto",
+    columns: _ColumnsOption = "",
+    timezone: _TimezoneOption = "",
+    decimal: _DecimalOption = "",
+    volume: _VolumeOption = "",
+    stamps: _StampsOption = "",
+    dates: _DatesOption = "",
+    price_scale: _PriceScaleOption = 0,
+    drop_unaligned: _DropUnalignedOption = False,
+    resample: _ResampleOption = None,
+    restate: _RestateOption = False,
+    whole_truth: _WholeTruthOption = False,
+    dry_run: _DryRunOption = False,
+    output_format: _OutputFormatOption = "table",
 ) -> None:
-    """Import candle files: all of them, or nothing when one is refused."""
-    options = ReadOptions(
-        layout,
-        tuple(name.strip() for name in columns.split(",")) if columns else (),
-        timezone,
-        price_scale,
-        drop_unaligned,
-    )
-    target = Market.parse(market)
-    derived = [target.on(timeframe) for timeframe in resample or []]
-    if derived and target.timeframe != "1m":
-        raise UsageError(f"{derived[0]} cannot be resampled from {target}.", "Import the symbol's 1m candles.")
-    plan = _read(files, target, options)
-    report = None if dry_run else _write(plan, derived)
-    if output_format == "json":
-        typer.echo(orjson.dumps(plan_summary(plan, report), option=orjson.OPT_INDENT_2).decode())
-        return
-    _print_plan(plan, report)
+    """Import candle files: all of them, or nothing when one is refused.
 
-
-def _read(files: list[Path], market: Market, options: ReadOptions) -> ImportPlan:
-    """Read every file, with a progress bar on a terminal's stderr."""
-    with progress_bar() as progress:
-        return read_files(progress.track(files, description="reading"), market, options, system_clock())
-
-
-def _write(plan: ImportPlan, derived: list[Market]) -> WriteReport:
-    """List the market and its resampled timeframes in markets.toml, then store the candles."""
-    settings = Settings()
-    _check_span(settings, plan)
-    price_scale = _list_markets(settings, plan, derived)
-    with open_workspace(settings) as workspace:
-        of_symbol = [spec for spec in workspace.universe.specs if spec.market.symbol == plan.market.symbol]
-        settle_price_scales(workspace.warehouse, of_symbol)
-        run_id = workspace.start_run(config_hash="")
-        reach = correction_reach(plan.market, workspace.policy)
-        return import_candles(plan, price_scale, workspace.warehouse, run_id, reach)[0]
-
-
-def _check_span(settings: Settings, plan: ImportPlan) -> None:
-    """Refuse candles of which no hour could ever be materialized, before anything is listed or written."""
-    if not settings.markets.exists():
-        return
-    universe = read_universe(settings)
-    first_ms, last_ms = plan.span_ms
-    if last_ms <= universe.start_ms or (universe.end_ms is not None and first_ms >= universe.end_ms):
-        raise UsageError(
-            f"The candles ({to_iso(first_ms)} to {to_iso(last_ms)}) lie outside the partitions of {settings.markets}, "
-            f"which start {to_iso(universe.start_ms)}.",
-            "Give them a project home of their own (export REGIME_HOME=~/regime-btc), or change [partitions] there.",
-        )
-
-
-def _list_markets(settings: Settings, plan: ImportPlan, derived: list[Market]) -> int:
-    """Append what markets.toml does not list yet; return the price scale that it lists for the market."""
-    ensure_market(settings.markets, MarketSpec(plan.market, "files", plan.candles.price_scale), plan.span_ms)
-    price_scale = load_universe(settings.markets).spec(plan.market).price_scale
-    for market in derived:
-        ensure_market(settings.markets, MarketSpec(market, "resampled", price_scale), plan.span_ms)
-    return price_scale
-
-
-def plan_summary(plan: ImportPlan, report: WriteReport | None) -> dict[str, Any]:
-    """Return what the files held and what was written, ready for JSON; times in ISO-8601 UTC.
-
-    Parameters
-    ----------
-    plan : ImportPlan
-        What the files held.
-    report : WriteReport or None
-        What was written; None after a dry run.
+    Example: regime import btc.csv --market BTC-USDT_1h --dry-run
     """
-    first_ms, last_ms = plan.span_ms
-    return {
-        "market": plan.market.key,
-        "candles": len(plan.candles),
-        "price_scale": plan.candles.price_scale,
-        "start": to_iso(first_ms),
-        "end": to_iso(last_ms),
-        "gaps": [{"start": to_iso(start), "bars": bars} for start, bars in plan.gaps],
-        "unknown": [{"start": to_iso(start), "end": to_iso(end)} for start, end in plan.unknown],
-        "files": [
-            {
-                "path": str(file.path),
-                "rows": file.rows,
-                "first": to_iso(file.first_ms),
-                "last": to_iso(file.last_ms),
-                "gaps": file.gaps,
-                "absent_bars": file.absent_bars,
-                "duplicates": file.duplicates,
-                "rejects": file.rejects,
-            }
-            for file in plan.files
-        ],
-        "candles_written": report.inserted_rows if report else 0,
-        "hours_written": report.written_partitions if report else 0,
-        "is_dry_run": report is None,
-    }
+    if len(market) > 1:
+        raise UsageError(f"--market is given {len(market)} times.", "Import one market at a time.")
+    with progress_bar() as progress:
+        report = import_candles(
+            files,
+            market[0],
+            resample=resample or (),
+            dry_run=dry_run,
+            restate=restate,
+            whole_truth=whole_truth,
+            progress=lambda paths: progress.track(paths, description="reading"),
+            layout=layout,
+            columns=tuple(name.strip() for name in columns.split(",")) if columns else (),
+            timezone=timezone,
+            decimal=decimal,
+            volume=volume,
+            stamps=stamps,
+            dates=dates,
+            price_scale=price_scale,
+            is_dropping_unaligned=drop_unaligned,
+        )
+    if output_format == "json":
+        typer.echo(orjson.dumps(report.to_dict(), option=orjson.OPT_INDENT_2).decode())
+        return
+    _print_report(report)
 
 
-def _print_plan(plan: ImportPlan, report: WriteReport | None) -> None:
+def _print_report(report: ImportReport) -> None:
+    plan = report.plan
     out.print(_files_table(plan))
+    for file in plan.files if len(plan.files) <= _MANY_FILES else ():
+        _print_bars(file)
     absent = sum(bars for _, bars in plan.gaps)
     out.print(f"{len(plan.candles):,} candles, {len(plan.gaps):,} gaps of {absent:,} bars in all, ", end="")
     out.print(f"{sum(f.duplicates for f in plan.files):,} duplicates dropped, ", end="")
-    out.print(f"{sum(f.rejects for f in plan.files):,} rejected; {plan.candles.price_scale:,} ticks per unit.")
+    out.print(f"{sum(f.rejects for f in plan.files):,} rejected; {report.price_scale:,} ticks per unit.")
     for start, bars in sorted(plan.gaps, key=lambda gap: -gap[1])[:_LARGEST]:
         out.print(f"  gap of {bars:,} bars from {to_iso(start)}", highlight=False)
     for start, end in plan.unknown:
         out.print(f"  no file covers {to_iso(start)} to {to_iso(end)}: missing, not a confirmed gap", highlight=False)
-    if report is None:
-        err.print("Dry run: nothing was written.")
-    else:
+    _print_outcome(report)
+
+
+def _print_bars(file: FileReport) -> None:
+    """Show the first and last bar as read, and what was decided while reading."""
+    for name, bar in (("first", file.first_bar), ("last", file.last_bar)):
+        if bar:
+            values = ", ".join(f"{key} {value:.15g}" for key, value in bar.items() if key != "open_time")
+            out.print(f"  {name} bar {bar['open_time']}: {values}", highlight=False, soft_wrap=True)
+    decided = [f"columns: {', '.join(f'{field} = {name}' for field, name in file.columns.items())}"]
+    decided += ["newest first: turned round"] if file.is_turned else []
+    decided += [f"{rows:,} rows left out: {kind}" for kind, rows in file.dropped.items()]
+    for line in [*decided, *file.notes][:_SHOWN_NOTES]:
+        out.print(f"  {printable(line)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_outcome(report: ImportReport) -> None:
+    joined = report.joined
+    if joined.changed or joined.removed:
         err.print(
-            f"{report.inserted_rows:,} candles in {report.written_partitions:,} hours written, the others were there."
+            f"{joined.changed:,} stored bars changed, {joined.removed:,} removed; both are kept in candle_revisions."
         )
+    if joined.kept:
+        err.print(f"{joined.kept:,} stored bars that the files lack stay (--whole-truth removes them).")
+    if report.hours_outside:
+        err.print(f"{report.hours_outside:,} hours lie outside the partitions: stored, but never analysed.")
+    if report.written is None:
+        err.print("Dry run: nothing was written.")
+        said = shlex.join(["regime", *(word for word in sys.argv[1:] if word != "--dry-run")])
+        err.print(f"Next: {printable(said)}", markup=False, soft_wrap=True)
+        return
+    written = report.written
+    there = "" if written.inserted_rows == len(report.plan.candles) else ", the others were there"
+    err.print(f"{written.inserted_rows:,} candles in {written.written_partitions:,} hours written{there}.")
+    err.print(f"Next: {report.next_command}", markup=False, soft_wrap=True)
 
 
 def _files_table(plan: ImportPlan) -> Table:

@@ -68,7 +68,7 @@ def known_symbol(text: str, known: Iterable[str]) -> str:
     if not symbols:
         raise MissingDataError("No market is stored.", "Import or materialize one first, e.g. with `regime backfill`.")
     try:
-        symbol = parse_symbol(text)
+        symbol = parse_symbol(text, frozenset(symbols))
     except UsageError:
         symbol = text.strip().upper()
     if symbol in symbols:

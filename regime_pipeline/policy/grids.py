@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from regime_pipeline.policy.section import Bars, PolicySection, Positive, Share
 
-SYMBOL = r"^[A-Z0-9]{1,20}-[A-Z0-9]{2,10}$"
+SYMBOL = r"^[^\W_]{1,20}-[A-Z0-9]{2,10}(-PERP)?$"
 Levels = Annotated[int, Field(ge=4, le=6)]
 SpacingAtr = Annotated[float, Field(ge=0.45, le=0.55)]
 Width = Annotated[float, Field(gt=0, lt=100)]

@@ -23,6 +23,8 @@ from regime_pipeline.storage.bulk.regime_reads import ReadVersion
 from regime_pipeline.storage.warehouse import Warehouse
 
 _TABLE: Final = "candle_regime"
+_SCALE_WITHOUT_CANDLES: Final = 100
+"""Regimes have no prices; the first import of candles settles the scale."""
 _NEEDED: Final = ("open_time", "full_regime", "confidence")
 
 
@@ -82,7 +84,7 @@ class RegimeStorage:
         market, given = Market(symbol, timeframe), _regimes_of(df)
         if not len(given):
             return 0
-        self._warehouse.series_id(market, venue="inserted", price_scale=100)
+        self._ensure_series(market)
         hours = hour_of_close(market, given.open_time_ms)
         window = Window(int(hours[0]), int(hours[-1]) + HOUR_MS)
         held = self._warehouse.read_range(_TABLE, market, window)
@@ -162,6 +164,13 @@ class RegimeStorage:
         }
         self._warehouse.replace_range(_TABLE, market, span, none, self._warehouse.start_run(__version__, ""))
         return held
+
+    def _ensure_series(self, market: Market) -> None:
+        """Create the series of a market that was never stored; one that is keeps its price scale, whatever it is."""
+        try:
+            self._warehouse.price_scale(market)
+        except MissingDataError:
+            self._warehouse.series_id(market, venue="inserted", price_scale=_SCALE_WITHOUT_CANDLES)
 
     def _stored_hours(self, market: Market) -> Window | None:
         """Hours from the first to the last stored row; None where there is none."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import lcm
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import tomlkit
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -74,6 +74,11 @@ class Universe:
         """Markets in partition order."""
         return tuple(spec.market for spec in self.specs)
 
+    @property
+    def symbols(self) -> frozenset[str]:
+        """Listed symbols, among which a symbol without a dash is looked for first."""
+        return frozenset(spec.market.symbol for spec in self.specs)
+
     def spec(self, market: Market) -> MarketSpec:
         """Return the entry of a market.
 
@@ -100,7 +105,7 @@ class _Entry(BaseModel):
     symbol: str
     timeframes: Annotated[list[Timeframe], Field(min_length=1)]
     source: SourceName
-    price_scale: Annotated[int, Field(ge=1, le=10**10)] = DEFAULT_PRICE_SCALE
+    price_scale: Annotated[int, Field(ge=1, le=10**18)] = DEFAULT_PRICE_SCALE
     exchange: Annotated[str, Field(pattern=r"^[a-z0-9]{0,30}$")] = ""
     until: AwareDatetime | None = None
 
@@ -128,11 +133,12 @@ def load_universe(path: Path, start: datetime | None = None, end: datetime | Non
         empty or not of whole hours.
     """
     try:
-        parsed = _File.model_validate(parse_toml(read_document(path)))
+        document = parse_toml(read_document(path))
+        parsed = _validated(document)
     except FileNotFoundError as error:
         raise UsageError(f"There is no markets file at {path}.", "Create it or set REGIME_MARKETS.") from error
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} is not a markets file: {_faults(error)}.") from error
+        raise UsageError(f"{path} is not a markets file: {error}.") from error
     specs = tuple(
         MarketSpec(
             Market(entry.symbol, timeframe),
@@ -151,10 +157,21 @@ def load_universe(path: Path, start: datetime | None = None, end: datetime | Non
     return universe
 
 
-def _faults(error: OSError | ValueError) -> str:
-    if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-    return str(error)
+def _validated(document: Any) -> _File:
+    """Return the parsed file; a fault of a market is told by its symbol, not by its number."""
+    try:
+        return _File.model_validate(document)
+    except ValidationError as error:
+        raise ValueError("; ".join(_fault(document, e["loc"], e["msg"]) for e in error.errors())) from error
+
+
+def _fault(document: Any, place: tuple[int | str, ...], message: str) -> str:
+    names = [str(part) for part in place]
+    if len(place) > 1 and place[0] == "markets" and isinstance(place[1], int):
+        entry = document["markets"][place[1]]
+        symbol = entry.get("symbol") if isinstance(entry, dict) else None
+        names = [f"market {symbol or f'number {place[1] + 1}'}", *names[2:]]
+    return f"{', '.join(names)}: {message}"
 
 
 def _check_markets(path: Path, specs: Sequence[MarketSpec]) -> None:
@@ -203,28 +220,43 @@ def ensure_market(path: Path, spec: MarketSpec, span_ms: tuple[int, int]) -> boo
         The market is listed with another source, or the file is written in a form that cannot be added to.
     """
     listed = {s.market: s for s in load_universe(path).specs} if path.exists() else {}
-    document = _editable(path) if path.exists() else _new_document(span_ms)
     if spec.market in listed:
-        if listed[spec.market].source != spec.source:
-            raise UsageError(
-                f"{spec.market} is listed in {path} with source '{listed[spec.market].source}', not '{spec.source}'.",
-                "Use another project home (REGIME_HOME), or another symbol.",
-            )
-        return _refine(path, document, spec)
-    if not listed:
-        document.pop("markets", None)  # `markets = []` holds no tables
-    document.setdefault("markets", tomlkit.aot()).append(_entry(spec))
-    _save(path, document)
+        _check_listed(path, listed[spec.market], spec)
+        return _refine(path, edit_document(path), spec)
+    append_market(path, spec, span_ms)
     return True
 
 
-def _editable(path: Path) -> tomlkit.TOMLDocument:
-    """Read a sound file once more, keeping its comments; tomlkit does not read all that TOML allows."""
+def append_market(path: Path, spec: MarketSpec, span_ms: tuple[int, int | None]) -> None:
+    """Append a market that is not listed to the file; create the file, with this span, if there is none."""
+    document = edit_document(path) if path.exists() else _new_document(span_ms)
+    if not document.get("markets"):
+        document.pop("markets", None)  # `markets = []` holds no tables
+    document.setdefault("markets", tomlkit.aot()).append(_entry(spec))
+    save_document(path, document)
+
+
+def check_source(path: Path, universe: Universe, spec: MarketSpec) -> None:
+    """Refuse a market that is listed with another source; one that is not listed is fine."""
+    listed = next((each for each in universe.specs if each.market == spec.market), spec)
+    _check_listed(path, listed, spec)
+
+
+def _check_listed(path: Path, listed: MarketSpec, spec: MarketSpec) -> None:
+    if listed.source != spec.source:
+        raise UsageError(
+            f"{spec.market} is listed in {path} with source '{listed.source}', not '{spec.source}'.",
+            "Use another project home (REGIME_HOME), or another symbol.",
+        )
+
+
+def edit_document(path: Path) -> tomlkit.TOMLDocument:
+    """Return a sound file's document with its comments; raises `UsageError` for what tomlkit does not read."""
     try:
         return tomlkit.parse(read_document(path))
     except (ValueError, RecursionError, tomlkit.exceptions.TOMLKitError) as error:
         raise UsageError(
-            f"{path} cannot be added to: {error}.", "Write it in a simpler form, or add it by hand."
+            f"{path} cannot be edited: {error}.", "Write it in a simpler form, or edit it by hand."
         ) from error
 
 
@@ -236,18 +268,18 @@ def _refine(path: Path, document: tomlkit.TOMLDocument, spec: MarketSpec) -> boo
     for entry, scale in zip(entries, scales, strict=True):
         entry["price_scale"] = scale
     if is_changed:
-        _save(path, document)
+        save_document(path, document)
     return is_changed
 
 
-def _save(path: Path, document: tomlkit.TOMLDocument) -> None:
-    """Replace the file at once, by a text that can be read again."""
+def save_document(path: Path, document: tomlkit.TOMLDocument) -> None:
+    """Replace the file at once, by a text that can be read again; raises `UsageError` where it could not be."""
     text = tomlkit.dumps(document)
     try:
-        _File.model_validate(parse_toml(text))
+        _validated(parse_toml(text))
     except ValueError as error:
-        todo = "Write each market as a table [[markets]], or add it by hand."
-        raise UsageError(f"{path} cannot be added to: {_faults(error)}.", todo) from error
+        todo = "Write each market as a table [[markets]], or edit it by hand."
+        raise UsageError(f"{path} cannot be edited: {error}.", todo) from error
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".toml.tmp")
     temporary.write_text(text, "utf-8")
@@ -264,9 +296,12 @@ def _entry(spec: MarketSpec) -> tomlkit.items.Table:
             "price_scale": spec.price_scale,
         }
     )
+    if spec.exchange:
+        table["exchange"] = spec.exchange
     return table
 
 
-def _new_document(span_ms: tuple[int, int]) -> tomlkit.TOMLDocument:
-    start, end = span_ms[0] // HOUR_MS * HOUR_MS, -(-span_ms[1] // HOUR_MS) * HOUR_MS
-    return tomlkit.parse(f"[partitions]\nstart = {to_iso(start)}\nend = {to_iso(end)}\n")
+def _new_document(span_ms: tuple[int, int | None]) -> tomlkit.TOMLDocument:
+    start = span_ms[0] // HOUR_MS * HOUR_MS
+    end = "" if span_ms[1] is None else f"end = {to_iso(-(-span_ms[1] // HOUR_MS) * HOUR_MS)}\n"
+    return tomlkit.parse(f"[partitions]\nstart = {to_iso(start)}\n{end}")

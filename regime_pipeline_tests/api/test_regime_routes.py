@@ -132,7 +132,7 @@ def test_periods_and_transitions_come_in_pages(ws: Workspace, client: TestClient
         (f"{BASE}?limit=many", 422, "malformed"),
         (f"{BASE}/periods?regime=SIDEWAYS", 422, "malformed"),
         (f"{BASE}/periods?cursor=%25%25", 422, "cursor"),
-        ("/api/data/regime/..%2f..%2fetc/1h", 404, "Not Found"),
+        ("/api/data/regime/..%2f..%2fetc/1h", 422, "is not a symbol"),
         ("/api/data/regime/ETH'--/1h", 422, "is not a symbol"),
         ("/api/nothing", 404, "Not Found"),
     ],
@@ -147,3 +147,9 @@ def test_wrong_questions_get_one_flat_error(client: TestClient, url: str, status
     assert words in body["error"]
     assert body["request_id"] == answer.headers["X-Request-Id"]
     assert not any(isinstance(value, dict) for value in body.values())
+
+
+def test_a_symbol_with_a_slash_is_one_segment_of_the_path(client: TestClient) -> None:
+    slashed = BASE.replace("-USDT", "%2fUSDT")
+    assert slashed != BASE
+    assert client.get(slashed, params={"limit": 5}).json() == client.get(BASE, params={"limit": 5}).json()

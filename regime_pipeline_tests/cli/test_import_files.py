@@ -68,39 +68,39 @@ def test_a_dry_run_reports_and_touches_nothing(project: Path) -> None:
 def test_the_report_as_json(project: Path) -> None:
     first, second = write(project / "a.csv", [0, 1, 3]), write(project / "b.csv", [9, 10])
     report = json.loads(run(first, second, "--market", "btcusdt_1m", "--dry-run", "--format", "json"))
-    assert report == {
+    assert {name: value for name, value in report.items() if name not in ("files", "gaps", "unknown")} == {
         "market": "BTC-USDT_1m",
         "candles": 5,
         "price_scale": 100,
         "start": "2020-02-09T00:00:00Z",
         "end": "2020-02-09T00:11:00Z",
-        "gaps": [{"start": "2020-02-09T00:02:00Z", "bars": 1}],
-        "unknown": [{"start": "2020-02-09T00:04:00Z", "end": "2020-02-09T00:09:00Z"}],
-        "files": [
-            {
-                "path": str(first),
-                "rows": 3,
-                "first": "2020-02-09T00:00:00Z",
-                "last": "2020-02-09T00:03:00Z",
-                "gaps": 1,
-                "absent_bars": 1,
-                "duplicates": 0,
-                "rejects": 0,
-            },
-            {
-                "path": str(second),
-                "rows": 2,
-                "first": "2020-02-09T00:09:00Z",
-                "last": "2020-02-09T00:10:00Z",
-                "gaps": 0,
-                "absent_bars": 0,
-                "duplicates": 0,
-                "rejects": 0,
-            },
-        ],
+        "stored_bars_changed": 0,
+        "stored_bars_removed": 0,
+        "stored_bars_kept_in_holes": 0,
+        "hours_outside_partitions": 0,
         "candles_written": 0,
         "hours_written": 0,
         "is_dry_run": True,
+        "next_command": "",
+    }
+    assert report["gaps"] == [{"start": "2020-02-09T00:02:00Z", "bars": 1}]
+    assert report["unknown"] == [{"start": "2020-02-09T00:04:00Z", "end": "2020-02-09T00:09:00Z"}]
+    prices = dict.fromkeys(("open", "high", "low", "close"), 1.25)
+    assert report["files"][0] == {
+        "path": str(first),
+        "rows": 3,
+        "first": "2020-02-09T00:00:00Z",
+        "last": "2020-02-09T00:03:00Z",
+        "first_bar": {"open_time": "2020-02-09T00:00:00Z", **prices, "volume": 1.0},
+        "last_bar": {"open_time": "2020-02-09T00:03:00Z", **prices, "volume": 1.0},
+        "gaps": 1,
+        "absent_bars": 1,
+        "duplicates": 0,
+        "rejects": 0,
+        "is_order_turned": False,
+        "columns": {name: name for name in ("time", "open", "high", "low", "close", "volume")},
+        "dropped": {},
+        "notes": [],
     }
 
 
@@ -115,11 +115,11 @@ def test_columns_and_other_options_reach_the_reader(project: Path) -> None:
     path = project / "a.csv"
     path.write_text("1,2020-02-09T00:00:00,0.3333,0.4,0.3,0.35\n")
     arguments = (path, "--market", "BTC-USDT_1m", "--dry-run", "--format", "json")
-    named = (*arguments, "--columns", "volume, time,open,high,low,close", "--price-scale", "10")
+    named = (*arguments, "--columns", "volume, time,open,high,low,close", "--price-scale", "100000")
     with pytest.raises(BadFileError, match="--timezone UTC"):
         run(*named)
     report = json.loads(run(*named, "--timezone", "UTC"))
-    assert (report["start"], report["price_scale"]) == ("2020-02-09T00:00:00Z", 10)
+    assert (report["start"], report["price_scale"]) == ("2020-02-09T00:00:00Z", 100_000)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,11 @@ def test_candles_are_stored_and_markets_listed(project: Path, database: str) -> 
 @pytest.mark.postgres
 def test_finer_prices_refine_the_market_and_what_is_resampled_from_it(project: Path, database: str) -> None:
     run(write(project / "a.csv", [0, 1]), "--market", "BTC-USDT_1m", "--resample", "15m")
-    run(write(project / "b.csv", [2, 3], "1.125"), "--market", "BTC-USDT_1m", "--resample", "1h")
+    finer = (write(project / "b.csv", [2, 3], "1.125"), "--market", "BTC-USDT_1m", "--resample", "1h")
+    for dry in ([], ["--dry-run"]):
+        with pytest.raises(UsageError, match=r"stored at 100 ticks per unit, .* Say --price-scale 1000 to raise it"):
+            run(*finer, *dry)
+    run(*finer, "--price-scale", "1000")
     assert {spec.price_scale for spec in load_universe(project / "markets.toml").specs} == {1_000}
     with Warehouse(database) as warehouse:
         candles = warehouse.read_candles(MARKET, DAY, DAY + 3_600_000)
@@ -177,6 +181,15 @@ def test_resampling_needs_the_minutes(project: Path) -> None:
     with pytest.raises(UsageError, match="BTC-USDT_4h cannot be resampled"):
         run(path, "--market", "BTC-USDT_1h", "--resample", "4h")
     assert not (project / "markets.toml").exists()
+
+
+def test_two_markets_and_folders_are_refused_in_a_sentence(project: Path) -> None:
+    path = write(project / "a.csv", [0])
+    with pytest.raises(UsageError, match=r"--market is given 2 times\. Import one market at a time"):
+        run(path, "--market", "BTC-USDT_1m", "--market", "ETH-USDT_1m", "--dry-run")
+    for folder in (".", "", str(project)):
+        with pytest.raises(BadFileError, match="is a folder"):
+            run(folder, "--market", "BTC-USDT_1m", "--dry-run")
 
 
 def test_a_refusal_cannot_steer_the_terminal(

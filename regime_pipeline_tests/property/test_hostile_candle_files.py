@@ -26,10 +26,34 @@ ROWS = [[START + 60_000 * at, 10.0, 25.5, 9.25, 11.0 + at, 100.5] for at in rang
 NAMES = ["open_time", "open", "high", "low", "close", "volume"]
 PLAIN = "\n".join(",".join(map(str, row)) for row in ROWS).encode()
 ISO = b"\n".join(f"2024-03-01T00:0{at}:00Z,10,12,9,11,5".encode() for at in range(5))
-TEXTS = (PLAIN, ",".join(NAMES).encode() + b"\r\n" + PLAIN, ISO, PLAIN.replace(b",", b";"))
+MT4 = b"\n".join(b"2024.03.01,00:0%d,10,12,9,11,5" % at for at in range(5))
+BANNER = b"https://example.org\nUnix,Date,Symbol,Open,High,Low,Close,Volume ETH,Volume USDT\n" + b"\n".join(
+    b"%d,2024-03-01 00:0%d:00,ETHUSDT,10,12,9,11,5,55" % (row[0], at) for at, row in reversed(list(enumerate(ROWS)))
+)
+NAIVE_TEXTS = (
+    MT4,
+    b"Date;Time;Open;High;Low;Close;Volume\n" + MT4.replace(b",", b";"),
+    b"time,open,high,low,close,volume\n" + ISO.replace(b"-", b"/").replace(b"T", b" ").replace(b"Z", b""),
+    b"Zeit;Er\xf6ffnung;Hoch;Tief;Schluss;Volumen\n"
+    + b"\n".join(b"01.03.2024 00:0%d;10,5;12,5;9,5;11,5;5,5" % at for at in range(5)),
+    b"date,open,high,low,close,volume\n" + b"\n".join(b"03/01/2024 12:0%d AM,10,12,9,11,5" % at for at in range(5)),
+)
+TEXTS = (
+    PLAIN,
+    BANNER,
+    b"sep=;\n" + PLAIN.replace(b",", b";"),
+    PLAIN.decode().encode("utf-16"),
+    ",".join(NAMES).encode() + b"\r\n" + PLAIN,
+    ISO,
+    PLAIN.replace(b",", b";"),
+)
 RECORDS = [dict(zip(NAMES, row, strict=True)) for row in ROWS]
 KUCOIN = {"code": "200000", "data": [[str(row[at]) for at in (0, 1, 4, 2, 3, 5)] for row in reversed(ROWS)]}
-DOCUMENTS = (ROWS, RECORDS, KUCOIN, {"data": ROWS})
+BYBIT = {"retCode": 0, "result": {"symbol": "ETHUSDT", "list": [[*map(str, row), "9"] for row in reversed(ROWS)]}}
+KRAKEN = {"error": [], "result": {"ETHUSDT": [[*row[:5], "11", *row[5:], 7] for row in ROWS], "last": 1}}
+COINBASE = {"candles": [dict(zip(["start", *NAMES[1:]], row, strict=True)) for row in ROWS]}
+COLUMNS = {"s": "ok", **{letter: [row[at] for row in ROWS] for at, letter in enumerate("tohlcv")}}
+DOCUMENTS = (BYBIT, KRAKEN, COINBASE, COLUMNS, ROWS, RECORDS, KUCOIN, {"data": ROWS})
 
 
 def columnar(kind: str, times: Any) -> bytes:
@@ -69,6 +93,8 @@ OPTIONS = st.sampled_from(
         ReadOptions(),
         ReadOptions(layout="kucoin"),
         ReadOptions(timezone="UTC", is_dropping_unaligned=True),
+        ReadOptions(timezone="UTC", decimal=",", dates="mdy"),
+        ReadOptions(volume="none", stamps="close"),
         ReadOptions(columns=("time", "open", "high", "low", "close", "volume"), price_scale=100),
     ]
 )
@@ -83,6 +109,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("name", "sound"),
     [
         ("a.csv", TEXTS),
+        ("a.jsonl", (b"\n".join(json.dumps(record).encode() for record in RECORDS),)),
         ("a.json", tuple(json.dumps(document).encode() for document in DOCUMENTS)),
         ("a.parquet", PARQUETS),
         ("a.feather", FEATHERS),
@@ -100,6 +127,21 @@ def test_sound_files_are_read_and_damaged_ones_read_or_refused(
     @given(damaged(sound), OPTIONS)
     def try_damaged(data: bytes, options: ReadOptions) -> None:
         read_or_refuse(lambda: load(folder, name, data, options))
+
+    try_damaged()
+
+
+NAIVE = ReadOptions(timezone="UTC", decimal=",", dates="mdy")
+
+
+def test_times_and_numbers_of_spreadsheets_are_read_and_damaged_ones_read_or_refused(folder: Path) -> None:
+    for data in NAIVE_TEXTS:
+        assert len(read_files([_written(folder, "s.csv", data)], MARKET, NAIVE, NOW).candles) == len(ROWS)
+
+    @fuzzed(100)
+    @given(damaged(NAIVE_TEXTS), st.just(NAIVE) | OPTIONS)
+    def try_damaged(data: bytes, options: ReadOptions) -> None:
+        read_or_refuse(lambda: load(folder, "s.csv", data, options))
 
     try_damaged()
 

@@ -1,44 +1,23 @@
 """A market is a symbol on a timeframe; this is the only module that parses or prints one.
 
-See `candles` for prices, `services.universe` for the list of markets.
+The spellings of a symbol stand in `symbols`, prices and candles in `candles`.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
 from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.domain.market_data.symbols import parse_symbol
+
+__all__ = ["DAY_MS", "HOUR_MS", "MINUTE_MS", "TIMEFRAME_MINUTES", "Market", "parse_symbol"]
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 TIMEFRAME_MINUTES: Final = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1440}
-_QUOTES: Final = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "EUR", "BTC", "ETH", "BNB")
-_SYMBOL: Final = re.compile(r"[A-Z0-9]{1,20}-[A-Z0-9]{2,10}")
-
-
-def parse_symbol(text: str) -> str:
-    """Return the symbol as `BASE-QUOTE`.
-
-    Parameters
-    ----------
-    text : str
-        `ETH-USDT`, or the old forms `ETHUSDT`, `ETH/USDT`, `ETH_USDT`; letters in any case.
-
-    Raises
-    ------
-    UsageError
-        The text names no base and quote.
-    """
-    symbol = text.strip().upper().replace("/", "-").replace("_", "-")
-    if "-" not in symbol:
-        quote = next((q for q in _QUOTES if symbol.endswith(q) and len(symbol) > len(q)), "")
-        symbol = f"{symbol.removesuffix(quote)}-{quote}" if quote else symbol
-    if not _SYMBOL.fullmatch(symbol):
-        raise UsageError(f"'{text}' is not a symbol.", "Write it as BASE-QUOTE, for example ETH-USDT.")
-    return symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +27,7 @@ class Market:
     Parameters
     ----------
     symbol : str
-        `BASE-QUOTE`, upper case.
+        `BASE-QUOTE` or `BASE-QUOTE-PERP`, upper case; any spelling that `parse_symbol` reads.
     timeframe : str
         One of `1m 5m 15m 1h 4h 1d`.
     """
@@ -63,18 +42,25 @@ class Market:
             raise UsageError(f"'{self.timeframe}' is not a timeframe.", f"Use one of {', '.join(TIMEFRAME_MINUTES)}.")
 
     @classmethod
-    def parse(cls, text: str) -> Market:
-        """Read `ETH-USDT_1h`, also the old `ETHUSDT_1h`.
+    def parse(cls, text: str, known: Collection[str] = ()) -> Market:
+        """Read `ETH-USDT_1h`, also `ETHUSDT_1h`, `ETH/USDT_1h` or `BTC/USDT:USDT_1h`.
+
+        Parameters
+        ----------
+        text : str
+            SYMBOL_TIMEFRAME.
+        known : collection of str
+            Symbols that are stored or listed, see `parse_symbol`.
 
         Raises
         ------
         UsageError
-            The text is not SYMBOL_TIMEFRAME.
+            The text is not SYMBOL_TIMEFRAME, or its symbol can be split in several ways.
         """
         symbol, underscore, timeframe = text.strip().rpartition("_")
         if not underscore:
             raise UsageError(f"'{text}' is not a market.", "Write SYMBOL_TIMEFRAME, for example ETH-USDT_1h.")
-        return cls(symbol, timeframe)
+        return cls(parse_symbol(symbol, known), timeframe)
 
     @property
     def key(self) -> str:

@@ -1,10 +1,11 @@
-"""Which column of a file is which: by its header, by a known order, or by the user's own list.
+"""What is known about layouts, in one table: names of columns, orders of rows without names, and the user's options.
 
-Reading the rows does not belong here.
+Choosing the columns of one file stands in `columns`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
@@ -14,11 +15,69 @@ from regime_pipeline.domain.errors import UsageError
 Layout = Literal["auto", "kucoin", "lean"]
 LAYOUTS: Final[tuple[str, ...]] = get_args(Layout)
 FIELDS: Final = ("time", "open", "high", "low", "close", "volume")
-KUCOIN: Final = ("time", "open", "close", "high", "low", "volume")
-_ALIASES: Final = {
-    "time": ("open_time", "unix", "timestamp", "time", "datetime", "date"),
-    "volume": ("volume", "vol", "base_volume"),
+PRICES: Final = FIELDS[1:5]
+KUCOIN: Final = ("time", "open", "close", "high", "low", "volume", "turnover")
+KRAKEN: Final = ("time", "open", "high", "low", "close", "vwap", "volume", "count")
+TURNOVER: Final = (*FIELDS, "turnover")
+OKX: Final = (*FIELDS, "vol_ccy", "vol_ccy_quote", "confirm")
+BINANCE: Final = (
+    *FIELDS,
+    "close_time",
+    "quote_volume",
+    "count",
+    "taker_buy_volume",
+    "taker_buy_quote_volume",
+    "ignore",
+)
+COINBASE: Final = ("time", "low", "high", "open", "close", "volume")
+GATE: Final = ("time", "quote_volume", "close", "high", "low", "open", "volume", "is_closed")
+ORDERS: Final = (KUCOIN[:6], KUCOIN, KRAKEN, COINBASE, GATE, BINANCE)
+"""Orders of rows without names; one is proposed where it fits every row and the plain order does not."""
+
+NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "time": (
+        *("open_time", "unix", "unix_timestamp", "timestamp", "time", "datetime", "date_time", "date", "ts", "stamp"),
+        *(
+            "t",
+            "start",
+            "start_time",
+            "mts",
+            "begins_at",
+            "period_start",
+            "open_timestamp",
+            "gmt_time",
+            "zeit",
+            "datum",
+        ),
+        *("fecha", "hora", "heure"),
+    ),
+    "open": ("open", "o", "open_price", "eroffnung", "eroffn", "apertura", "ouverture"),
+    "high": ("high", "h", "high_price", "max", "hoch", "maximo", "haut"),
+    "low": ("low", "l", "low_price", "min", "tief", "minimo", "bas"),
+    "close": ("close", "c", "close_price", "closing_price", "last", "price", "schluss", "zuletzt", "cierre", "cloture"),
+    "volume": (
+        "base_volume",
+        "volume_base",
+        "home_notional",
+        "volume_from",
+        "volumefrom",
+        "volume",
+        "vol",
+        "v",
+        "volumen",
+    ),
 }
+"""Names of the six fields, lower case with underscores; of several that a file has, the first one counts."""
+ZONED: Final = re.compile(r"(?:.*_)?(?:utc|gmt)(?:_.*)?")
+"""Names of time columns that say that the times are UTC."""
+CLOSE_STAMPS: Final = frozenset({"close_time", "close_timestamp", "end_time", "period_end"})
+BITMEX: Final = frozenset({"home_notional", "foreign_notional", "last_size"})
+HTX: Final = frozenset({"id", "amount", "vol", "count"})
+QUOTE_VOLUMES: Final = ("quote_volume", "quote_asset_volume", "quotevolume", "turnover", "amount", "vol_ccy")
+SYMBOL_NAMES: Final = frozenset({"symbol", "ticker", "pair", "instrument", "inst_id", "market", "tic", "product_id"})
+CLOSED_FLAGS: Final = frozenset({"confirm", "is_closed", "is_final", "closed", "complete"})
+UNNAMED: Final = frozenset({"", "index", "unnamed_0", "index_level_0", "level_0"})
+_UMLAUTS: Final = str.maketrans("äöüáéíóúôû", "aouaeiouou")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +87,8 @@ class ReadOptions:
     Parameters
     ----------
     layout : {"auto", "kucoin", "lean"}
-        `auto` goes by header, name and form; `kucoin` is time, open, close, high, low, volume, also newest first;
-        `lean` counts times from midnight UTC of the day in the file's name.
+        `auto` goes by header, name and form; `kucoin` is time, open, close, high, low, volume; `lean` counts times from
+        midnight UTC of the day in the file's name.
     columns : tuple of str
         Names of a file's columns in order, `time open high low close volume` and anything else; empty for none.
     timezone : str
@@ -39,6 +98,14 @@ class ReadOptions:
     is_dropping_unaligned : bool
         Leave out bars that do not open on a multiple of the timeframe (after an outage some exchanges shift a few)
         instead of refusing the file; they are counted.
+    decimal : str
+        `,` where numbers are written 42.000,50; `.` where they are written 42,000.50; empty to go by the numbers.
+    volume : str
+        Name of the column that holds the base volume, or `none` for files without volume (it is stored as 0).
+    stamps : str
+        `close` where the file stamps each bar with its close; `open`, or empty, where it is the open.
+    dates : str
+        `dmy` or `mdy`, the order of day and month where the dates do not tell.
 
     Raises
     ------
@@ -51,17 +118,24 @@ class ReadOptions:
     timezone: str = ""
     price_scale: int = 0
     is_dropping_unaligned: bool = False
+    decimal: str = ""
+    volume: str = ""
+    stamps: str = ""
+    dates: str = ""
 
     def __post_init__(self) -> None:
         """Refuse options that cannot be meant."""
-        if self.layout not in LAYOUTS:
-            raise UsageError(f"'{self.layout}' is not a layout.", f"Use one of {', '.join(LAYOUTS)}.")
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                known = ", ".join(filter(None, allowed))
+                raise UsageError(f"'{getattr(self, name)}' is not a value of --{name}.", f"Use one of {known}.")
         if self.timezone not in ("", "UTC"):
             raise UsageError(
                 f"Times without an offset cannot be read as '{self.timezone}'.",
                 "Only UTC is unambiguous all year; convert the times first, then say --timezone UTC.",
             )
-        if self.columns and (absent := [field for field in FIELDS if self.columns.count(field) != 1]):
+        needed = FIELDS[:5] if self.volume else FIELDS
+        if self.columns and (absent := [field for field in needed if self.columns.count(field) != 1]):
             raise UsageError(
                 f"--columns must name {', '.join(absent)} once.", f"Name {', '.join(FIELDS)}, in file order."
             )
@@ -71,42 +145,26 @@ class ReadOptions:
             )
 
 
-def is_header(cells: Sequence[str]) -> bool:
-    """Return whether the first row of a file names its columns."""
-    return "open" in (normalize(cell) for cell in cells)
+_CHOICES: Final = {
+    "layout": LAYOUTS,
+    "decimal": ("", ".", ","),
+    "stamps": ("", "open", "close"),
+    "dates": ("", "dmy", "mdy"),
+}
 
 
-def normalize(name: str) -> str:
-    """Return a column name in lower case with underscores."""
-    return name.strip().lower().replace(" ", "_")
+def normalize(name: object) -> str:
+    """Return a column name in lower case with underscores: `Volume BTC`, `quoteVolume`, `<OPEN>` become plain words."""
+    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", str(name)).strip().lower().translate(_UMLAUTS)
+    return re.sub(r"[\W_]+", "_", text).strip("_")
 
 
-def positions_by_name(names: Sequence[str]) -> list[int]:
-    """Return the positions of `FIELDS` among a file's column names.
-
-    Raises
-    ------
-    ValueError
-        A field is absent; names it and the columns there are.
-    """
-    known = [normalize(name) for name in names]
-    found = [next((known.index(a) for a in _ALIASES.get(f, (f,)) if a in known), -1) for f in FIELDS]
-    absent = [field for field, position in zip(FIELDS, found, strict=True) if position < 0]
-    if absent:
-        raise ValueError(f"no column for {', '.join(absent)} among {', '.join(names)}")
-    return found
+def field_of(name: str) -> str:
+    """Return the field that a normalized name stands for, empty for none."""
+    return next((field for field, names in NAMES.items() if name in names), "")
 
 
-def positions_by_order(options: ReadOptions, width: int, *, is_kucoin: bool = False) -> list[int]:
-    """Return the positions of `FIELDS` in rows without a header.
-
-    Raises
-    ------
-    ValueError
-        The rows are too narrow.
-    """
-    order = options.columns or (KUCOIN if is_kucoin or options.layout == "kucoin" else FIELDS)
-    positions = [order.index(field) for field in FIELDS]
-    if width <= max(positions):
-        raise ValueError(f"{width} columns where at least {max(positions) + 1} are needed ({', '.join(order)})")
-    return positions
+def is_header(cells: Sequence[object]) -> bool:
+    """Return whether a row names columns: three of the four prices, or `open`."""
+    fields = {field_of(normalize(cell)) for cell in cells}
+    return "open" in fields or len(fields & set(PRICES)) >= len(PRICES) - 1

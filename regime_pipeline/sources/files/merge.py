@@ -1,6 +1,6 @@
 """Several files of one market as one series: repetitions counted and dropped, contradictions refused.
 
-Reading one file stands in `reader`; writing the series does not belong here.
+Reading one file stands in `reader`; writing the series in `services.imports`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from regime_pipeline.domain.market_data.candles import MAX_TICKS, Candles, Float64
-from regime_pipeline.domain.market_data.completeness import Spans, absent_bars, clip_spans, merge_spans, runs_of
+from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.domain.market_data.candles import Candles, Float64
+from regime_pipeline.domain.market_data.completeness import Spans, clip_spans, merge_spans
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Int64, to_iso
 from regime_pipeline.sources.files.checks import VALUES, FileRows
+from regime_pipeline.sources.files.scale import FLOAT32_NOISE, FLOAT_NOISE, check_scale, infer_scale
 from regime_pipeline.sources.files.table import BadFileError
-
-MAX_PRICE_SCALE = 10**10
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ def merge_rows(parts: Sequence[FileRows], market: Market, now_ms: int, price_sca
     now_ms : int
         Epoch milliseconds UTC; bars that close later are left out.
     price_scale : int
-        Ticks per unit of quote currency; 0 for the smallest power of ten that holds every price exactly.
+        Ticks per unit of quote currency; 0 for the smallest power of ten that holds every price up to float noise.
 
     Raises
     ------
@@ -70,10 +70,10 @@ def merge_rows(parts: Sequence[FileRows], market: Market, now_ms: int, price_sca
     row = np.concatenate([p.row for p in parts])[order]
     is_repeated = np.concatenate(([False], np.diff(times) == 0))
     _refuse_conflict(parts, part, row, times, values, is_repeated)
-    is_open = times + market.step_ms > now_ms
+    is_open = _unfinished(parts, part, times, market, now_ms)
     is_kept = ~is_repeated & ~is_open
-    scale = price_scale or _infer_scale(parts, part, row, values[:4])
     prices = values[:4, is_kept]
+    scale = _scale_of(parts, prices if prices.size else values[:4], price_scale)
     covered = merge_spans(span for p in parts for span in p.covered)
     return Merged(
         Candles.from_prices(market, scale, times[is_kept], list(prices), values[4, is_kept]),
@@ -85,10 +85,14 @@ def merge_rows(parts: Sequence[FileRows], market: Market, now_ms: int, price_sca
 
 def find_gaps(market: Market, candles: Candles, covered: Spans) -> tuple[tuple[int, int], ...]:
     """Return the confirmed gaps as (open time of the first absent bar in epoch ms, absent bars), oldest first."""
-    gaps: list[tuple[int, int]] = []
+    step, gaps = market.step_ms, []
     for start_ms, end_ms in covered:
-        times, is_absent = absent_bars(market, start_ms, end_ms, candles)
-        gaps += [(start, (end - start) // market.step_ms) for start, end in runs_of(times, is_absent, market.step_ms)]
+        first = -(-start_ms // step) * step
+        inside = candles.between(first, end_ms).open_time_ms
+        edges = np.concatenate(([first - step], inside, [-(-end_ms // step) * step]))
+        absent = np.diff(edges) // step - 1
+        holes = np.flatnonzero(absent > 0)
+        gaps += list(zip((edges[holes] + step).tolist(), absent[holes].tolist(), strict=True))
     return tuple(gaps)
 
 
@@ -102,31 +106,39 @@ def _refuse_conflict(
 ) -> None:
     """Raise if a repeated bar differs from the one before it."""
     differs = np.zeros(len(times), dtype=np.bool_)
-    differs[1:] = (values[:, 1:] != values[:, :-1]).any(axis=0)
+    is_short = any((part.values.astype(np.float32) == part.values).all() for part in parts)
+    noise = (2 * FLOAT32_NOISE if is_short else FLOAT_NOISE) * np.abs(values[:, 1:])
+    differs[1:] = (np.abs(values[:, 1:] - values[:, :-1]) > noise).any(axis=0)
     conflict = is_repeated & differs
     if conflict.any():
         at = int(np.argmax(conflict))
         first, second = (parts[part[i]].table.where(int(row[i])) for i in (at - 1, at))
         names = [name for name, a, b in zip(VALUES, values[:, at - 1], values[:, at], strict=True) if a != b]
+        signs = " ".join(note for p in parts for note in p.notes if note.startswith("Warning"))
         raise BadFileError(
             f"{first} and {second} give the bar {to_iso(int(times[at]))} different values ({', '.join(names)}).",
-            "Remove the wrong one; import files one after the other if the later one is a restatement.",
+            signs or "Remove the wrong one; import files one after the other if the later one is a restatement.",
         )
 
 
-def _infer_scale(parts: Sequence[FileRows], part: NDArray[np.intp], row: Int64, prices: Float64) -> int:
-    """Return the smallest power of ten that turns every price into whole ticks."""
-    scale = 1
-    while (is_broken := np.rint(prices * scale) / scale != prices).any():
-        if scale == MAX_PRICE_SCALE:
-            at = int(np.argmax(is_broken.any(axis=0)))
-            where = parts[part[at]].table.where(int(row[at]))
-            raise BadFileError(
-                f"{where}: a price has more than ten decimals.", "Round them with --price-scale, e.g. 100000000."
-            )
-        scale *= 10
-    if float(prices.max()) * scale > MAX_TICKS:
-        raise BadFileError(
-            f"Prices up to {prices.max()} with ticks of 1/{scale} are too fine.", "Round them with --price-scale."
-        )
-    return scale
+def _scale_of(parts: Sequence[FileRows], prices: Float64, given: int) -> int:
+    """Return the scale to use: the given one, if it holds the prices, or the smallest that does."""
+    try:
+        if given:
+            check_scale(prices, given)
+        return given or infer_scale(prices)
+    except UsageError as error:
+        raise BadFileError(f"{parts[0].table.place}: {error.what}", error.todo) from error
+
+
+def _unfinished(
+    parts: Sequence[FileRows], part: NDArray[np.intp], times: Int64, market: Market, now_ms: int
+) -> NDArray[np.bool_]:
+    """Mask of the bars that were not closed, now or when their file was written in the middle of its last bar."""
+    closes = times + market.step_ms
+    is_open = closes > now_ms
+    for number, each in enumerate(parts):
+        last = int(each.open_time_ms.max())
+        if each.written_ms is not None and last <= each.written_ms < last + market.step_ms:
+            is_open |= (part == number) & (closes > each.written_ms)
+    return np.asarray(is_open)

@@ -21,7 +21,7 @@ _LAST_MS: Final = 253_402_300_799_999
 Milliseconds = Annotated[int, Field(strict=True, ge=0, le=_LAST_MS)]
 Ticks = Annotated[int, Field(strict=True, ge=1, le=MAX_TICKS)]
 Count = Annotated[int, Field(strict=True, ge=0)]
-Scale = Annotated[int, Field(strict=True, ge=1, le=10**10)]
+Scale = Annotated[int, Field(strict=True, ge=1, le=10**18)]
 Volume = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Text = Annotated[str, Field(strict=True)]

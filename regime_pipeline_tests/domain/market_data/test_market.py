@@ -28,7 +28,7 @@ def test_old_forms_of_a_symbol(text: str) -> None:
     assert parse_symbol(text) == "ETH-USDT"
 
 
-@pytest.mark.parametrize("text", ["", "USDT", "ETH", "ETH-", "-USDT", "../etc", "ETH-USDT-PERP", "ÄTH-USDT", "A" * 30])
+@pytest.mark.parametrize("text", ["", "USDT", "ETH", "ETH-", "-USDT", "../etc", "ETH-USDT-2", "A" * 30])
 def test_what_is_no_symbol_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not a symbol"):
         parse_symbol(text)

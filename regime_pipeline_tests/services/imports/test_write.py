@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regime_pipeline.domain.errors import BadCandlesError
+from regime_pipeline.domain.errors import BadCandlesError, UsageError
 from regime_pipeline.domain.market_data.candles import COLUMNS
 from regime_pipeline.domain.market_data.completeness import COMPLETE, EXCHANGE_GAP, MISSING
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_ms
 from regime_pipeline.services.imports.plan import ImportPlan, read_files
-from regime_pipeline.services.imports.write import import_candles, settle_price_scales
+from regime_pipeline.services.imports.write import Consent, import_candles, join_stored, settle_price_scales
 from regime_pipeline.services.universe import MarketSpec
 from regime_pipeline.sources.files.layouts import ReadOptions
 from regime_pipeline.storage.admin.migrate import upgrade
@@ -40,9 +40,14 @@ def plan(folder: Path, rows: dict[int, str], market: Market = MARKET) -> ImportP
     return read_files([path], market, ReadOptions(), NOW)
 
 
-def store(warehouse: Warehouse, planned: ImportPlan, price_scale: int = 100) -> int:
+def store(
+    warehouse: Warehouse,
+    planned: ImportPlan,
+    price_scale: int = 100,
+    consent: Consent = Consent(),  # noqa: B008
+) -> int:
     run = warehouse.start_run("test", "")
-    return import_candles(planned, price_scale, warehouse, run, REACH)[0].inserted_rows
+    return import_candles(planned, price_scale, warehouse, run, REACH, consent)[0].inserted_rows
 
 
 def stored(warehouse: Warehouse, hours: int = 24) -> dict[int, float]:
@@ -93,7 +98,14 @@ def test_restated_and_withdrawn_candles_become_revisions_and_mark_what_depends_o
 ) -> None:
     store(warehouse, plan(tmp_path, dict.fromkeys(range(8), "1.25")))
     restated = {bar: "1.25" for bar in range(8) if bar != 2} | {5: "1.5"}
-    store(warehouse, plan(tmp_path, dict(sorted(restated.items()))))
+    planned = plan(tmp_path, dict(sorted(restated.items())))
+    with pytest.raises(UsageError, match=r"1 stored bars .* open 1\.25, .* in the file open 1\.5, .* Say --restate"):
+        store(warehouse, planned)
+    kept = join_stored(planned, 100, warehouse, Consent(is_restating=True))
+    assert (kept.changed, kept.removed, kept.kept) == (1, 0, 1)
+    assert len(kept.candles) == 8
+    store(warehouse, planned, consent=Consent(is_restating=True, is_whole=True))
+    assert warehouse.revised_bars(MARKET, DAY, DAY + 24 * HOUR_MS).tolist() == [DAY + 2 * STEP, DAY + 5 * STEP]
     assert stored(warehouse) == {0: 1.25, 1: 1.25, 3: 1.25, 4: 1.25, 5: 1.5, 6: 1.25, 7: 1.25}
     assert statuses(warehouse) == {0: EXCHANGE_GAP, 1: COMPLETE}
     assert {mark.asset for mark in warehouse.dirty(MARKET)} == {"features"}
@@ -134,7 +146,7 @@ def test_a_failure_leaves_nothing_behind(warehouse: Warehouse, tmp_path: Path, m
 
     monkeypatch.setattr("regime_pipeline.services.imports.write.hour_statuses", fail)
     with pytest.raises(BadCandlesError):
-        store(warehouse, plan(tmp_path, dict.fromkeys(range(8), "2")))
+        store(warehouse, plan(tmp_path, dict.fromkeys(range(8), "2")), consent=Consent(is_restating=True))
     assert (stored(warehouse), statuses(warehouse)) == before
 
 

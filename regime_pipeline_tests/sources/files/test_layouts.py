@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 
 from regime_pipeline.domain.errors import UsageError
-from regime_pipeline.sources.files.layouts import ReadOptions, positions_by_name
+from regime_pipeline.sources.files.layouts import ReadOptions, normalize
 
 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"layout": "binance"}, r"'binance' is not a layout\. Use one of auto, kucoin, lean"),
+        ({"layout": "binance"}, r"'binance' is not a value of --layout\. Use one of auto, kucoin, lean"),
         ({"timezone": "Europe/Berlin"}, "cannot be read as 'Europe/Berlin'. Only UTC"),
         ({"columns": ("time", "open", "high", "low", "close")}, "--columns must name volume once"),
         ({"columns": ("time", "time", "open", "high", "low", "close", "volume")}, "--columns must name time once"),
@@ -21,6 +21,17 @@ def test_options_that_cannot_be_meant_are_refused(options: dict[str, object], re
         ReadOptions(**options)  # type: ignore[arg-type]
 
 
-def test_of_several_time_columns_the_open_time_wins() -> None:
-    names = ["date", "unix", "Open Time", "open", "high", "low", "close", "volume"]
-    assert positions_by_name(names) == [2, 3, 4, 5, 6, 7]
+@pytest.mark.parametrize(
+    ("name", "normalized"),
+    [
+        ("Volume BTC", "volume_btc"),
+        ("quoteVolume", "quote_volume"),
+        ("<OPEN>", "open"),
+        ("Vol.", "vol"),
+        ("Volume_(BTC)", "volume_btc"),
+        ("Eröffnung", "eroffnung"),
+        ("Unnamed: 0", "unnamed_0"),
+    ],
+)
+def test_names_are_compared_as_plain_words(name: str, normalized: str) -> None:
+    assert normalize(name) == normalized

@@ -15,7 +15,7 @@ from pyarrow import feather, parquet
 from regime_pipeline.domain.errors import BadCandlesError
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import Market
-from regime_pipeline.sources.files import formats as columnar
+from regime_pipeline.sources.files import columnar
 from regime_pipeline.sources.files.layouts import FIELDS, ReadOptions
 from regime_pipeline.sources.files.reader import read_file
 from regime_pipeline.sources.files.table import BadFileError
@@ -51,7 +51,7 @@ def test_packed_rows_stop_at_the_limits(write: Write, name: str, monkeypatch: py
 
 def test_fewer_columns_than_named_are_refused(write: Write) -> None:
     options = ReadOptions(columns=("a", "b", *FIELDS))
-    with pytest.raises(BadFileError, match="name them with --columns"):
+    with pytest.raises(BadFileError, match="has 6 columns, --columns names 8"):
         read_file(write("a.parquet", packed(3, is_parquet=True)), MARKET, options)
 
 

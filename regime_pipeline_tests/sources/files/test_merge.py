@@ -95,9 +95,10 @@ def test_the_scale_is_the_smallest_that_holds_every_price(
 def test_a_scale_given_rounds_and_one_that_cannot_be_is_refused(parts: Callable[..., list[FileRows]]) -> None:
     noisy = parts([(0, "0.30000000000000004")])
     assert merge_rows(noisy, MARKET, LATER, 10).candles.close.tolist() == [3]
-    with pytest.raises(
-        BadFileError, match=r"0\.csv line 1: a price has more than ten decimals\. Round them with --price"
-    ):
-        merge_rows(noisy, MARKET, LATER)
-    with pytest.raises(BadFileError, match="are too fine"):
+    assert merge_rows(noisy, MARKET, LATER).candles.price_scale == 10
+    with pytest.raises(BadFileError, match=r"finer than a tick of 1/1: it would become 0\.0\. .* --price-scale 10"):
+        merge_rows(noisy, MARKET, LATER, 1)
+    with pytest.raises(BadFileError, match="too large for"):
+        merge_rows(noisy, MARKET, LATER, 10**19)
+    with pytest.raises(BadFileError, match="do not fit one scale"):
         merge_rows(parts([(0, "20000000"), (1, "0.000000001")]), MARKET, LATER)

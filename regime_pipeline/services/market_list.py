@@ -1,0 +1,65 @@
+"""Editing the list of markets: adding and removing entries of markets.toml, with its comments kept.
+
+Reading and validating the list stands in `universe`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.domain.market_data.market import Market, parse_symbol
+from regime_pipeline.services.universe import MarketSpec, append_market, edit_document, load_universe, save_document
+
+
+def add_market(path: Path, spec: MarketSpec, span_ms: tuple[int, int | None]) -> None:
+    """Append a market at the end of the list; the file is created if there is none.
+
+    Parameters
+    ----------
+    path : Path
+        The markets file.
+    spec : MarketSpec
+        The market and its source.
+    span_ms : tuple of int
+        Start of the partitions of a new file and their end (None: open), epoch milliseconds UTC.
+
+    Raises
+    ------
+    UsageError
+        The market is listed already, needs an exchange or its 1m market, or the file cannot be edited.
+    """
+    if path.exists() and spec.market in load_universe(path).markets:
+        raise UsageError(f"{spec.market} is listed in {path} already.", "Nothing to do; see regime markets list.")
+    append_market(path, spec, span_ms)
+
+
+def remove_market(path: Path, market: Market) -> None:
+    """Take a market off the list; what is stored of it stays.
+
+    Raises
+    ------
+    UsageError
+        The market is not listed, another one is resampled from it, or the file cannot be edited.
+    """
+    specs = load_universe(path).specs
+    if market not in [spec.market for spec in specs]:
+        listed = ", ".join(str(spec.market) for spec in specs) or "none"
+        raise UsageError(f"{market} is not in {path} (listed: {listed}).", "Name one that is listed.")
+    derived = [s.market for s in specs if s.source == "resampled" and s.market.symbol == market.symbol]
+    if market.timeframe == "1m" and derived:
+        names = ", ".join(map(str, derived))
+        raise UsageError(f"{names} is resampled from {market}.", f"Remove {names} first.")
+    document = edit_document(path)
+    entries = document["markets"]
+    at = next(n for n, entry in enumerate(entries) if _holds(entry, market))
+    if len(entries[at]["timeframes"]) > 1:
+        entries[at]["timeframes"].remove(market.timeframe)
+    else:
+        del entries[at]
+    save_document(path, document)
+
+
+def _holds(entry: Any, market: Market) -> bool:
+    return parse_symbol(entry["symbol"]) == market.symbol and market.timeframe in entry["timeframes"]
