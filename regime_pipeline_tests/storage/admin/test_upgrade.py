@@ -100,7 +100,7 @@ def test_what_cannot_be_moved(home: Path) -> None:
         move_cluster(home, ACCOUNT)
     place = make_place(home, server_account(ACCOUNT))
     make_private_directory(place.data, place.account)
-    with pytest.raises(StorageError, match="is no cluster of PostgreSQL"):
+    with pytest.raises(StorageError, match="is not a PostgreSQL cluster"):
         move_cluster(home, ACCOUNT)
     (place.data / "PG_VERSION").write_text("12\n")
     with pytest.raises(StorageError, match=r"no programs of PostgreSQL 12.*regime db backup"):
