@@ -13,6 +13,7 @@ import pytest
 import yaml
 from dagster_celery.cli import get_validated_config
 
+from regime_pipeline.pipeline.instance import BATCHING, PATIENCE
 from regime_pipeline.pipeline.launchers.celery import WatchedCeleryRunLauncher
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.urls import dagster_url, libpq_url
@@ -152,7 +153,22 @@ def test_the_image_installs_extras_that_exist_and_runs_as_a_user() -> None:
     assert image.index("USER regime") < image.index("CMD [")
     copied = {word for line in re.findall(r"^COPY (?!--)(.+)$", image, re.MULTILINE) for word in line.split()[:-1]}
     assert all((REPOSITORY / name).exists() for name in copied)
-    assert "DAGSTER_EVENT_BATCH_SIZE=1000" in image
+
+
+@pytest.mark.parametrize("name", ["DAGSTER_EVENT_BATCH_SIZE", *PATIENCE])
+def test_every_way_to_deploy_sets_what_dagster_needs(name: str) -> None:
+    value = {**BATCHING, **PATIENCE}[name]
+    assert f"{name}={value}" in (DOCKER / "Dockerfile").read_text("utf-8")
+    for file in ("values.yaml", "workers.yaml"):
+        assert f'{{ name: {name}, value: "{value}" }}' in (DOCKER / "helm" / file).read_text("utf-8")
+
+
+@pytest.mark.parametrize("role", ["daemon", "webserver"])
+def test_who_asks_the_code_server_starts_once_it_answers(role: str) -> None:
+    waits_for = read(DOCKER / "compose.yaml")["services"][role]["depends_on"]
+
+    assert waits_for["code"] == {"condition": "service_healthy"}
+    assert "schema" in waits_for
 
 
 def test_the_workspace_points_at_the_code_server_of_compose() -> None:

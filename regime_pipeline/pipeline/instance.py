@@ -18,6 +18,9 @@ from regime_pipeline.pipeline.partitions import range_tags
 BATCHING = {"DAGSTER_EVENT_BATCH_SIZE": "1000", "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "1"}
 """Without these two a backfill records about 41 partitions a second instead of about 1,200."""
 
+PATIENCE = {"DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1"}
+"""Without it a daemon that cannot see the code server once, at a restart say, fails every open backfill for good."""
+
 
 STORAGE = """storage:
   postgres:
@@ -37,7 +40,7 @@ def dagster_environment(dagster_home: Path, dagster_url: str) -> dict[str, str]:
     dagster_url : str
         Its database, `postgresql+psycopg2://`.
     """
-    return {**BATCHING, "DAGSTER_HOME": str(dagster_home), "DAGSTER_PG_URL": dagster_url}
+    return {**BATCHING, **PATIENCE, "DAGSTER_HOME": str(dagster_home), "DAGSTER_PG_URL": dagster_url}
 
 
 def prepare_home(dagster_home: Path) -> None:

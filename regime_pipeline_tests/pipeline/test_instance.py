@@ -5,7 +5,14 @@ from pathlib import Path
 
 import yaml
 
-from regime_pipeline.pipeline.instance import BATCHING, dagster_environment, open_instance, prepare_home, shipped_file
+from regime_pipeline.pipeline.instance import (
+    BATCHING,
+    PATIENCE,
+    dagster_environment,
+    open_instance,
+    prepare_home,
+    shipped_file,
+)
 from regime_pipeline.storage.urls import dagster_url
 from regime_pipeline_tests.conftest import REPOSITORY
 
@@ -15,6 +22,7 @@ def test_the_environment_has_what_makes_backfills_fast(tmp_path: Path) -> None:
 
     assert environment["DAGSTER_EVENT_BATCH_SIZE"] == "1000"
     assert environment["DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS"] == "1"
+    assert environment["DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR"] == "1"
     assert environment["DAGSTER_HOME"] == str(tmp_path)
     assert environment["DAGSTER_PG_URL"] == "postgresql+psycopg2:///dagster"
 
@@ -32,13 +40,15 @@ def test_an_instance_stores_in_postgres_and_leaves_the_environment_alone(tmp_pat
     before = dict(os.environ)
 
     with open_instance(tmp_path, dagster_url(database_url)) as instance:
-        assert {name: os.environ[name] for name in BATCHING} == BATCHING
+        assert {name: os.environ[name] for name in BATCHING | PATIENCE} == BATCHING | PATIENCE
         assert type(instance.event_log_storage).__name__ == "PostgresEventLogStorage"
         assert instance.get_runs_count() == 0
         pools = instance.get_concurrency_config()
         assert pools.pool_config.default_pool_limit == 3
         assert pools.run_queue_config is not None
         assert pools.run_queue_config.max_concurrent_runs == 4
+        assert pools.run_queue_config.max_user_code_failure_retries == 240
+        assert pools.run_queue_config.user_code_failure_retry_delay == 15
         assert pools.run_queue_config.tag_concurrency_limits == [
             {"key": "dagster/backfill", "limit": 2},
             {"key": "regime/correction", "limit": 1},
