@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+import psycopg
 from psycopg.pq import PGconn, Ping
 
 from regime_pipeline.domain.errors import StorageError
@@ -27,6 +28,7 @@ _START_S: Final = 15.0
 _STOP_S: Final = 60.0
 _GONE_S: Final = 5.0
 _POLL_S: Final = 0.02
+_CONNECT_S: Final = 10
 _LAUNCHES: Final = 3
 _LOG_BYTES: Final = 4_000_000
 _LOG_LINES: Final = 5
@@ -78,6 +80,17 @@ class Cluster:
             return Ping.NO_RESPONSE
         return Ping(PGconn.ping(f"{self.url}&connect_timeout=3".encode()))
 
+    def _is_answered_by_another(self) -> bool:
+        """Whether the server that answers keeps its data elsewhere: that of another home, or ours before a move."""
+        if self.ping() is not Ping.OK:
+            return False
+        try:
+            with psycopg.connect(self.url, connect_timeout=_CONNECT_S, autocommit=True) as connection:
+                (where,) = connection.execute("SHOW data_directory").fetchone() or ("",)
+        except psycopg.Error:
+            return False  # it has just gone; `start` finds out
+        return os.path.realpath(where) != os.path.realpath(self.place.data)
+
     @contextlib.contextmanager
     def exclusively(self) -> Iterator[FileLock]:
         """Hold the start lock, which keeps every other process from making, starting and stopping the server.
@@ -121,8 +134,8 @@ class Cluster:
         StorageError
             It cannot be created or does not start; carries the end of the server's log.
         """
-        if not self.place.has_socket_directory:
-            self.stop(force=True)  # a server that lost its socket cannot be reached again
+        if not self.place.has_socket_directory or self._is_answered_by_another():
+            self.stop(force=True)  # a server that lost its socket, or was moved, cannot be used any more
             self.place.make_socket_directory()
         if self.ping() is not Ping.OK:
             programs = programs_for(self.place.account, self.place.base, self._major)

@@ -21,6 +21,8 @@ from regime_pipeline.domain.errors import StorageError, UsageError
 DEFAULT_ACCOUNT: Final = "nobody"
 WAYS_OUT: Final = "Run as an ordinary user, or set REGIME_DATABASE_URL to a PostgreSQL server of your own."
 _SHELTERS: Final = (Path("/var/lib/regime_pipeline"), Path("/tmp"))  # noqa: S108 - only for a directory of random name
+_MARK: Final = "belongs-to"
+"""File in a directory that is kept elsewhere: the device and inode of the directory it belongs to."""
 SOCKET_NAME: Final = ".s.PGSQL.5432"
 _SOCKET_PATH_BYTES: Final = 103  # the smaller limit of the supported systems; the longest path that fits in sun_path
 
@@ -122,12 +124,17 @@ class ServerDirectory:
 
     @property
     def has_socket_directory(self) -> bool:
-        """Whether the socket directory is there and safely the account's (a cleaner of /tmp may have taken it)."""
+        """Whether the socket directory is there, safely the account's, and this place's rather than its original's.
+
+        A cleaner of /tmp may have taken it, and in a copied home the link leads to the directory of the original.
+        """
+        socket = self.socket
         try:
-            status = self.socket.lstat()
+            status = socket.lstat()
+            is_ours = socket.parent == self.base or _has_mark(socket, self.base)
         except OSError:
             return False
-        return stat.S_ISDIR(status.st_mode) and status.st_uid == self.account.uid
+        return stat.S_ISDIR(status.st_mode) and status.st_uid == self.account.uid and is_ours
 
     def make_socket_directory(self) -> None:
         """Create a socket directory and link to it: here or, where the path is unfit for a socket, elsewhere.
@@ -136,7 +143,8 @@ class ServerDirectory:
         """
         link = self.base / "socket"
         link.unlink(missing_ok=True)
-        _link_elsewhere(link, (self.base, Path(tempfile.gettempdir()), *_SHELTERS), self.account, is_private=True)
+        shelters = (self.base, Path(tempfile.gettempdir()), *_SHELTERS)
+        _link_elsewhere(link, shelters, self.account, owner=self.base, is_private=True)
 
 
 def existing_place(home: Path, account: Account) -> ServerDirectory | None:
@@ -158,9 +166,11 @@ def existing_place(home: Path, account: Account) -> ServerDirectory | None:
             f"Restore it, or remove {link} to start with an empty database.",
         )
     place = ServerDirectory(Path(os.path.realpath(link)), account)
+    if link.is_symlink():
+        _check_mark(link, place.base, home)
     _check_owner(place.base, os.geteuid(), "Run as that account, or set REGIME_HOME to a directory of your own.")
     if place.data.exists():
-        _check_owner(place.data, account.uid, "Set REGIME_POSTGRES_ACCOUNT to that account.")
+        _check_owner(place.data, account.uid, _way_to_own(place.data, account))
     return place
 
 
@@ -178,7 +188,7 @@ def make_place(home: Path, account: Account) -> ServerDirectory:
                 link.mkdir()
                 link.chmod(0o700 if account.is_self else 0o755)
         else:
-            _link_elsewhere(link, _SHELTERS, account, is_private=False)
+            _link_elsewhere(link, _SHELTERS, account, owner=home, is_private=False)
     place = existing_place(home, account)
     if place is None:
         raise StorageError(f"{link} was removed while it was being made.", "Try again.")
@@ -197,22 +207,26 @@ def _give_to(account: Account, directory: Path) -> None:
         os.chown(directory, account.uid, account.gid, follow_symlinks=False)
 
 
-def _link_elsewhere(link: Path, shelters: Iterable[Path], account: Account, *, is_private: bool) -> None:
+def _link_elsewhere(link: Path, shelters: Iterable[Path], account: Account, *, owner: Path, is_private: bool) -> None:
     """Make a directory of random name in the first fitting shelter and link to it; a racing maker's link is kept.
 
-    A private one belongs to the account, mode 0700, else it is one's own that the account may pass through.
+    A private one belongs to the account, mode 0700, else it is one's own that the account may pass through. Beside the
+    link it is linked by name alone, so that a copy of both is whole; elsewhere it is marked as the directory `owner`'s.
     """
     for shelter in shelters:
         if made := _make_sheltered(shelter, account):
             break
     else:
         raise StorageError(f"No directory was found that the account {account.name!r} could use.", WAYS_OUT)
+    is_beside = made.parent == link.parent.resolve()
+    if not is_beside:
+        (made / _MARK).write_text(_identity(owner), "utf-8")
     if is_private:
         _give_to(account, made)
     else:
         made.chmod(0o755)
     try:
-        link.symlink_to(made)
+        link.symlink_to(made.name if is_beside else made)
     except FileExistsError:
         shutil.rmtree(made)
 
@@ -229,6 +243,38 @@ def _make_sheltered(shelter: Path, account: Account) -> Path | None:
         return Path(tempfile.mkdtemp(prefix="regime-", dir=shelter))
     except OSError:
         return None
+
+
+def _identity(directory: Path) -> str:
+    """What stays when a directory is moved and differs in a copy: its device and inode."""
+    status = directory.stat()
+    return f"{status.st_dev}:{status.st_ino}"
+
+
+def _has_mark(made: Path, owner: Path) -> bool:
+    """Whether a directory that is kept elsewhere belongs to `owner`; raises OSError where nothing says so."""
+    return (made / _MARK).read_text("utf-8") == _identity(owner)
+
+
+def _check_mark(link: Path, base: Path, home: Path) -> None:
+    """Refuse the database of another home, which the link of a copied home leads to."""
+    try:
+        is_ours = _has_mark(base, home)
+    except FileNotFoundError:  # of a version that did not mark
+        (base / _MARK).write_text(_identity(home), "utf-8")
+        return
+    if not is_ours:
+        raise StorageError(
+            f"{link} leads to {base}, the database of another home: {home} is a copy.",
+            f"Remove {link} to start with an empty database, then restore a backup with `regime db restore`.",
+        )
+
+
+def _way_to_own(data: Path, account: Account) -> str:
+    """What helps where the data belong to another account: root, after a copy that kept no owners, can never run it."""
+    if data.stat().st_uid == 0:
+        return f"Give it to the server's account: chown -R {account.name} {data}"
+    return "Set REGIME_POSTGRES_ACCOUNT to that account."
 
 
 def _is_fit_for_socket(directory: Path) -> bool:

@@ -150,7 +150,7 @@ def test_racing_makers_agree(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_pa
     place = make_place(home, account)
     place.make_socket_directory()
     first = place.socket
-    embedded_place._link_elsewhere(place.base / "socket", (place.base,), account, is_private=True)
+    embedded_place._link_elsewhere(place.base / "socket", (place.base,), account, owner=place.base, is_private=True)
     assert place.socket == first
     assert [each for each in place.base.iterdir() if each.is_dir() and not each.is_symlink()] == [first]
 
