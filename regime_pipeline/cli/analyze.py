@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import pandas as pd
 import typer
+from rich.markup import escape
 
 from regime_pipeline.bootstrap import read_policy
 from regime_pipeline.cli.console import COLORS, Format, FormatOption, OutputOption, out, write_document, write_frame
@@ -91,7 +92,8 @@ def explain_command(
 def explain(market: str, row: dict[str, Any]) -> None:
     """Print a verdict with its scores, range, alternatives and factors."""
     color = COLORS.get(row["verdict"], "dim")
-    out.print(f"[bold]{market}[/] {row['open_time']}: [{color}]{row['verdict']}[/] {row['confidence']:.2f}")
+    said = f"[bold]{escape(market)}[/] {row['open_time']}: [{color}]{row['verdict']}[/] {row['confidence']:.2f}"
+    out.print(said, markup=True)
     scores = ("trend_score", "mean_rev_score", "vol_change_score", "range_quality_score", "grid_capacity_score")
     out.print("  " + "   ".join(f"{name.removesuffix('_score')} {_number(row[name])}" for name in scores))
     if row["range_low"] is not None:

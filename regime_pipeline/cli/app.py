@@ -109,5 +109,5 @@ def main() -> None:
     try:
         make_app("".join(sys.argv[1:2]))()
     except (RegimeError, PolicyError) as error:
-        err.print(f"[red]Error:[/] {escape(printable(str(error)))}", highlight=False, soft_wrap=True)
+        err.print(f"[red]Error:[/] {escape(printable(str(error)))}", highlight=False, markup=True, soft_wrap=True)
         raise SystemExit(DATA_MISSING if isinstance(error, MissingDataError | StorageError) else USAGE) from None

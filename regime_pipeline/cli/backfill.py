@@ -101,13 +101,13 @@ def print_failures(runs: Sequence[ChainRun]) -> None:
     """Name every market that failed, with the reason."""
     for run in runs:
         if not run.is_success:
-            err.print(f"[red]{run.market} failed[/]: {escape(run.failure)}", highlight=False)
+            err.print(f"[red]{run.market} failed[/]: {escape(run.failure)}", highlight=False, markup=True)
 
 
 def print_site(settings: Settings, failure: str) -> None:
     """Name the page to open, or why there is none."""
     if failure:
-        err.print(f"[red]The dashboard failed[/]: {escape(failure)}", highlight=False)
+        err.print(f"[red]The dashboard failed[/]: {escape(failure)}", highlight=False, markup=True)
     else:
         out.print(f"\nDashboard: open {settings.home / FOLDER / INDEX}", highlight=False, soft_wrap=True)
 

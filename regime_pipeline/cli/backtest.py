@@ -60,8 +60,8 @@ def backtest_command(
     _write(found, output)
     out.print(_table(found))
     for note in found.notes:
-        err.print(f"[yellow]Note:[/] {escape(note)}", highlight=False, soft_wrap=True)
-    err.print(f"Wrote report.html, report.json and rows.csv to {escape(str(output))}.", highlight=False, soft_wrap=True)
+        err.print(f"[yellow]Note:[/] {escape(note)}", highlight=False, markup=True, soft_wrap=True)
+    err.print(f"Wrote report.html, report.json and rows.csv to {output}.", highlight=False, soft_wrap=True)
     if not found.is_whole:
         raise typer.Exit(PARTLY_DONE)
 

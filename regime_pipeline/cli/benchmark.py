@@ -76,7 +76,7 @@ def _print(report: CausalityReport) -> None:
         table.add_row(check.output, check.name, rows, str(check.columns), f"{check.differing:,}", said)
     out.print(table)
     verdict = "[green]No row depends on the future.[/]" if report.is_causal else "[red]Rows depend on the future.[/]"
-    out.print(verdict)
+    out.print(verdict, markup=True)
 
 
 benchmark_app = typer.Typer(name="benchmark", help="Judge accuracy beside peers; measure speed.", no_args_is_help=True)

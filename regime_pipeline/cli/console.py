@@ -15,6 +15,7 @@ import orjson
 import pandas as pd
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -112,8 +113,12 @@ def _cell(value: Any) -> str:
 OK, DATA_MISSING, USAGE, PARTLY_DONE = 0, 1, 2, 3
 """Exit codes."""
 
-out = Console()
-err = Console(stderr=True)
+out = Console(markup=False)
+err = Console(stderr=True, markup=False)
+"""Neither reads `[...]` in a text as markup: names and reasons that users stored are printed as they are.
+
+A line that does use markup says so with `markup=True`, and escapes what it quotes.
+"""
 
 COLORS = {"RANGE_OK": "green", "RANGE_WEAK": "yellow", "TREND": "red", "TRANSITION": "magenta"}
 
@@ -167,11 +172,11 @@ def _newest(summary: MarketVerdicts) -> str:
         return "nothing materialized yet"
     color = COLORS.get(summary.verdict, "dim")
     said = f"[{color}]{summary.verdict}[/] {summary.confidence:.2f}" if color != "dim" else summary.verdict
-    return f"{to_iso(summary.as_of_ms)} {said}: {summary.reason}"
+    return f"{to_iso(summary.as_of_ms)} {said}: {escape(summary.reason)}"
 
 
 def print_summaries(summaries: Sequence[MarketVerdicts], title: str) -> None:
     """Print the table of verdict shares and the newest verdicts with their reasons."""
     out.print(summary_table(summaries, title))
-    out.print("\n[bold]Latest verdicts, and why[/]")
-    out.print(newest_lines(summaries), highlight=False, soft_wrap=True)
+    out.print("\n[bold]Latest verdicts, and why[/]", markup=True)
+    out.print(newest_lines(summaries), highlight=False, soft_wrap=True, markup=True)

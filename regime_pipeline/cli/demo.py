@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from regime_pipeline.bootstrap import open_workspace, read_universe
 from regime_pipeline.cli.backfill import ChainRun, print_failures, print_site, run_chain, run_site
@@ -60,9 +61,9 @@ def _print_next(settings: Settings) -> None:
     lines = [
         "",
         "[bold]Where things are[/]",
-        f"  snapshots   {settings.snapshot_root}",
+        f"  snapshots   {escape(settings.snapshot_root)}",
         "  tables      regime db start; psql $(regime db url) -c 'TABLE market_regimes LIMIT 10'",
-        f"  instance    {home}/dagster",
+        f"  instance    {escape(str(home))}/dagster",
         "",
         "[bold]What to do next[/]",
         "  make dev                                        the Dagster UI: lineage, backfills, every row's run",
@@ -70,4 +71,4 @@ def _print_next(settings: Settings) -> None:
         "      export REGIME_HOME=~/regime-btc             (see README, 'A five-minute tour')",
         "  regime backfill                                 every market and hour that is missing or changed",
     ]
-    out.print("\n".join(lines), highlight=False, soft_wrap=True)
+    out.print("\n".join(lines), highlight=False, soft_wrap=True, markup=True)

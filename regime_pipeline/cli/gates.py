@@ -78,7 +78,11 @@ def show_command(market: MarketName) -> None:
     with open_workspace(Settings()) as workspace:
         found = newest_advice(workspace, place)
         stops = workspace.warehouse.grids.stops(place.symbol)
-    out.print(f"{place} {found['hour_start']:%Y-%m-%dT%H:%M:%SZ}: [bold]{found['gate_state']}[/]", highlight=False)
+    out.print(
+        f"{place} {found['hour_start']:%Y-%m-%dT%H:%M:%SZ}: [bold]{found['gate_state']}[/]",
+        highlight=False,
+        markup=True,
+    )
     if stops and found["gate_state"] != "NONE":
         newest = stops[-1]
         said = f"stopped {to_iso(newest.stopped_at_ms)} by {newest.who} ({newest.cause}): {newest.why}"

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 import orjson
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from regime_pipeline.bootstrap import open_workspace
@@ -155,7 +156,8 @@ def advice_command(
     with open_workspace(Settings()) as workspace:
         found = newest_advice(workspace, Market.parse(market))
     hour = f"{found['hour_start']:%Y-%m-%dT%H:%M:%SZ}"
-    out.print(f"{market} {hour}: [bold]{found['action']}[/] ({found['status']})", highlight=False)
+    place = escape(f"{market} {hour}")
+    out.print(f"{place}: [bold]{found['action']}[/] ({found['status']})", highlight=False, markup=True)
     for reason in found["reasons"]:
         out.print(f"  {reason['outcome']:<8} {reason['sentence']}", highlight=False, soft_wrap=True)
 

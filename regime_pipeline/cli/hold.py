@@ -46,7 +46,7 @@ def hold_command(
         write_document(found, "-")
         return
     for line in _lines(found):
-        out.print(line, highlight=False, soft_wrap=True)
+        out.print(line, highlight=False, soft_wrap=True, markup=True)
 
 
 def _market(symbol: str, timeframe: str) -> Market:
