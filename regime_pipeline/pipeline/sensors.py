@@ -9,6 +9,7 @@ import json
 import random
 import time
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 import dagster as dg
 
@@ -17,7 +18,14 @@ from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.pipeline.partitions import range_tags
 from regime_pipeline.pipeline.resources import WORKSPACE_KEY
 from regime_pipeline.retry import RetryPolicy
-from regime_pipeline.services.chain.scheduling import Correction, corrections, frontier, next_window, recheck_from
+from regime_pipeline.services.chain.scheduling import (
+    Correction,
+    corrections,
+    frontier,
+    next_window,
+    recheck_from,
+    repaired_cursor,
+)
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.webhooks import deliver, notify_changes, send_alert
 
@@ -61,6 +69,7 @@ MAX_HOURS_PER_TICK = 168
 LIVE_PRIORITY, CORRECTION_PRIORITY, SITE_PRIORITY = "10", "5", "2"
 """Above backfills, whose priority is 0: the hour that has just closed goes first."""
 CORRECTION_TAG = "regime/correction"
+_FAILURES_COUNTED = 6
 _BEHIND_SITE = ("grid_advice", "dashboard_hours")
 """The last assets of the chain: once they are written, the dashboard may be."""
 _UNFINISHED = [
@@ -99,7 +108,12 @@ def _hourly(job_name: str, grain: str) -> dg.SensorDefinition:
         found = frontier(workspace)
         for failure in found.failures:
             context.log.warning(failure)
-        cursor = int(context.cursor) if context.cursor else None
+        told = int(context.cursor) if context.cursor else None
+        cursor = repaired_cursor(workspace, told)
+        if told is not None and cursor != told:
+            where = to_iso(cursor) if cursor else "the newest hour"
+            context.log.error("The cursor, %s, is ahead of the clock. It is set back to %s.", to_iso(told), where)
+            context.update_cursor(str(cursor) if cursor else "")
         again = recheck_from(workspace, found.closed_ms)
         window = _whole(next_window(workspace.universe, found.closed_ms, cursor, MAX_HOURS_PER_TICK, again), grain)
         if window is None:
@@ -143,6 +157,9 @@ def _corrections(job_name: str, grain: str) -> dg.SensorDefinition:
         if running:
             yield dg.SkipReason(f"{running} correction runs are not finished yet.")
             return
+        if pause := _pause_s(context.instance, job_name):
+            yield dg.SkipReason(f"Corrections have failed; they are tried again in {pause / 60:.0f} minutes.")
+            return
         found = corrections(workspace)
         if not found:
             yield dg.SkipReason("Nothing is stale.")
@@ -150,6 +167,16 @@ def _corrections(job_name: str, grain: str) -> dg.SensorDefinition:
             yield _request(correction, grain)
 
     return correction_sensor
+
+
+def _pause_s(instance: dg.DagsterInstance, job_name: str) -> float:
+    """Return how long to wait after corrections have failed: two minutes, doubled by each failure, at most an hour."""
+    asked = dg.RunsFilter(job_name=job_name, tags={CORRECTION_TAG: "true"})
+    ended = instance.get_run_records(asked, limit=_FAILURES_COUNTED)
+    failures = list(takewhile(lambda record: record.dagster_run.status == dg.DagsterRunStatus.FAILURE, ended))
+    if not failures:
+        return 0.0
+    return max(0.0, (failures[0].end_time or 0.0) + min(60 * 2 ** len(failures), 3600) - time.time())
 
 
 def _request(correction: Correction, grain: str) -> dg.RunRequest:

@@ -125,6 +125,33 @@ def test_a_source_that_fails_is_the_reason_to_skip(workspace: Workspace) -> None
     assert found.cursor == str(NOW - HOUR_MS)
 
 
+def test_one_tick_with_a_wrong_clock_of_one_exchange_stops_nothing(workspace: Workspace) -> None:
+    """The clock of the first market's exchange is a month ahead for one tick; a cursor of that kind is mended."""
+    right = SimulatedSource(7, lambda: EVENING, 100)
+    wrong = SimulatedSource(7, lambda: EVENING + 30 * 24 * HOUR_MS, 100)
+    fooled = replace(workspace, source_of=lambda market: wrong if market == MARKETS[0] else right)
+
+    found = tick(HOURLY, fooled, str(EVENING - HOUR_MS))
+
+    assert found.cursor == str(EVENING)
+    STAGES[0].run(workspace, workspace.start_run(""), MARKETS[1], Window(EVENING - 2 * HOUR_MS, EVENING - HOUR_MS))
+    mended = tick(HOURLY, workspace, str(EVENING + 168 * HOUR_MS))
+    (request,) = mended.run_requests or []
+    assert request.tags["dagster/asset_partition_range_start"] == "2026-12-30-22:00|ALFA-USDT_1h"
+    assert mended.cursor == str(EVENING)
+
+
+def test_corrections_that_fail_are_not_asked_for_every_minute(workspace: Workspace) -> None:
+    with dg.instance_for_test() as instance:
+        run = instance.create_run_for_job(
+            build_pipeline(workspace.universe, simulated_nothing).resolve_job_def(CHAIN_JOB),
+            tags={"regime/correction": "true"},
+        )
+        instance.report_run_failed(run)
+        context = dg.build_sensor_context(instance=instance, resources={"workspace": workspace})
+        assert "tried again in 2 minutes" in str(CORRECTIONS.evaluate_tick(context).skip_message)
+
+
 def test_a_correction_becomes_a_run_of_its_stages_and_window(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,19 +5,23 @@ Pure planning over a workspace. See `pipeline.sensors` for launching runs and ke
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from regime_pipeline.domain.errors import RegimeError
 from regime_pipeline.domain.market_data.completeness import MISSING
 from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
-from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.universe import Universe
+from regime_pipeline.storage.bulk.stale_ranges import StaleRange, recorded_spans
 
 RECHECK_HOURS: Final = 72
 """How far back an hour that a source could not answer for is asked for again, and every hour once a day."""
+CLOCK_TOLERANCE_MS: Final = 300_000
+"""How far a source's clock may be ahead of ours: five minutes, more than a machine that keeps time is ever wrong."""
 LIVE_SOURCES: Final = frozenset({"simulated", "exchange", "archive"})
 """Sources that may know more later; imported files do not."""
 
@@ -39,7 +43,14 @@ class SourceFrontier:
 
 
 def frontier(ws: Workspace) -> SourceFrontier:
-    """Ask the source of every market for its newest closed bar; one that fails does not hold up the others."""
+    """Ask the source of every market for its newest closed bar; one that fails does not hold up the others.
+
+    Notes
+    -----
+    Never beyond our own clock plus `CLOCK_TOLERANCE_MS`: a source that says so has failed, by name. Believed, a wrong
+    clock of one exchange would send every market's cursor into the future, and no hour would run until then.
+    """
+    limit = ws.clock() + CLOCK_TOLERANCE_MS
     newest: list[int] = []
     failures: list[str] = []
     for market in ws.universe.markets:
@@ -48,9 +59,34 @@ def frontier(ws: Workspace) -> SourceFrontier:
         except RegimeError as error:
             failures.append(str(error))
             continue
-        if closed is not None:
+        if closed is not None and closed > limit:
+            failures.append(
+                f"The source of {market} says that {to_iso(closed)} has passed and our clock {to_iso(ws.clock())}: "
+                "the source is not believed. One of the two clocks is wrong."
+            )
+        elif closed is not None:
             newest.append(closed // HOUR_MS * HOUR_MS)
     return SourceFrontier(max(newest, default=None), tuple(failures))
+
+
+def repaired_cursor(ws: Workspace, cursor_ms: int | None) -> int | None:
+    """Return the cursor itself, or the end of the newest stored hour where the cursor is ahead of our clock.
+
+    Parameters
+    ----------
+    cursor_ms : int or None
+        End of the last hour asked for, epoch milliseconds UTC.
+
+    Notes
+    -----
+    A cursor in the future was set while some clock was wrong. The hours up to it were asked for and could not be had;
+    what is stored says how far live operation really came. None, as at the first tick, where nothing is.
+    """
+    limit = ws.clock() + CLOCK_TOLERANCE_MS
+    if cursor_ms is None or cursor_ms <= limit:
+        return cursor_ms
+    newest = [ws.warehouse.last_partition(STAGES[0].table, market) for market in ws.universe.markets]
+    return max((hour + HOUR_MS for hour in newest if hour is not None and hour + HOUR_MS <= limit), default=None)
 
 
 def recheck_from(ws: Workspace, closed_ms: int | None) -> int | None:
@@ -120,27 +156,31 @@ class Correction:
 
 
 def corrections(ws: Workspace) -> tuple[Correction, ...]:
-    """Return what the dirty marks ask for: per market one window that holds its marks, and the stages marked.
+    """Return what the dirty marks ask for: per market the windows that hold its marks, and the stages marked.
 
     Notes
     -----
-    Hours of the window that a stage's marks do not hold are computed too, and not written, since nothing in them
+    A window has candles in every hour: one run over hours that were never fetched could only fail, so the marks are cut
+    there. Hours of a window that a stage's marks do not hold are computed too, and not written, since nothing in them
     changes. Marks of markets that are no longer listed are left alone.
     """
-    windows: dict[Market, Window] = {}
-    marked: dict[Market, set[str]] = {}
+    marks: dict[Market, list[StaleRange]] = {}
     for mark in ws.warehouse.dirty():
-        if mark.market not in ws.universe.markets:
-            continue
-        known = windows.get(mark.market, mark.window)
-        start, end = min(known.start_ms, mark.window.start_ms), max(known.end_ms, mark.window.end_ms)
-        windows[mark.market] = Window(start, end)
-        marked.setdefault(mark.market, set()).add(mark.asset)
+        marks.setdefault(mark.market, []).append(mark)
     return tuple(
-        Correction(market, windows[market], _stages(marked[market]))
-        for market in ws.universe.markets
-        if market in windows
+        found for market in ws.universe.markets if market in marks for found in _of_market(ws, market, marks[market])
     )
+
+
+def _of_market(ws: Workspace, market: Market, marks: list[StaleRange]) -> Iterator[Correction]:
+    edges = Window(min(mark.window.start_ms for mark in marks), max(mark.window.end_ms for mark in marks))
+    recorded = ws.warehouse.ledger(STAGES[0].table, market, edges)
+    for part in recorded_spans(recorded, edges):
+        inside = [mark for mark in marks if mark.window.start_ms < part.end_ms and mark.window.end_ms > part.start_ms]
+        if inside:
+            start = max(part.start_ms, min(mark.window.start_ms for mark in inside))
+            end = min(part.end_ms, max(mark.window.end_ms for mark in inside))
+            yield Correction(market, Window(start, end), _stages({mark.asset for mark in inside}))
 
 
 def _stages(marked: set[str]) -> tuple[str, ...]:

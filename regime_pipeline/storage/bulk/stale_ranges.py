@@ -15,6 +15,7 @@ import numpy as np
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Int64, Window
 from regime_pipeline.storage.bulk.columns import BULK_TABLES
+from regime_pipeline.storage.bulk.ledger import Recorded, read_days, whole_days
 from regime_pipeline.storage.bulk.statements import epoch_ms, moment
 from regime_pipeline.storage.pool import Cursor
 
@@ -79,20 +80,39 @@ def stale_spans(asset: str, closes_ms: Int64, reach_ms: int, end_ms: int) -> lis
     return [Window(start, stop) for start, stop in zip(starts.tolist(), ends.tolist(), strict=True)]
 
 
+def recorded_spans(recorded: Recorded, span: Window) -> list[Window]:
+    """Return the parts of a span whose hours are recorded, in order; the ledger holds all of the span."""
+    is_there = recorded.within(span).is_recorded
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], is_there, [False])).astype(np.int8)))
+    times = (span.start_ms + edges * HOUR_MS).tolist()
+    return [Window(start, end) for start, end in zip(times[::2], times[1::2], strict=True)]
+
+
 def mark_stale(
-    cursor: Cursor, series_id: int, run_id: int, closes_ms: Int64, end_ms: int, reach: Reach, reason: str
+    cursor: Cursor,
+    series_id: int,
+    run_id: int,
+    closes_ms: Int64,
+    end_ms: int,
+    reach: Reach,
+    reason: str,
+    source: str = "",
 ) -> None:
-    """Mark what the changed bars reach; ids are handed out in the order of commits (see `clear`)."""
+    """Mark what the changed bars reach; ids are handed out in the order of commits (see `clear`).
+
+    Hours that the asset `source` was never recorded for are left out: nothing there can be out of date.
+    """
     if not len(closes_ms) or not reach:
         return
     cursor.execute(_IN_COMMIT_ORDER)
+    spans = [(asset, span) for asset, ms in reach.items() for span in stale_spans(asset, closes_ms, ms, end_ms)]
+    if source:
+        edges = Window(min(span.start_ms for _, span in spans), max(span.end_ms for _, span in spans))
+        recorded = read_days(cursor, source, series_id, whole_days(edges))
+        spans = [(asset, part) for asset, span in spans for part in recorded_spans(recorded, span)]
     cursor.executemany(
         _MARK,
-        [
-            (moment(span.start_ms), moment(span.end_ms), series_id, run_id, asset, reason)
-            for asset, reach_ms in reach.items()
-            for span in stale_spans(asset, closes_ms, reach_ms, end_ms)
-        ],
+        [(moment(span.start_ms), moment(span.end_ms), series_id, run_id, asset, reason) for asset, span in spans],
     )
 
 

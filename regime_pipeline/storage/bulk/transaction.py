@@ -98,8 +98,9 @@ def apply_batches(
         reports.append(done)
         closes = np.union1d(closes, late)
     if reach and len(closes):
-        newest = newest_hour(cursor, batches[0].table.name, series_id) or 0
-        mark_stale(cursor, series_id, run.run_id, closes, newest + HOUR_MS, reach, "candles corrected")
+        source = batches[0].table.name
+        newest = newest_hour(cursor, source, series_id) or 0
+        mark_stale(cursor, series_id, run.run_id, closes, newest + HOUR_MS, reach, "candles corrected", source)
     return reports
 
 

@@ -12,9 +12,16 @@ import pytest
 from regime_pipeline.domain.errors import SourceError
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.completeness import hour_statuses
-from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
-from regime_pipeline.services.chain.scheduling import SourceFrontier, corrections, frontier, next_window, recheck_from
+from regime_pipeline.services.chain.scheduling import (
+    SourceFrontier,
+    corrections,
+    frontier,
+    next_window,
+    recheck_from,
+    repaired_cursor,
+)
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.universe import Universe
@@ -123,7 +130,8 @@ class Clocked:
 def asked(*sources: CandleSource) -> SourceFrontier:
     by_market = dict(zip(MARKETS, sources, strict=True))
     universe = type("U", (), {"markets": MARKETS})()
-    workspace: Workspace = type("W", (), {"universe": universe, "source_of": staticmethod(by_market.__getitem__)})()
+    parts = {"universe": universe, "source_of": staticmethod(by_market.__getitem__), "clock": staticmethod(lambda: NOW)}
+    workspace: Workspace = type("W", (), parts)()
     return frontier(workspace)
 
 
@@ -133,6 +141,45 @@ def test_the_frontier_is_the_newest_whole_hour_and_a_failing_source_is_named() -
     assert asked(Clocked(START + 90 * 60_000), Clocked(START + 45 * 60_000)) == SourceFrontier(START + HOUR_MS, ())
     assert asked(down, Clocked(START + HOUR_MS)) == SourceFrontier(START + HOUR_MS, ("Binance is down.",))
     assert asked(Clocked(None), down) == SourceFrontier(None, ("Binance is down.",))
+
+
+def test_a_source_whose_clock_is_ahead_is_named_and_not_believed() -> None:
+    ahead = asked(Clocked(NOW + 30 * DAY_MS), Clocked(NOW - HOUR_MS))
+
+    assert ahead.closed_ms == NOW - HOUR_MS
+    (said,) = ahead.failures
+    assert "BRAVO" not in said
+    assert "One of the two clocks is wrong" in said
+    assert asked(Clocked(NOW + 299_000), Clocked(NOW - HOUR_MS)) == SourceFrontier(NOW, ())
+
+
+def test_a_cursor_ahead_of_the_clock_goes_back_to_what_is_stored(database_url: str, tmp_path: Path) -> None:
+    with simulated_workspace(database_url, tmp_path, MARKETS) as ws:
+        assert repaired_cursor(ws, NOW + 7 * DAY_MS) is None
+        STAGES[0].run(ws, ws.start_run(""), MARKETS[0], hours_from_start(0, 5))
+
+        assert repaired_cursor(ws, NOW + 7 * DAY_MS) == START + 5 * HOUR_MS
+        assert repaired_cursor(ws, NOW) == NOW
+        assert repaired_cursor(ws, None) is None
+
+
+def test_history_behind_the_first_live_hour_leaves_no_correction_over_hours_never_fetched(
+    database_url: str, tmp_path: Path
+) -> None:
+    with simulated_workspace(database_url, tmp_path, MARKETS) as ws:
+        run_stages(ws, MARKETS[0], [hours_from_start(36, 37)])
+        run_stages(ws, MARKETS[0], [hours_from_start(0, 24)])
+
+        found = corrections(ws)
+        for correction in found:
+            for stage in STAGES:
+                if stage.name in correction.stages:
+                    run_id = ws.start_run(stage.config_hash(ws.policy, ws.nulls))
+                    assert not stage.run(ws, run_id, correction.market, correction.window).failure
+
+        assert all(not 24 <= (hour - START) // HOUR_MS < 36 for each in found for hour in each.window.hours.tolist())
+        assert corrections(ws) == ()
+        assert ws.warehouse.dirty() == []
 
 
 class Restated(SimulatedSource):
