@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
 
+import psutil
 import typer
 
 from regime_pipeline.bootstrap import open_databases, open_workspace
@@ -35,6 +36,11 @@ QUIET: Final = ("--log-level", "warning")
 _POLL_S: Final = 0.2
 _REVIVE_S: Final = 2.0
 _LIVED_S: Final = 60.0
+_FIRST_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 30.0
+_GONE_S: Final = 10.0
+UP_MARK: Final = "REGIME_UP_HOME"
+"""Variable in the environment of everything that a `regime up` starts: its home."""
 
 
 def up_command(
@@ -59,7 +65,8 @@ def up_command(
     ):
         err.print(f"Dagster UI: http://{host}:{port}   dashboard: {site}   API: {api}docs", highlight=False)
         err.print(f"home: {settings.home}   stop: Ctrl-C", highlight=False)
-        command = [sys.executable, "-m", "dagster", "dev", "-m", "regime_pipeline.definitions", *QUIET]
+        command = [sys.executable, "-P", "-m", "regime_pipeline.pipeline.guarded.dev", *QUIET]
+        command += ["-m", "regime_pipeline.definitions", "-d", str(settings.dagster_home)]
         keep = reviver(settings) if urls.is_embedded else _nothing
         raise typer.Exit(serve([*command, "-h", host, "-p", str(port)], child_environment(settings, urls), keep))
 
@@ -104,20 +111,24 @@ def child_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str]:
     """Return the environment of Dagster's processes: the instance's URL, the home, and what makes backfills fast.
 
     Ours is not among them: each process resolves it from the home, so each is a client that keeps the embedded server
-    alive, and can start it again should it die.
+    alive, and can start it again should it die. Python takes no module from the current directory, which may be a
+    folder of downloads.
     """
     return {
         **os.environ,
         **dagster_environment(settings.dagster_home, urls.dagster),
+        UP_MARK: str(settings.home),
+        "PYTHONSAFEPATH": "1",
         "REGIME_HOME": str(settings.home),
         "REGIME_MARKETS": str(settings.markets),
     }
 
 
 def serve(command: list[str], environment: dict[str, str], keep: Callable[[], None]) -> int:
-    """Run a command until we are told to stop, and again if it dies; a stop by signal is no failure.
+    """Run a command until we are told to stop, and again whenever it ends; return 0, for only a stop ends it.
 
-    One that lived for less than a minute never worked, so its exit code is ours. The handlers stand before the child
+    The first pause is a second, doubled each time it ends within a minute, at most `_LONGEST_PAUSE_S`. What a killed
+    child leaves behind, a second daemon above all, is ended before the next start. The handlers stand before the child
     starts, so that it does not inherit an ignored SIGINT from a background job.
 
     Parameters
@@ -125,20 +136,60 @@ def serve(command: list[str], environment: dict[str, str], keep: Callable[[], No
     command : list of str
         What to run.
     environment : dict of str
-        All of its environment.
+        All of its environment; `UP_MARK` in it tells which processes are its offspring.
     keep : callable
-        Called every two seconds while it runs.
+        Called every two seconds, while it runs and in pauses.
     """
     told: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: told.append(received))
-    while True:
+    pause_s = _FIRST_PAUSE_S
+    while not told:
+        end_leftovers(environment.get(UP_MARK, ""))
         began = time.monotonic()
         child = subprocess.Popen(command, env=environment)  # noqa: S603
         code = _wait(child, told, keep)
-        if told or time.monotonic() - began < _LIVED_S:
-            return 0 if told else code
-        err.print(f"Dagster ended with code {code}; it is started again.", highlight=False)
+        if told:
+            break
+        pause_s = _FIRST_PAUSE_S if time.monotonic() - began > _LIVED_S else pause_s
+        err.print(f"Dagster ended with code {code}; it is started again in {pause_s:.0f} s.", highlight=False)
+        _rest(pause_s, told, keep)
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+    end_leftovers(environment.get(UP_MARK, ""))
+    return 0
+
+
+def end_leftovers(mark: str) -> None:
+    """Kill the processes of a Dagster that was killed: daemon, webserver, code server and runs that outlived it.
+
+    Parameters
+    ----------
+    mark : str
+        Value of `UP_MARK` in their environment, which names the home; processes without it are left alone.
+    """
+    leftovers = [process for process in psutil.process_iter() if mark and _mark_of(process) == mark]
+    for process in leftovers:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(leftovers, timeout=_GONE_S)
+
+
+def _mark_of(process: psutil.Process) -> str:
+    """Whose offspring a process is; empty for ourselves and for processes that are none of ours."""
+    if process.pid == os.getpid():
+        return ""
+    try:
+        return str(process.environ().get(UP_MARK, ""))
+    except psutil.Error:
+        return ""
+
+
+def _rest(seconds: float, told: list[int], keep: Callable[[], None]) -> None:
+    """Wait, unless we are told to stop."""
+    until = time.monotonic() + seconds
+    while not told and time.monotonic() < until:
+        keep()
+        time.sleep(min(_POLL_S, seconds))
 
 
 def _wait(child: subprocess.Popen[bytes], told: list[int], keep: Callable[[], None]) -> int:

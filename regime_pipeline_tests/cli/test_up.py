@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from regime_pipeline.cli.up import only_one, reviver
+from regime_pipeline.cli.up import UP_MARK, end_leftovers, only_one, reviver
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.embedded.server import embedded_server
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 SERVE = """
 import sys
 from regime_pipeline.cli import up
-up._LIVED_S = float(sys.argv[1])
+up._LIVED_S, up._FIRST_PAUSE_S = float(sys.argv[1]), 0.01
 sys.exit(up.serve([sys.executable, "-c", sys.argv[2]], {}, lambda: None))
 """
 COUNTED = """
@@ -68,5 +68,25 @@ def test_a_child_that_dies_is_started_again_until_we_are_told_to_stop(tmp_path: 
     assert file.read_text() == "xxx"
 
 
-def test_a_child_that_never_worked_ends_it_with_its_code() -> None:
-    assert serve(60.0, "raise SystemExit(3)") == 3
+def test_a_child_that_ends_at_once_is_started_again_too_and_only_a_stop_is_a_success(tmp_path: Path) -> None:
+    file = tmp_path / "starts"
+    file.write_text("")
+
+    assert serve(60.0, COUNTED.format(file=str(file))) == 0
+    assert file.read_text() == "xxx"
+
+
+def test_what_a_killed_dagster_left_behind_is_ended_and_nothing_else(tmp_path: Path) -> None:
+    sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+    mine, others = (
+        subprocess.Popen(sleeper, env={**os.environ, UP_MARK: str(tmp_path / name)}) for name in ("mine", "other")
+    )
+    try:
+        end_leftovers("")
+        end_leftovers(str(tmp_path / "mine"))
+
+        assert mine.poll() is not None
+        assert others.poll() is None
+    finally:
+        others.kill()
+        others.wait()
