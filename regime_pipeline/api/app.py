@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
+from starlette.responses import Response
 
 from regime_pipeline import __version__
 from regime_pipeline.api import grid_routes, hold_routes, hook_routes, regime_routes, verdict_routes
 from regime_pipeline.api import monitoring as health_routes
+from regime_pipeline.api.auth import KnownKeys
 from regime_pipeline.api.context import ApiOptions, Context
-from regime_pipeline.api.errors import RESPONSES, add_error_handlers
+from regime_pipeline.api.errors import RESPONSES, add_error_handlers, error_response
 from regime_pipeline.api.middleware import Gateway
 from regime_pipeline.api.monitoring import Metrics
+from regime_pipeline.api.origin_guard import OriginGuard
+from regime_pipeline.api.stored_text import refuse_unstorable_text
 from regime_pipeline.services.chain.workspace import Workspace
 
 _DESCRIPTION: Final = """Market regimes for grid bots, analysts and agents: candle regimes, hourly verdicts with
@@ -35,17 +39,29 @@ def create_app(ws: Workspace, options: ApiOptions | None = None) -> FastAPI:
         Keys and limits; open to the loopback by default.
     """
     chosen = options or ApiOptions()
-    metrics = Metrics(ws)
+    metrics, known = Metrics(ws), KnownKeys()
     app = FastAPI(
         title="regime_pipeline",
         version=__version__,
         description=_DESCRIPTION,
         responses=RESPONSES,
-        middleware=[Middleware(Gateway, options=chosen, metrics=metrics)],
+        middleware=[*_guards(chosen), Middleware(Gateway, options=chosen, metrics=metrics, known=known)],
+        dependencies=[Depends(refuse_unstorable_text)],
     )
-    app.state.context = Context(ws, chosen)
+    app.state.context = Context(ws, chosen, known)
     app.state.metrics = metrics
     add_error_handlers(app)
     for routes in (regime_routes, verdict_routes, hold_routes, grid_routes, hook_routes, health_routes):
         app.include_router(routes.router)
     return app
+
+
+def _guards(options: ApiOptions) -> list[Middleware]:
+    """The guard where reading needs no key; where it does, a foreign page has no key to send."""
+    if options.is_key_required:
+        return []
+
+    def refuse(what: str) -> Response:
+        return error_response(403, "origin", what, "")
+
+    return [Middleware(OriginGuard, allowed=options.allowed_hosts, refuse=refuse)]

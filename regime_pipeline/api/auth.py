@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections import OrderedDict
+from threading import Lock
 from typing import Final, Literal
 
 from regime_pipeline.domain.errors import UsageError
@@ -17,7 +19,27 @@ Scope = Literal["read", "write"]
 SCOPES: Final[tuple[Scope, ...]] = ("read", "write")
 _PREFIX: Final = "regime"
 _SECRET_BYTES: Final = 32
+_MOST_KNOWN: Final = 10_000
 _NOBODY: Final = hashlib.sha256(b"").hexdigest()
+
+
+class KnownKeys:
+    """Digests of the newest keys that were found in force, so that a made-up key is nobody's in particular."""
+
+    def __init__(self) -> None:
+        self._ids: OrderedDict[str, str] = OrderedDict()
+        self._lock = Lock()
+
+    def remember(self, text: str, key_id: str) -> None:
+        """Keep a key that has just been verified."""
+        with self._lock:
+            self._ids[_hash(text)] = key_id
+            while len(self._ids) > _MOST_KNOWN:
+                self._ids.popitem(last=False)
+
+    def key_id(self, text: str) -> str | None:
+        """Return the id of a key that was verified before; None for any other text."""
+        return self._ids.get(_hash(text))
 
 
 def create_key(store: AccessStore, name: str, scope: Scope) -> str:

@@ -13,7 +13,7 @@ from fastapi import Depends, Request, Security
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader
 
-from regime_pipeline.api.auth import Scope, find_key, permits
+from regime_pipeline.api.auth import KnownKeys, Scope, find_key, permits
 from regime_pipeline.api.errors import ApiError
 from regime_pipeline.api.regime_cache import RequestCoalescer, RowsCache
 from regime_pipeline.domain.market_data.market import Market
@@ -37,12 +37,15 @@ class ApiOptions:
         Largest body.
     hook_wait_s : float
         How long a webhook waits for its answer before it is told to come back.
+    allowed_hosts : tuple of str
+        Names in the Host header that are answered without a key, besides localhost and literal addresses.
     """
 
     is_key_required: bool = False
     rate_per_minute: int = 6_000
     max_body_bytes: int = 65_536
     hook_wait_s: float = 1.8
+    allowed_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Context:
 
     ws: Workspace
     options: ApiOptions
+    known: KnownKeys = field(default_factory=KnownKeys)
     rows: RowsCache = field(default_factory=RowsCache)
 
     @cached_property
@@ -89,6 +93,7 @@ def _let_in(context: Context, key: str | None, scope: Scope) -> str:
     found = find_key(context.ws.warehouse.access, key)
     if found is None:
         raise ApiError(401, "key_unknown", "The key is not in force.")
+    context.known.remember(key, found.key_id)
     if not permits(found, scope):
         raise ApiError(403, "scope", f"The key '{found.name}' may not {scope}.")
     return found.name

@@ -5,6 +5,7 @@ See the modules that raise them for what counts as an error.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -14,11 +15,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from regime_pipeline.api.responses import json_answer
-from regime_pipeline.domain.errors import MissingDataError, RegimeError, SourceError, StorageError
+from regime_pipeline.domain.errors import BadSnapshotError, MissingDataError, RegimeError, SourceError, StorageError
 from regime_pipeline.domain.grids.config import StaleGridError
 
 RETRY_AFTER_S: Final = 5
 _RETRYABLE: Final = frozenset({429, 503})
+_OF_THE_SERVER: Final = (StorageError, BadSnapshotError, SourceError)
+"""Failures whose sentences name the server's URLs and paths: they go to its log, not to callers."""
+_UNAVAILABLE: Final = "What is stored cannot be read or written at the moment. The server's log says why: request {}."
+_LOG: Final = logging.getLogger(__name__)
 
 
 class ErrorBody(BaseModel):
@@ -64,13 +69,18 @@ def error_response(
         ok=False,
         status=status,
         code=code,
-        error=what,
-        errors=errors or [],
+        error=_encodable(what),
+        errors=[_encodable(each) for each in errors or []],
         is_retryable=status in _RETRYABLE,
         request_id=request_id,
     )
     headers = {"Retry-After": str(retry_after_s or RETRY_AFTER_S)} if status in _RETRYABLE else {}
     return json_answer(body.model_dump(), status, headers)
+
+
+def _encodable(text: str) -> str:
+    """Half characters, which a body may hold and JSON may not, become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def request_id_of(request: Request) -> str:
@@ -85,6 +95,7 @@ def classify(error: RegimeError) -> tuple[int, str]:
         (StaleGridError, 409, "conflict"),
         (StorageError, 503, "storage"),
         (SourceError, 503, "source"),
+        (BadSnapshotError, 503, "storage"),
     )
     return next(((status, code) for kind, status, code in kinds if isinstance(error, kind)), (422, "usage"))
 
@@ -100,7 +111,11 @@ def add_error_handlers(app: FastAPI) -> None:
 
     def expected(request: Request, error: Exception) -> Response:
         assert isinstance(error, RegimeError)  # noqa: S101 - registered for this class
-        return error_response(*classify(error), str(error), request_id_of(request))
+        request_id = request_id_of(request)
+        if isinstance(error, _OF_THE_SERVER):
+            _LOG.warning("Request %s: %s", request_id, error)
+            return error_response(*classify(error), _UNAVAILABLE.format(request_id), request_id)
+        return error_response(*classify(error), str(error), request_id)
 
     def malformed(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class

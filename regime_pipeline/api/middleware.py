@@ -5,6 +5,7 @@ See `auth` for keys, the route modules for what a request means.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import time
 import uuid
@@ -16,6 +17,7 @@ from urllib.parse import unquote
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from regime_pipeline.api.auth import KnownKeys
 from regime_pipeline.api.context import ApiOptions
 from regime_pipeline.api.errors import error_response
 from regime_pipeline.api.monitoring import Metrics
@@ -62,9 +64,12 @@ class Gateway:
         Limits.
     metrics : Metrics
         Where latencies go.
+    known : KnownKeys
+        Keys with a bucket of their own; whoever sends another, or none, shares that of the address.
     """
 
-    def __init__(self, app: ASGIApp, options: ApiOptions, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, options: ApiOptions, metrics: Metrics, known: KnownKeys) -> None:
+        self._known = known
         self._app = app
         self._options = options
         self._metrics = metrics
@@ -95,7 +100,7 @@ class Gateway:
             self._metrics.latency.labels(scope["method"], route, statuses[0]).observe(time.perf_counter() - began)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
-        wait = 0.0 if scope["path"] in _FREE else self._buckets.take(_caller(scope), time.monotonic())
+        wait = 0.0 if scope["path"] in _FREE else self._buckets.take(self._caller(scope), time.monotonic())
         if wait:
             what = f"More than {self._options.rate_per_minute} requests a minute."
             refusal = error_response(429, "rate", what, request_id, retry_after_s=max(1, round(wait)))
@@ -103,13 +108,11 @@ class Gateway:
             return
         await self._app(scope, _limited(receive, self._options.max_body_bytes), send)
 
-
-def _caller(scope: Scope) -> str:
-    """Who asks: the key's public part, else the address."""
-    for name, value in scope["headers"]:
-        if name == b"x-api-key":
-            return bytes(value).decode("latin-1").rpartition("_")[0][:60]
-    return str((scope.get("client") or ("",))[0])
+    def _caller(self, scope: Scope) -> str:
+        """Who asks: a key that was verified before, else the address; nothing that a caller can make up."""
+        keys = [bytes(value).decode("latin-1") for name, value in scope["headers"] if name == b"x-api-key"]
+        key_id = self._known.key_id(keys[0]) if keys else None
+        return f"key {key_id}" if key_id else _network(str((scope.get("client") or ("",))[0]))
 
 
 def _limited(receive: Receive, max_bytes: int) -> Receive:
@@ -125,3 +128,12 @@ def _limited(receive: Receive, max_bytes: int) -> Receive:
         return message
 
     return read
+
+
+def _network(address: str) -> str:
+    """The address, or the /64 of an IPv6 one, within which a caller has as many addresses as it likes."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return address if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))

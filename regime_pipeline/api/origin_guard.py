@@ -6,14 +6,18 @@ For servers on the loopback without a login, which any page that the user visits
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _LOCAL: Final = "localhost"
+
+
+def _plain(refusal: str) -> Response:
+    return PlainTextResponse(refusal, 403)
 
 
 class OriginGuard:
@@ -28,12 +32,21 @@ class OriginGuard:
         the loopback; an address cannot.
     closed_to_get : iterable of str
         Ends of paths that a GET with a `query` must not reach: an image on a foreign page sends no Origin.
+    refuse : callable, optional
+        Makes the answer of a refusal; plain text by default.
     """
 
-    def __init__(self, app: ASGIApp, allowed: Iterable[str] = (), closed_to_get: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        allowed: Iterable[str] = (),
+        closed_to_get: Iterable[str] = (),
+        refuse: Callable[[str], Response] = _plain,
+    ) -> None:
         self._app = app
         self._allowed = frozenset({_LOCAL, *allowed})
         self._closed = tuple(closed_to_get)
+        self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or refuse it."""
@@ -43,7 +56,7 @@ class OriginGuard:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": refusal})
         else:
-            await PlainTextResponse(refusal, 403)(scope, receive, send)
+            await self._refuse(refusal)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> str:
         hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]

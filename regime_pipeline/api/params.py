@@ -24,7 +24,7 @@ class Page(BaseModel):
 
     items: list[dict[str, Any]]
     total: int = Field(description="Items of the whole list.")
-    next_url: str | None = Field(description="The next page; null at the end.")
+    next_url: str | None = Field(description="Path and query of the next page on this server; null at the end.")
 
 
 def page_of(request: Request, items: list[dict[str, Any]], limit: int, cursor: str) -> Page:
@@ -35,8 +35,14 @@ def page_of(request: Request, items: list[dict[str, Any]], limit: int, cursor: s
 
 
 def next_url(request: Request, position: int, is_more: bool) -> str | None:
-    """Return the address of the page at a position, None where there is no more."""
-    return str(request.url.include_query_params(cursor=encode_cursor(position))) if is_more else None
+    """Return the address of the page at a position, None where there is no more.
+
+    Relative to the server: an absolute one would be built from the Host header, and a client would send its key there.
+    """
+    if not is_more:
+        return None
+    url = request.url.include_query_params(cursor=encode_cursor(position))
+    return f"{url.path}?{url.query}"
 
 
 MOST_BARS: Final = 20_000

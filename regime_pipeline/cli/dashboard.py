@@ -5,12 +5,12 @@ The site opens from its folder too; see `dashboard` for its content.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import BoundedSemaphore, Thread
 from typing import Annotated, Any, Final
 
 import typer
@@ -24,6 +24,13 @@ from regime_pipeline.settings import Settings
 
 LOOPBACK: Final = "127.0.0.1"
 PORT: Final = 8090
+_MOST_CONNECTIONS: Final = 64
+_IDLE_S: Final = 15.0
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The pages hold their rows and calls as inline scripts, so that they open from a folder too."""
 Folder = Annotated[Path | None, typer.Option("--output", help="Folder of the site; `site` in the home by default.")]
 
 dashboard_app = typer.Typer(
@@ -84,7 +91,7 @@ def make_server(folder: Path, port: int, host: str = LOOPBACK, option: str = "--
     if not (folder / "index.html").is_file():
         raise MissingDataError(f"There is no dashboard in {folder}.", "Build one with `regime dashboard build`.")
     try:
-        return ThreadingHTTPServer((host, port), partial(_Quiet, directory=str(folder)))
+        return _SiteServer((host, port), partial(_SiteFiles, directory=str(folder)))
     except OSError as error:
         raise UsageError(f"Port {port} cannot be used: {error.strerror}.", f"Name another with {option}.") from error
 
@@ -100,8 +107,60 @@ def served(folder: Path, port: int, host: str, option: str) -> Iterator[str]:
             server.shutdown()
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    """Serves files without a line per request."""
+class _SiteServer(ThreadingHTTPServer):
+    """Serves a bounded number of connections, each in a thread; one more waits in the kernel's queue."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: Callable[..., Any]) -> None:
+        super().__init__(address, handler)
+        self._free = BoundedSemaphore(_MOST_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Start a thread once there is one to spare."""
+        self._free.acquire()
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._free.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection and give its place back."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+
+class _SiteFiles(SimpleHTTPRequestHandler):
+    """Serves the files of a built site and nothing else: no listing, no hidden file, nothing behind a link."""
+
+    timeout = _IDLE_S
+
+    def send_head(self) -> Any:
+        """Answer 404 for whatever is no plain file of the site."""
+        if not self._is_of_the_site():
+            self.send_error(404)
+            return None
+        return super().send_head()
+
+    def end_headers(self) -> None:
+        """Add what keeps a page to itself."""
+        self.send_header("Content-Security-Policy", _POLICY)
+        self.send_header("X-Content-Type-Options", "nosniff")
+        super().end_headers()
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
+
+    def _is_of_the_site(self) -> bool:
+        root = Path(self.directory)
+        try:
+            path = Path(self.translate_path(self.path))
+            path = path / "index.html" if path.is_dir() else path
+            parts = path.relative_to(root).parts
+            is_plain = path.is_file() and path.resolve() == root.resolve().joinpath(*parts)
+        except (ValueError, OSError):  # a NUL, or a name that is too long
+            return False
+        return is_plain and not any(part.startswith(".") for part in parts)

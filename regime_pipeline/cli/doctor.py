@@ -6,6 +6,8 @@ The commands that it names do the repairs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 import typer
 from rich.table import Table
@@ -16,13 +18,19 @@ from regime_pipeline.cli.console import PARTLY_DONE, out
 from regime_pipeline.domain.errors import RegimeError
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.policy import PolicyError
+from regime_pipeline.services.chain.scheduling import holes
 from regime_pipeline.services.chain.stages import stale_hours
 from regime_pipeline.services.imports.scale_check import scale_faults
 from regime_pipeline.services.null_table import default_null_table
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.urls import redacted
 
+if TYPE_CHECKING:
+    import dagster as dg
+
 ApiCheck = tuple[bool, str]
+LIVE_SENSORS: Final = ("hourly_market_sensor", "correction_sensor")
+_MOST_NAMED: Final = 10
 
 
 def doctor_command() -> None:
@@ -49,6 +57,9 @@ def _questions(settings: Settings) -> Iterator[tuple[str, Callable[[], ApiCheck]
     yield "database", lambda: (True, redacted(open_databases(settings).regimes))
     yield "scales", lambda: _scales(settings)
     yield "rows", lambda: _rows(settings)
+    yield "holes", lambda: _holes(settings)
+    yield "backfills", lambda: _backfills(settings)
+    yield "sensors", lambda: _sensors(settings)
 
 
 def _answer(ask: Callable[[], ApiCheck]) -> ApiCheck:
@@ -84,3 +95,51 @@ def _rows(settings: Settings) -> ApiCheck:
         return True, "every stored hour is of this policy"
     parts = [f"{stage} {sum(hours.values()):,} hours of {len(hours)} markets" for stage, hours in stale.items()]
     return False, f"another policy wrote {', '.join(parts)}. Materialize them again: regime backfill."
+
+
+def _holes(settings: Settings) -> ApiCheck:
+    """Whether every market has every hour between its first and the newest of all markets, and which lack some."""
+    with open_workspace(settings) as workspace:
+        found = holes(workspace)
+    if not found:
+        return True, "no market lacks an hour that another has"
+    parts = [f"{market} {hours:,} hours" for market, hours in list(found.items())[:_MOST_NAMED]]
+    more = f" and {len(found) - _MOST_NAMED} more markets" if len(found) > _MOST_NAMED else ""
+    return False, f"hours without a row on the dashboard: {', '.join(parts)}{more}. Materialize them: regime backfill."
+
+
+def _backfills(settings: Settings) -> ApiCheck:
+    """Whether the newest backfill of Dagster went through; one that was repeated with success is no matter."""
+    from dagster._core.execution.backfill import BulkActionStatus  # Dagster takes two seconds to import
+
+    with _instance(settings) as instance:
+        newest = instance.get_backfills(limit=1)
+    if not newest:
+        return True, "none was ever launched"
+    backfill = newest[0]
+    broken = {BulkActionStatus.FAILED, BulkActionStatus.FAILING, BulkActionStatus.CANCELED}
+    broken |= {BulkActionStatus.COMPLETED_FAILED}
+    if backfill.status not in broken:
+        return True, f"the newest, {backfill.backfill_id}, is {backfill.status.value.lower()}"
+    return False, f"the newest, {backfill.backfill_id}, is {backfill.status.value.lower()}. Launch it again in the UI."
+
+
+def _sensors(settings: Settings) -> ApiCheck:
+    """Whether the sensor of closed hours and that of corrections are on: without them nothing runs by itself."""
+    from dagster._core.definitions.run_request import InstigatorType
+
+    with _instance(settings) as instance:
+        states = instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+    running = {state.instigator_name for state in states if state.is_running}
+    off = [name for name in LIVE_SENSORS if name not in running]
+    if not off:
+        return True, "live operation is on"
+    return True, f"off: {', '.join(off)}. No hour runs by itself until they are turned on in the UI."
+
+
+@contextmanager
+def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    from regime_pipeline.pipeline.instance import open_instance
+
+    with open_instance(settings.dagster_home, open_databases(settings).dagster) as instance:
+        yield instance

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from regime_pipeline.api.app import create_app
 from regime_pipeline.api.auth import Scope, create_key, revoke_key
+from regime_pipeline.api.bounded_connections import bounded_config
 from regime_pipeline.api.context import ApiOptions
 from regime_pipeline.bootstrap import open_workspace
 from regime_pipeline.cli.console import err, out
@@ -35,17 +36,22 @@ def serve_command(
     require_key: Annotated[
         bool, typer.Option("--require-key", help="Reading needs a key too; so it is beyond the loopback anyway.")
     ] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Host name answered without a key, as of a proxy in front; repeat for more."),
+    ] = None,
     rate: Annotated[int, typer.Option(min=1, help="Requests a minute per key or address.")] = 6_000,
 ) -> None:
     """Serve the HTTP API; its documentation is at /docs.
 
     Example: regime serve --port 8000
     """
-    options = ApiOptions(is_key_required=require_key or not _is_loopback(host), rate_per_minute=rate)
+    is_key_required = require_key or not _is_loopback(host)
+    options = ApiOptions(is_key_required, rate, allowed_hosts=tuple(allow_host or ()))
     with open_workspace(Settings()) as workspace:
         keys = "keys needed to read" if options.is_key_required else "reading needs no key"
         err.print(f"API: http://{host}:{port}/docs   {keys}   stop: Ctrl-C", highlight=False)
-        uvicorn.run(create_app(workspace, options), host=host, port=port, log_level="warning")
+        uvicorn.Server(bounded_config(create_app(workspace, options), host=host, port=port)).run()
 
 
 @contextmanager
@@ -62,7 +68,7 @@ def api_served(workspace: Workspace, host: str, port: int) -> Iterator[str]:
     except OSError as error:
         raise UsageError(f"Port {port} cannot be used: {error.strerror}.", "Name another with --api-port.") from error
     app = create_app(workspace, ApiOptions(is_key_required=not _is_loopback(host)))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
+    server = uvicorn.Server(bounded_config(app))
     thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     with listener:
         thread.start()

@@ -20,7 +20,7 @@ def ws(served: Workspace) -> Workspace:
 
 @pytest.fixture(scope="module")
 def client(ws: Workspace) -> Iterator[TestClient]:
-    with TestClient(create_app(ws), raise_server_exceptions=False) as opened:
+    with TestClient(create_app(ws), base_url="http://localhost", raise_server_exceptions=False) as opened:
         yield opened
 
 

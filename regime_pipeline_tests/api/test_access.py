@@ -57,7 +57,7 @@ def test_a_write_needs_a_key_that_may_write(client: TestClient, reader: dict[str
 
 
 def test_reading_may_need_a_key_too(ws: Workspace, reader: dict[str, str], writer: dict[str, str]) -> None:
-    with TestClient(create_app(ws, ApiOptions(is_key_required=True))) as client:
+    with TestClient(create_app(ws, ApiOptions(is_key_required=True)), base_url="http://localhost") as client:
         assert client.get("/api/markets").status_code == 401
         assert client.get("/metrics").status_code == 401
         assert client.post("/api/hooks/analyze", json={"symbol": "ETH-USDT"}).status_code == 401
@@ -141,7 +141,10 @@ def test_a_login_of_the_writers_role_serves_the_api(ws: Workspace, own_login: Se
     with psycopg.connect(own) as connection:
         (who,) = connection.execute("SELECT current_user").fetchone() or ("",)
         assert who.endswith("_api")
-    with Warehouse(own) as warehouse, TestClient(create_app(replace(ws, warehouse=warehouse))) as client:
+    with (
+        Warehouse(own) as warehouse,
+        TestClient(create_app(replace(ws, warehouse=warehouse)), base_url="http://localhost") as client,
+    ):
         headers = {"X-API-Key": create_key(warehouse.access, "own", "write")}
         version = client.get("/api/grids/ETH-USDT", headers=headers).json().get("version", 0)
         change = {"version": version, "why": "own login", "grid": fields(ws)}
@@ -151,15 +154,20 @@ def test_a_login_of_the_writers_role_serves_the_api(ws: Workspace, own_login: Se
         assert client.post("/api/hooks/analyze", headers=headers, json={"symbol": "ETH-USDT"}).status_code in (200, 202)
 
 
+FORGED = ({}, {"X-Forwarded-For": "203.0.113.7"}, {"X-API-Key": "regime_1_z"}, {"X-API-Key": "regime_2_z"})
+"""Headers that a caller makes up give it no bucket of its own."""
+
+
 def test_too_many_requests_are_told_when_to_come_back(ws: Workspace, reader: dict[str, str]) -> None:
-    with TestClient(create_app(ws, ApiOptions(rate_per_minute=3))) as client:
-        answers = [client.get("/api/markets") for _ in range(4)]
-        assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    with TestClient(create_app(ws, ApiOptions(rate_per_minute=3)), base_url="http://localhost") as client:
+        assert client.get("/api/markets", headers=reader).status_code == 200
+        answers = [client.get("/api/markets", headers=forged) for forged in FORGED]
+        assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
         refused = answers[-1]
         assert refused.json()["is_retryable"] is True
         assert 1 <= int(refused.headers["Retry-After"]) <= 20
         assert client.get("/healthz").status_code == 200, "health is never refused"
-        assert client.get("/api/markets", headers=reader).status_code == 200, "each key has its own"
+        assert client.get("/api/markets", headers=reader).status_code == 200, "each verified key has its own"
 
 
 def test_a_bucket_fills_again_and_forgets_old_callers() -> None:
@@ -174,7 +182,7 @@ def test_a_bucket_fills_again_and_forgets_old_callers() -> None:
 
 
 def test_a_large_body_is_refused(ws: Workspace, writer: dict[str, str]) -> None:
-    with TestClient(create_app(ws, ApiOptions(max_body_bytes=1_000))) as client:
+    with TestClient(create_app(ws, ApiOptions(max_body_bytes=1_000)), base_url="http://localhost") as client:
         answer = client.put("/api/grids/ETH-USDT", headers=writer, content=b'{"why": "' + b"x" * 2_000 + b'"}')
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 

@@ -102,7 +102,7 @@ def test_answers_are_whole_while_the_series_is_rewritten(database_url: str, tmp_
         writer = threading.Thread(target=rewrite)
         writer.start()
         try:
-            with TestClient(create_app(ws, ApiOptions(rate_per_minute=10**9))) as client:
+            with TestClient(create_app(ws, ApiOptions(rate_per_minute=10**9)), base_url="http://localhost") as client:
                 sources = set()
                 expected = np.float32(true.confidence).tolist()
                 for asked in range(5_000):

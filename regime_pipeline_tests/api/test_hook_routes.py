@@ -69,7 +69,7 @@ def test_what_takes_long_is_asked_for_again(ws: Workspace, monkeypatch: pytest.M
         return real(*given)
 
     monkeypatch.setattr(hook_routes, "flat_verdict", slow)
-    with TestClient(create_app(ws, ApiOptions(hook_wait_s=0.05))) as client:
+    with TestClient(create_app(ws, ApiOptions(hook_wait_s=0.05)), base_url="http://localhost") as client:
         first = client.post(URL, json={"symbol": "ETH-USDT", "request_id": "slow"})
         pending = client.get(first.json()["status_url"])
         gate.set()

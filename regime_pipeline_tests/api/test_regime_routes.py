@@ -43,7 +43,7 @@ def expected_rows(ws: Workspace, market: Any = ETH) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("is_stored", [True, False])
 def test_the_series_is_the_services(ws: Workspace, market: Any, is_stored: bool) -> None:
     seen = ws if is_stored else with_other_policy(ws)
-    with TestClient(create_app(seen)) as client:
+    with TestClient(create_app(seen), base_url="http://localhost") as client:
         answer = client.get(f"/api/data/regime/{market.symbol}/{market.timeframe}?limit=20000")
 
     assert answer.status_code == 200

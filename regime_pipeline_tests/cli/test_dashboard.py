@@ -109,3 +109,17 @@ def test_a_port_that_is_taken_is_named(
 
     said = " ".join(capsys.readouterr().err.split())
     assert said == f"Error: Port {port} cannot be used: Address already in use. Name another with --port."
+
+
+def test_only_files_of_the_site_are_served_and_pages_keep_to_themselves(site: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    (site / "link.txt").symlink_to(secret)
+    (site / "folder").mkdir()
+    (site / ".lock").write_text("")
+    with served(site, 0, LOOPBACK, "--port") as url:
+        for path in ("link.txt", "folder/", ".lock", "%00", "../secret.txt", "%2e%2e/secret.txt", "x" * 5_000):
+            assert get(url + path) == (404, ""), path
+        with urllib.request.urlopen(url, timeout=20) as reply:
+            assert reply.headers["X-Content-Type-Options"] == "nosniff"
+            assert "default-src 'none'" in reply.headers["Content-Security-Policy"]

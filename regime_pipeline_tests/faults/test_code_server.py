@@ -1,4 +1,4 @@
-"""Code server, webserver and Dagster itself are killed in a backfill: it completes, and one daemon is left at the end."""
+"""Code server and Dagster itself are killed in a backfill: it completes, and one daemon is left at the end."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_the_verdict_of_an_hour(
     table |= {"competing": competing(rows)[0], "factors": [factor.document() for factor in factors]}
     snapshots = SnapshotReader(served.snapshots)
     python = rp.RegimeAnalysisService(snapshots).analyze_timestamp("ETH-USDT", time)
-    with TestClient(create_app(served)) as client:
+    with TestClient(create_app(served), base_url="http://localhost") as client:
         http = client.get(f"/api/verdicts/ETH-USDT/1h/{time}/explain").json()
     options = ("--snapshots", served.snapshots.root, "--format", "json")
     assert regime(monkeypatch, "analyze", "ETH-USDT", time, *options) == 0
@@ -61,7 +61,7 @@ def test_the_regime_of_every_candle(served: Workspace) -> None:
     with rp.RegimeStorage(served.warehouse.url) as storage:
         stored = storage.get_regimes("ETH-USDT", "1h", end_date=to_iso(END))
     python = rp.classify_candles(candles, "1h")
-    with TestClient(create_app(served)) as client:
+    with TestClient(create_app(served), base_url="http://localhost") as client:
         http = pd.DataFrame(client.get(BASE, params={"limit": 20_000}).json())
         stats = client.get(f"{BASE}/stats").json()
     periods = list(Desk(served).every_row("find_periods", symbol="ETH-USDT", timeframe="1h"))

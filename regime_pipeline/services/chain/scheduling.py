@@ -183,6 +183,36 @@ def _of_market(ws: Workspace, market: Market, marks: list[StaleRange]) -> Iterat
             yield Correction(market, Window(start, end), _stages({mark.asset for mark in inside}))
 
 
+def holes(ws: Workspace) -> dict[Market, int]:
+    """Return how many hours each market lacks on the dashboard, of those from the universe's start to the newest hour.
+
+    Notes
+    -----
+    The newest hour is that of all markets, at most the end of the partitions, so that a market whose backfill was lost is
+    found although nothing of it failed. Nothing is missing where no market has an hour. Markets without a hole are left
+    out. A market that the exchange lists later has rows for the hours before, which say so.
+    """
+    asset = STAGES[-1].table
+    newest = [ws.warehouse.last_partition(asset, market) for market in ws.universe.markets]
+    stored = [hour for hour in newest if hour is not None]
+    if not stored:
+        return {}
+    window = Window(ws.universe.start_ms, max(stored) + HOUR_MS)
+    found = {spec.market: _span(window, spec.until_ms) for spec in ws.universe.specs}
+    missing = {
+        market: len(span) - int(ws.warehouse.ledger(asset, market, span).is_recorded.sum())
+        for market, span in found.items()
+        if span is not None
+    }
+    return {market: hours for market, hours in missing.items() if hours}
+
+
+def _span(window: Window, until_ms: int | None) -> Window | None:
+    """The window up to where a market ends; None where it ended before."""
+    end = window.end_ms if until_ms is None else min(window.end_ms, until_ms)
+    return Window(window.start_ms, end) if end > window.start_ms else None
+
+
 def _stages(marked: set[str]) -> tuple[str, ...]:
     """The marked stages; a mark names the table or, for files, the stage."""
     return tuple(stage.name for stage in STAGES if (stage.table or stage.name) in marked)

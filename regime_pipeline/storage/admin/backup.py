@@ -6,6 +6,7 @@ Snapshot files are not part of a backup. See `pg_tools` for dumping and loading 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -40,6 +41,9 @@ _TABLES: Final = (
     "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
     "WHERE n.nspname = 'public' AND c.relkind = 'r' ORDER BY relname"
 )
+_END_BYTES: Final = 22
+_END_MARK: Final = b"PK\x05\x06"
+"""A ZIP file without a comment ends with its last record, of this length."""
 _ANOTHER: Final = "Take another backup of the same database, or fetch this one again."
 
 
@@ -196,11 +200,23 @@ def _add_dump(archive: zipfile.ZipFile, name: str, url: str) -> DumpEntry:
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
+            _refuse_more(path, archive)
             yield archive
     except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError) as error:
         raise StorageError(f"{path} is not a valid backup: {error}.", _ANOTHER) from error
     except OSError as error:
+        if error.errno == errno.EINVAL:  # the archive's own directory points before its start: it was cut
+            raise StorageError(f"{path} is not a valid backup: a part of it is missing.", _ANOTHER) from error
         raise StorageError(f"{path} cannot be read: {error.strerror or error}.", "Check the path.") from error
+
+
+def _refuse_more(path: Path, archive: zipfile.ZipFile) -> None:
+    """Refuse bytes before or after the archive: its format lets them be, a backup has none."""
+    with path.open("rb") as file:
+        file.seek(-_END_BYTES, os.SEEK_END)
+        is_whole = file.read(4) == _END_MARK and not archive.comment
+    if not is_whole or min((info.header_offset for info in archive.infolist()), default=0):
+        raise StorageError(f"{path} is not a valid backup: it holds bytes that belong to no part of it.", _ANOTHER)
 
 
 def _manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:

@@ -18,6 +18,7 @@ from regime_pipeline.services.chain.scheduling import (
     SourceFrontier,
     corrections,
     frontier,
+    holes,
     next_window,
     recheck_from,
     repaired_cursor,
@@ -233,3 +234,13 @@ def test_marks_of_an_unlisted_market_are_left_alone(database_url: str, tmp_path:
 
         assert corrections(unlisted) == ()
         assert len(corrections(later)) == 1
+
+
+def test_a_market_whose_backfill_was_lost_has_holes(database_url: str, tmp_path: Path) -> None:
+    with simulated_workspace(database_url, tmp_path, MARKETS) as ws:
+        assert holes(ws) == {}
+        run_stages(ws, MARKETS[0], [hours_from_start(0, 5)])
+        run_stages(ws, MARKETS[1], [hours_from_start(3, 5)])
+
+        lost = dict.fromkeys(MARKETS[2:], 5)
+        assert holes(ws) == {MARKETS[1]: 3, **lost}

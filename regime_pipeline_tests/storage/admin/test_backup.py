@@ -131,6 +131,10 @@ def test_unsound_archives_are_refused_untouched(archive: Path, make_database: Ca
         damaged = bytearray(sound.read("dagster.dump"))
     damaged[len(damaged) // 2] ^= 1
     (cut := archive.with_name("cut.regime")).write_bytes(archive.read_bytes()[:-100])
+    whole = archive.read_bytes()
+    (longer := archive.with_name("longer.regime")).write_bytes(whole + b"x" * 100)
+    (shifted := archive.with_name("shifted.regime")).write_bytes(b"x" * 100 + whole)
+    (halved := archive.with_name("halved.regime")).write_bytes(whole[len(whole) // 2 :])
     for path, reason in (
         (rewrite(archive, dagster=bytes(damaged)), "does not match its checksum"),
         (rewrite(archive, dagster=b""), "another size"),
@@ -138,6 +142,9 @@ def test_unsound_archives_are_refused_untouched(archive: Path, make_database: Ca
         (rewrite(archive, manifest=manifest_with(archive, format=2)), "manifest is not sound"),
         (rewrite(archive, manifest=b"\xff"), "manifest is not sound"),
         (cut, "not a valid backup"),
+        (longer, "bytes that belong to no part of it"),
+        (shifted, "bytes that belong to no part of it"),
+        (halved, "not a valid backup"),
         (archive.with_name("absent"), "cannot be read"),
     ):
         with pytest.raises(StorageError, match=reason):
