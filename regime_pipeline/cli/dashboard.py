@@ -28,7 +28,8 @@ _MOST_CONNECTIONS: Final = 64
 _IDLE_S: Final = 15.0
 _POLICY: Final = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """The pages hold their rows and calls as inline scripts, so that they open from a folder too."""
 Folder = Annotated[Path | None, typer.Option("--output", help="Folder of the site; `site` in the home by default.")]

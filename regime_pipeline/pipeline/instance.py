@@ -44,8 +44,9 @@ def dagster_environment(dagster_home: Path, dagster_url: str) -> dict[str, str]:
 
 
 def prepare_home(dagster_home: Path) -> None:
-    """Create the instance directory with the project's dagster.yaml, stored in PostgreSQL."""
-    dagster_home.mkdir(parents=True, exist_ok=True)
+    """Create the instance directory, for its owner's eyes, with the project's dagster.yaml, stored in PostgreSQL."""
+    dagster_home.parent.mkdir(parents=True, exist_ok=True)
+    dagster_home.mkdir(mode=0o700, exist_ok=True)
     text = shipped_file("dagster.yaml").read_text("utf-8")
     (dagster_home / "dagster.yaml").write_text(f"{text}\n{STORAGE}", "utf-8")
 

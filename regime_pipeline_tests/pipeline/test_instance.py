@@ -30,6 +30,7 @@ def test_the_environment_has_what_makes_backfills_fast(tmp_path: Path) -> None:
 def test_the_home_gets_the_shipped_file_and_postgres(tmp_path: Path) -> None:
     prepare_home(tmp_path / "dagster")
 
+    assert (tmp_path / "dagster").stat().st_mode & 0o777 == 0o700
     written = yaml.safe_load((tmp_path / "dagster" / "dagster.yaml").read_text("utf-8"))
     shipped = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text("utf-8"))
     assert shipped_file("dagster.yaml") == REPOSITORY / "dagster.yaml"

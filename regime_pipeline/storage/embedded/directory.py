@@ -178,9 +178,10 @@ def make_place(home: Path, account: Account) -> ServerDirectory:
     """Return the place that belongs to a home, making it if necessary; no existing directory's mode is touched.
 
     It lies below the home where the account can reach that, else in a directory that `home/postgres` links to.
-    Errors as `existing_place`.
+    A new home is for its owner's eyes; as root, the server's account may pass through it. Errors as `existing_place`.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700 if account.is_self else 0o711, exist_ok=True)
     link = home / "postgres"
     if not os.path.lexists(link):
         if account.can_reach(home.resolve()):
