@@ -176,7 +176,8 @@ def _pause_s(instance: dg.DagsterInstance, job_name: str) -> float:
     failures = list(takewhile(lambda record: record.dagster_run.status == dg.DagsterRunStatus.FAILURE, ended))
     if not failures:
         return 0.0
-    return max(0.0, (failures[0].end_time or 0.0) + min(60 * 2 ** len(failures), 3600) - time.time())
+    until: float = (failures[0].end_time or 0.0) + min(60 * 2 ** len(failures), 3600)
+    return max(0.0, until - time.time())
 
 
 def _request(correction: Correction, grain: str) -> dg.RunRequest:

@@ -8,16 +8,16 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dagster._cli import dev
+from dagster._serdes.ipc import open_ipc_subprocess
 
 WEBSERVER: Final = "regime_pipeline.pipeline.guarded.webserver"
-_start = dev.open_ipc_subprocess
 
 
 def start_guarded(parts: list[str], **options: Any) -> Any:
     """Start one of Dagster's programs; the webserver is started with the guard."""
-    return _start([WEBSERVER if part == "dagster_webserver" else part for part in parts], **options)
+    return open_ipc_subprocess([WEBSERVER if part == "dagster_webserver" else part for part in parts], **options)
 
 
 if __name__ == "__main__":
-    dev.open_ipc_subprocess = start_guarded
+    setattr(dev, open_ipc_subprocess.__name__, start_guarded)
     dev.dev_command(auto_envvar_prefix="DAGSTER_DEV")

@@ -18,5 +18,5 @@ class GuardedWebserver(DagsterWebserver):
 
 
 if __name__ == "__main__":
-    app.DagsterWebserver = GuardedWebserver
-    cli.main()
+    setattr(app, DagsterWebserver.__name__, GuardedWebserver)
+    cli.main()  # type: ignore[no-untyped-call]

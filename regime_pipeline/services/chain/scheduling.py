@@ -189,8 +189,8 @@ def holes(ws: Workspace) -> dict[Market, int]:
     Notes
     -----
     The newest hour is that of all markets, so that a market whose backfill was lost is found although nothing of it
-    failed. Nothing is missing where no market has an hour; markets without a hole are left out. A market that an exchange
-    lists later has rows for the hours before, which say so.
+    failed. Nothing is missing where no market has an hour; markets without a hole are left out. A market that an
+    exchange lists later has rows for the hours before, which say so.
     """
     asset = STAGES[-1].table
     newest = [ws.warehouse.last_partition(asset, market) for market in ws.universe.markets]

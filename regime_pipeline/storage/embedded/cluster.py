@@ -89,7 +89,7 @@ class Cluster:
                 (where,) = connection.execute("SHOW data_directory").fetchone() or ("",)
         except psycopg.Error:
             return False  # it has just gone; `start` finds out
-        return os.path.realpath(where) != os.path.realpath(self.place.data)
+        return bool(os.path.realpath(str(where)) != os.path.realpath(self.place.data))
 
     @contextlib.contextmanager
     def exclusively(self) -> Iterator[FileLock]:
