@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dagster._cli import dev
-from dagster._serdes.ipc import open_ipc_subprocess
+from dagster_shared.ipc import open_ipc_subprocess
 
 WEBSERVER: Final = "regime_pipeline.pipeline.guarded.webserver"
 
