@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -63,6 +64,8 @@ def up_command(
         served(_site(workspace, settings), dashboard_port, host, "--dashboard-port") as site,
         api_served(workspace, host, api_port) as api,
     ):
+        end_leftovers(str(settings.home))
+        require_free(host, port)
         err.print(f"Dagster UI: http://{host}:{port}   dashboard: {site}   API: {api}docs", highlight=False)
         err.print(f"home: {settings.home}   stop: Ctrl-C", highlight=False)
         command = [sys.executable, "-P", "-m", "regime_pipeline.pipeline.guarded.dev", *QUIET]
@@ -88,6 +91,14 @@ def only_one(home: Path) -> FileLock:
     if not lock.try_lock():
         raise UsageError(f"Another `regime up` serves {home}.", "Stop it first, or set another REGIME_HOME.")
     return lock
+
+
+def require_free(host: str, port: int) -> None:
+    """Raise `UsageError` where another program listens on the UI's port: Dagster would end at once, again and again."""
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise UsageError(f"Port {port} cannot be used: {error.strerror}.", "Name another with --port.") from error
 
 
 def reviver(settings: Settings) -> Callable[[], None]:

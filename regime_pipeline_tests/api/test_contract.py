@@ -46,7 +46,7 @@ def test_the_document_has_examples_errors_and_keys(client: TestClient) -> None:
 
 @pytest.fixture(scope="module")
 def schema(ws: Workspace, writer: dict[str, str]) -> object:
-    app = create_app(ws, ApiOptions(rate_per_minute=10**9))
+    app = create_app(ws, ApiOptions(rate_per_minute=10**9, allowed_hosts=("testserver",)))
     return schemathesis.openapi.from_asgi("/openapi.json", app)
 
 
@@ -102,7 +102,10 @@ def test_answers_are_whole_while_the_series_is_rewritten(database_url: str, tmp_
         writer = threading.Thread(target=rewrite)
         writer.start()
         try:
-            with TestClient(create_app(ws, ApiOptions(rate_per_minute=10**9)), base_url="http://localhost") as client:
+            with TestClient(
+                create_app(ws, ApiOptions(rate_per_minute=10**9, allowed_hosts=("testserver",))),
+                base_url="http://localhost",
+            ) as client:
                 sources = set()
                 expected = np.float32(true.confidence).tolist()
                 for asked in range(5_000):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from regime_pipeline.cli.up import UP_MARK, end_leftovers, only_one, reviver
+from regime_pipeline.cli.up import UP_MARK, end_leftovers, only_one, require_free, reviver
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.embedded.server import embedded_server
@@ -44,6 +45,14 @@ def test_a_home_has_one_regime_up(tmp_path: Path) -> None:
         only_one(tmp_path)
     first.close()
     only_one(tmp_path).close()
+
+
+def test_a_taken_port_is_a_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"Port {port} cannot be used"):
+            require_free("127.0.0.1", port)
+    require_free("127.0.0.1", port)
 
 
 def test_a_killed_embedded_server_is_started_again(home: Path) -> None:
