@@ -149,7 +149,7 @@ the first line shows, so no honest rule can wait so short; decision 10 says what
 
 _ARMS_HEAD: Final = """## Whole grids
 
-The policy's default grid around the price, with its fees. "Always on" is laid anew every 500 bars; "stopped and gated"
+The policy's default grid around the price, with its fees. "Always on" is re-centred every 500 bars; "stopped and gated"
 ends at a quick stop and waits for the gates; "verdict-filtered" stands while the verdict is RANGE_OK. Gains in percent
 of one grid's capital, summed over all runs of a market: a filter that stands on few bars risks and can earn less."""
 
@@ -177,7 +177,7 @@ def _rules_table(figures: dict[str, dict[str, Any]], first: str) -> str:
 
 
 def _arms_table(simulated: Sequence[MarketEvidence], real: Sequence[MarketEvidence]) -> str:
-    header = ["market", "arm", "bars with a grid", "runs", "gain, sold %", "gain, kept %", "worst run %"]
+    header = ["market", "strategy", "bars with a grid", "runs", "gain, sold %", "gain, kept %", "worst run %"]
     rows = [
         [f"simulated, mean of {len(simulated)}", arm, *_arm_means([market.arms[arm] for market in simulated])]
         for arm in ARMS
