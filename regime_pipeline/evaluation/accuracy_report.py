@@ -123,7 +123,7 @@ def to_markdown(summary: dict[str, Any], command: str, lengths: Lengths) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-_INTRODUCTION: Final = """Written by `{command}`; the same figures stand in `accuracy.json`.
+_INTRODUCTION: Final = """Written by `{command}`; the same figures are in `accuracy.json`.
 
 Markets are simulated, so the truth is known: spells of RANGE (prices revert), TREND (they drift) and VOLATILE, abrupt
 switches, Student-t returns with stochastic volatility. No bar is mixed, so a real market is harder, and no figure here

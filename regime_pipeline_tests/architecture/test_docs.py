@@ -106,3 +106,20 @@ def test_no_table_cell_is_a_list_of_links() -> None:
         if cell.count("](") > 5
     ]
     assert crowded == []
+
+
+def test_every_command_that_pages_name_is_in_the_reference() -> None:
+    reference = (REPOSITORY / "docs" / "cli.md").read_text("utf-8")
+    commands = {tuple(heading.split()) for heading in re.findall(r"^## regime (.+)$", reference, re.MULTILINE)}
+    groups = {command[0] for command in commands if len(command) > 1}
+    named = {
+        (page.name, words)
+        for page in WRITTEN_BY_HAND
+        for words in re.findall(
+            r"(?:`|^)regime ([a-z][\w-]*)(?: ([a-z][\w-]*))?", page.read_text("utf-8"), re.MULTILINE
+        )
+    }
+    assert len(named) > 30
+    wrong = {(page, words) for page, words in named if words[:1] not in commands}
+    wrong |= {(page, words) for page, words in named if words[0] in groups and words[1] and words not in commands}
+    assert wrong == set()

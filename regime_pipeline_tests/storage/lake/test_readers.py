@@ -22,7 +22,7 @@ from regime_pipeline_tests.storage.lake.test_export import export, fill
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
-PAGE = (REPOSITORY / "docs" / "storage.md").read_text("utf-8")
+PAGE = (REPOSITORY / "docs" / "storage.md").read_text("utf-8").partition("\n## The Parquet lake\n")[2]
 SQL, PYTHON = ("".join(re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.M | re.S)) for kind in ("sql", "python"))
 STATEMENTS = [text.strip() for text in SQL.split(";") if text.strip()]
 ON_BOTH = [text for text in STATEMENTS if text.startswith("-- on both")]
