@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.document import markdown_table, write_section
-from benchmarks.naive_classifier import naive_regimes
 from regime_pipeline.domain.candle_regimes.classifier import classify
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
 from regime_pipeline.domain.candle_regimes.streaming import CandleStream
@@ -26,13 +25,14 @@ from regime_pipeline.domain.simulation.regimes import simulate
 from regime_pipeline.domain.verdicts.engine import analyze
 from regime_pipeline.policy import default_policy
 from regime_pipeline.services.null_table import default_null_table
+from regime_pipeline_tests.reference.naive_classifier import naive_regimes
 
 POLICY, NULLS = default_policy(), default_null_table()
 BARS, NAIVE_BARS, MARKETS = 10_000, 1_000, 12
 INTRODUCTION = """## 3D regimes
 
 `python -m benchmarks.candles`: {bars:,} simulated 1h candles, medians of {repeats} rounds (20 calls each) interleaved
-with the row-by-row pandas version (`benchmarks/naive_classifier.py`: indicator columns by pandas, rules by `iterrows`;
+with the row-by-row pandas version (`reference/` of the tests: indicators by pandas, rules by `iterrows`;
 same labels, confidence to 1e-9), which classifies {naive:,} candles per round and is scaled. Threads: {markets} markets
 of 100,000 candles (3D regimes) and of a year of hours (verdicts), one thread against two. {cores} cores, {machine},
 Python {python}."""

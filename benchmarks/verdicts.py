@@ -18,8 +18,6 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.document import markdown_table, write_section
-from benchmarks.naive_features import naive_features
-from benchmarks.naive_verdicts import naive_scores, naive_verdict
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.features.hourly import compute_features, feature_lookback_bars
 from regime_pipeline.domain.market_data.candles import Candles
@@ -29,6 +27,8 @@ from regime_pipeline.domain.simulation.regimes import simulate
 from regime_pipeline.domain.verdicts.verdict import decide_verdicts, verdict_lookback_hours
 from regime_pipeline.policy import default_policy
 from regime_pipeline.services.null_table import default_null_table
+from regime_pipeline_tests.reference.naive_features import naive_features
+from regime_pipeline_tests.reference.naive_verdicts import naive_scores, naive_verdict
 
 YEAR_HOURS = 8_760
 MARKET = Market("BENCH-USDT", "1h")
@@ -38,9 +38,9 @@ GOAL_RATIO, GOAL_HOUR_MS = 1_000, 10
 INTRODUCTION = """## Hourly verdicts
 
 `python -m benchmarks.verdicts`: one simulated 1h market-year ({hours:,} hours and the look-back before them), features
-to verdicts with factors in words, medians of {repeats} rounds interleaved with the naive version. That one computes
-{naive} hours per round one by one in pandas (`benchmarks/naive_features.py`, `naive_verdicts.py`; the same values to
-1e-9, no factors) and is scaled to the year. The naive verdict replays the hysteresis window of every hour, as the
+to verdicts, medians of {repeats} rounds interleaved with the naive version. That one computes
+{naive} hours per round one by one in pandas (`reference/` of the tests; the same values to
+1e-9) and is scaled to the year. The naive verdict replays the hysteresis window of every hour, as the
 definition says; the last row leaves the verdict out of both, as a naive loop could carry the last verdict along.
 {cores}, {machine}, Python {python}."""
 

@@ -32,7 +32,7 @@ def read_document(path: Path, limit: int = MAX_BYTES) -> str:
 
 
 def parse_toml(text: str, parse_float: Callable[[str], Any] = float) -> dict[str, Any]:
-    """Return what a TOML text holds; raises `ValueError` where it is no TOML or nested too deeply."""
+    """Return what a TOML text holds; raises `ValueError` where it is not TOML or nested too deeply."""
     if _DEEP_KEY.search(text):
         raise ValueError(f"a key has more than {_MAX_KEY_PARTS} parts")
     if _LONG_NUMBER.search(text):

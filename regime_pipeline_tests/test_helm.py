@@ -72,9 +72,8 @@ def test_the_instance_is_that_of_the_containers() -> None:
     assert values["runLauncher"]["config"]["customRunLauncher"] == instance["run_launcher"]
     coordinator = daemon["runCoordinator"]
     assert coordinator["enabled"] is True
-    assert coordinator["type"] == instance["run_coordinator"]["class"]
-    queue = coordinator["config"]["queuedRunCoordinator"]
-    assert {key: value for key, value in snake(queue).items() if value} == instance["run_coordinator"]["config"]
+    assert coordinator["type"] == "CustomRunCoordinator"
+    assert coordinator["config"]["customRunCoordinator"] == instance["run_coordinator"]
     assert snake(daemon["runMonitoring"]) == instance["run_monitoring"]
     assert snake(daemon["runRetries"]) == instance["run_retries"]
     assert snake(values["concurrency"]) == {"enabled": True, **instance["concurrency"]}

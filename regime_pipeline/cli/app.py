@@ -22,7 +22,7 @@ from regime_pipeline.policy import PolicyError
 def make_app(command: str) -> typer.Typer:
     """Return a new command line: with `regime db` and the named command where that is a quick one, else with all.
 
-    It is made anew each time, since commands that were mounted on one cannot be taken away again.
+    It is made again each time, since commands that were mounted on one cannot be taken away again.
     """
     app = typer.Typer(
         name="regime",

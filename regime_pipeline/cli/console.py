@@ -129,7 +129,7 @@ def printable(text: str) -> str:
 
 
 def progress_bar() -> Progress:
-    """Return a progress bar for stderr, silent where stderr is no terminal."""
+    """Return a progress bar for stderr, silent where stderr is not a terminal."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),

@@ -140,7 +140,7 @@ class _SiteFiles(SimpleHTTPRequestHandler):
     timeout = _IDLE_S
 
     def send_head(self) -> Any:
-        """Answer 404 for whatever is no plain file of the site."""
+        """Answer 404 for whatever is not a plain file of the site."""
         if not self._is_of_the_site():
             self.send_error(404)
             return None

@@ -109,7 +109,7 @@ def _holes(settings: Settings) -> ApiCheck:
 
 
 def _backfills(settings: Settings) -> ApiCheck:
-    """Whether the newest backfill of Dagster went through; one that was repeated with success is no matter."""
+    """Whether the newest backfill of Dagster went through; one that was repeated with success does not matter."""
     from dagster._core.execution.backfill import BulkActionStatus  # Dagster takes two seconds to import
 
     with _instance(settings) as instance:

@@ -39,7 +39,7 @@ _LOCK_S: Final = 600.0
 
 
 def build_site(ws: Workspace, folder: Path, days: int = DEFAULT_DAYS) -> SiteReport:
-    """Write the dashboard of every market of the workspace; only markets whose rows changed are made anew.
+    """Write the dashboard of every market of the workspace; only markets whose rows changed are made again.
 
     Parameters
     ----------

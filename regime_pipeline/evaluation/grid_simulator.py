@@ -122,7 +122,7 @@ def simulate_grid(config: GridConfig, candles: Candles) -> GridRun:
     Raises
     ------
     UsageError
-        There are no candles, they are another symbol's, the first open lies outside the grid, a line is no whole tick
+        There are no candles, they are another symbol's, the first open lies outside the grid, a line is off the ticks
         of the candles, or the amounts are too large to stay exact.
     """
     from regime_pipeline.evaluation.grid_kernels import walk_grid

@@ -25,7 +25,7 @@ from regime_pipeline.evaluation.grid_simulator import simulate_grid
 from regime_pipeline.policy import Policy
 
 SEGMENT_BARS: Final = 500
-"""An always-on grid is laid around the price anew after so many bars: three weeks of hours."""
+"""An always-on grid is laid around the price again after so many bars: three weeks of hours."""
 ARMS: Final = ("always on", "stopped and gated", "verdict-filtered")
 
 
@@ -98,7 +98,7 @@ def _filtered(market: LabelledMarket, first: int, _policy: Policy) -> Spans:
 
 
 def _gated(market: LabelledMarket, first: int, policy: Policy) -> Spans:
-    """Laid anew like the always-on grid, ended by a quick stop, and laid again only when the gates permit it."""
+    """Laid again like the always-on grid, ended by a quick stop, and laid again only when the gates permit it."""
     spans, start, last = [], first, len(market.candles) - 1
     history = GateHistory(market.candles, market.analysis.features, market.analysis.scores)
     while start < last:

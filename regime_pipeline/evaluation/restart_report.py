@@ -143,9 +143,9 @@ to do with the inventory, so both are shown: sold at the end of each run, and ke
 
 ## After a labelled stop
 
-A restart is false when the market is no range at that bar. The goal is fewer than 47 % at a median wait of at most 175
-bars: what raw thresholds reached on other simulated stops. Here the next true range itself begins later than that, as
-the first line shows, so no honest rule can wait so short; decision 10 says what was tried."""
+A restart is false when the market is not in a range at that bar. The goal is fewer than 47 % at a median wait of at
+most 175 bars: what raw thresholds reached on other simulated stops. Here the next true range itself begins later than
+that, as the first line shows, so no honest rule can wait so short; decision 10 says what was tried."""
 
 _ARMS_HEAD: Final = """## Whole grids
 

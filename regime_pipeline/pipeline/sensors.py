@@ -212,7 +212,7 @@ def _failures(alert_url: str) -> dg.SensorDefinition:
 
 
 def build_site_sensor(job_name: str) -> dg.SensorDefinition:
-    """Return the sensor that has the dashboard made anew; `job_name` is the job that does it."""
+    """Return the sensor that has the dashboard made again; `job_name` is the job that does it."""
 
     @dg.sensor(
         name="site_sensor",

@@ -38,7 +38,7 @@ def classify_candles(
     candles : DataFrame
         pandas or Polars; columns `open_time` (aware times or int64 epoch milliseconds; in pandas it may be the
         index), `open`, `high`, `low`, `close` (quote currency), `volume`. Ascending, closed candles only; gaps stay
-        gaps, and history begins anew behind each.
+        gaps, and history begins again behind each.
     timeframe : str, optional
         One of `1m 5m 15m 1h 4h 1d`; None takes the smallest distance of two candles.
     policy : Policy, optional

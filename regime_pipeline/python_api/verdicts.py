@@ -104,7 +104,7 @@ def analyze_snapshot(
     Raises
     ------
     BadSnapshotError
-        The file is no bundle, is damaged, or embeds less history than the verdict depends on.
+        The file is not a bundle, is damaged, or embeds less history than the verdict depends on.
     UsageError
         The null table was made for another policy.
     """

@@ -25,7 +25,7 @@ def load_hold_model(path: Path) -> HoldModel:
     Raises
     ------
     UsageError
-        The file is missing, is no hold model, or its coefficients are not those that its hash was made for.
+        The file is missing, is not a hold model, or its coefficients are not those that its hash was made for.
     """
     try:
         content = orjson.loads(path.read_bytes())

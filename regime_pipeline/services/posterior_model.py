@@ -27,7 +27,7 @@ def load_posterior(path: Path) -> PosteriorModel:
     Raises
     ------
     UsageError
-        The file is missing, is no posterior model, has other columns or was changed by hand.
+        The file is missing, is not a posterior model, has other columns or was changed by hand.
     """
     try:
         content = orjson.loads(path.read_bytes())

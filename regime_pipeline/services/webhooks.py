@@ -30,7 +30,7 @@ def send_alert(url: str, alert: Mapping[str, str]) -> None:
     Raises
     ------
     UsageError
-        The URL is no http(s) URL.
+        The URL is not an http(s) URL.
     OSError
         The receiver could not be reached or refused.
     """
@@ -111,7 +111,7 @@ def deliver(url: str, secret: str, change: VerdictChange, patience: RetryPolicy)
     Raises
     ------
     UsageError
-        The URL is no http(s) URL, or there is no secret to sign with.
+        The URL is not an http(s) URL, or there is no secret to sign with.
     SourceError
         The receiver refused, or did not answer within the tries.
     """

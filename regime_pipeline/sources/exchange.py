@@ -101,8 +101,8 @@ class ExchangeSource:
         if off.any():
             at = int(np.argmax(off.any(axis=1)))
             raise SourceError(
-                f"{self._client.name}, {market} {to_iso(int(table[at, 0]))}: a price {table[at, 1:5].tolist()} is no "
-                f"multiple of 1/{scale}.",
+                f"{self._client.name}, {market} {to_iso(int(table[at, 0]))}: a price {table[at, 1:5].tolist()} is not "
+                f"a multiple of 1/{scale}.",
                 "Give the market a larger price_scale in markets.toml.",
             )
         times = np.array(sorted(rows), dtype=np.int64)

@@ -12,7 +12,7 @@ from regime_pipeline.api.app import create_app
 from regime_pipeline.domain.errors import StorageError
 from regime_pipeline.services.chain.workspace import Workspace
 
-SECRET = "postgresql://postgres@/regimes?host=/home/ada/.regime/postgres"
+SECRET = "postgresql://postgres@/regimes?host=/srv/ada/.regime/postgres"
 
 
 def test_a_rebound_name_or_a_foreign_page_reads_nothing(client: TestClient) -> None:

@@ -119,7 +119,7 @@ def make_rows(
     documents = [_documents({name: column[hour] for name, column in rows.items()}) for hour in keep.tolist()]
     kept = {name: column[keep] for name, column in rows.items()}
     verdicts: Rows = {"hour_start": kept["hour_start"]}
-    verdicts |= {name: objects([found[name] for found in documents]) for name in ("competing", "factors")}
+    verdicts |= {name: objects([found[name] for found in documents]) for name in ("weights", "factors")}
     if not has_advice:
         return MarketRows(kept, verdicts, bars)
     stop_ms = START + hours // 2 * HOUR_MS
@@ -184,16 +184,16 @@ def _hours(hours: int, rng: np.random.Generator, bars: Candles, young: int) -> R
 
 
 def _documents(row: dict[str, Any]) -> dict[str, Any]:
-    """Competing verdicts and factors of an hour."""
+    """Weights of the four verdicts and factors of an hour."""
     if row["verdict"] == 0:
         template = "Still warming up: the series has fewer than 168 bars ({ranked_observations} earlier observations)."
-        return {"competing": [], "factors": [Factor("DATA", {"ranked_observations": 7}, 150, None, DECIDED, template)]}
+        return {"weights": [], "factors": [Factor("DATA", {"ranked_observations": 7}, 150, None, DECIDED, template)]}
     others = [name for name in VERDICTS[1:] if name != VERDICTS[row["verdict"]]]
-    weights = (0.5, 0.2, 0.1)
+    ordered = zip([VERDICTS[row["verdict"]], *others], (0.5, 0.3, 0.15, 0.05), strict=True)
     quality, trend = row["range_quality_score"], row["trend_score"]
     is_weak = quality < 30
     return {
-        "competing": [{"verdict": name, "weight": weight} for name, weight in zip(others, weights, strict=True)],
+        "weights": [{"verdict": name, "weight": weight} for name, weight in ordered],
         "factors": [
             Factor(
                 "RANGE_WEAK_GATE",

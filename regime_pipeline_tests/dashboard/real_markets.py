@@ -13,7 +13,7 @@ from regime_pipeline.domain.market_data.completeness import hour_statuses
 from regime_pipeline.domain.market_data.market import DAY_MS, Market
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.domain.verdicts.engine import analyze
-from regime_pipeline.domain.verdicts.explanation import competing, explain
+from regime_pipeline.domain.verdicts.explanation import explain, weights_of
 from regime_pipeline.domain.verdicts.hourly_summary import dashboard_rows
 from regime_pipeline.policy import default_policy
 from regime_pipeline.services.null_table import default_null_table
@@ -31,7 +31,7 @@ def simulated_rows(market: Market, days: int, warm_up_days: int = 0) -> MarketRo
     fetched = source.fetch(market, window.start_ms - warm_up_days * DAY_MS, window.end_ms)
     found = analyze(fetched.candles, window.hours, policy, default_null_table())
     factors = explain(found.verdicts, found.scores, found.features, policy)
-    verdicts = found.verdicts | {"competing": objects(competing(found.verdicts)), "factors": objects(factors)}
+    verdicts = found.verdicts | {"weights": objects(weights_of(found.verdicts)), "factors": objects(factors)}
     regimes = classify(fetched.candles, policy.candle_regime)
     hours = dashboard_rows(
         window,

@@ -148,7 +148,7 @@ def test_the_newest_hour_reads_the_same_with_and_without_scripts(
     with opened(chromium, java_script_enabled=False) as plain:
         for address in (f"{tmp_path.as_uri()}/{rows.market.key}.html" for rows in markets):
             scripted, unscripted = visit(address), plain(address)
-            for part in ("#r-time", "#r-verdict", "#r-facts", "#r-competing", "#r-factors"):
+            for part in ("#r-time", "#r-verdict", "#r-facts", "#r-weights", "#r-factors"):
                 assert scripted.locator(part).inner_text() == unscripted.locator(part).inner_text(), part
 
 

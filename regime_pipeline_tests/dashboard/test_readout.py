@@ -85,12 +85,12 @@ def assert_told(page: Page, rows: MarketRows, hour: int) -> None:
     stored = rows.documents("factors")[hour]
     said = page.locator("#r-factors li").all_text_contents()
     assert said == [f"{factor.outcome} {factor.sentence}" for factor in stored]
-    rivals = page.locator("#r-competing li").all_text_contents()
-    competing = rows.documents("competing")[hour]
-    assert [text.partition(" ")[0] for text in rivals] == [
-        r["verdict"].partition("_")[0].capitalize() for r in competing
+    shown = page.locator("#r-weights li").all_text_contents()
+    weights = rows.documents("weights")[hour]
+    assert [text.partition(" ")[0] for text in shown] == [
+        each["verdict"].partition("_")[0].capitalize() for each in weights
     ]
-    assert [text.split()[-2] for text in rivals] == [f"{rival['weight'] * 100:.0f}" for rival in competing]
+    assert [text.split()[-2] for text in shown] == [f"{each['weight'] * 100:.0f}" for each in weights]
 
 
 def test_a_missing_hour_says_so_and_shows_nothing_else(page: Page, rows: MarketRows) -> None:
@@ -116,7 +116,7 @@ def test_too_little_data_is_told_as_such(visit: Open, address: str, rows: Market
     assert np.isnan(rows.on_calendar("range_low")[5])
     assert facts(page)["Range"] == "none agreed on"
     assert facts(page)["Trend"] == "\N{EN DASH}"
-    assert page.locator("#r-competing li").count() == 0
+    assert page.locator("#r-weights li").count() == 0
     assert "Still warming up" in page.locator("#r-factors").inner_text()
 
 

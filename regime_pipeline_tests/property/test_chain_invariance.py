@@ -87,9 +87,9 @@ def test_a_second_run_writes_nothing(timeframe: str, postgres_url: str, tmp_path
 def test_history_that_starts_later_gives_the_same_rows(
     timeframe: str, later: int, postgres_url: str, tmp_path_factory
 ) -> None:
-    """Once the longest memory is filled (1,024 bars; 168 bars and 500 observations), the start no longer shows."""
+    """Once the longest memory is filled (1,024 bars; 168 bars and 720 hours), the start no longer shows."""
     market = Market("CHARLIE-USDT", timeframe)
-    memory = max(1024 * market.step_ms, 169 * market.step_ms + 501 * HOUR_MS + 48 * HOUR_MS) // HOUR_MS + 1
+    memory = max(1024 * market.step_ms, 169 * market.step_ms + 721 * HOUR_MS + 48 * HOUR_MS) // HOUR_MS + 1
     compared = hours_from_start(later + memory, later + memory + 24)
     dumps = []
     for first in (0, later):

@@ -83,11 +83,11 @@ INLINE = '{symbol = "A-USDT", timeframes = ["1m"], source = "files"}'
 @pytest.mark.parametrize(
     "text", [f"markets = [{INLINE}]\n{SPAN}", f"markets = [\n{INLINE},\n]\n{SPAN}", "= 1", "a = \x00"]
 )
-def test_a_list_that_cannot_be_added_to_is_left_alone(folder: Path, text: str) -> None:
+def test_a_list_that_cannot_be_edited_is_left_alone(folder: Path, text: str) -> None:
     """Inline tables used to be written back as no TOML; a file that is none ended in tomlkit's own exception."""
     path = folder / "markets.toml"
     path.write_text(text, "utf-8")
-    with pytest.raises(UsageError, match=r"cannot be added to: .* as a table \[\[markets\]\]|is not a markets file"):
+    with pytest.raises(UsageError, match=r"cannot be edited: .* as a table \[\[markets\]\]|is not a markets file"):
         ensure_market(path, NEW, (START, START + HOUR_MS))
     assert path.read_text("utf-8") == text
 

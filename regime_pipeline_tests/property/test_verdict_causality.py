@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.naive_features import naive_features
 from regime_pipeline.domain.features.hourly import compute_features, feature_lookback_bars
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
@@ -30,6 +29,7 @@ from regime_pipeline_tests.domain.verdicts.factories import (
     take,
     walk,
 )
+from regime_pipeline_tests.reference.naive_features import naive_features
 
 BARS = {"15m": 4_000, "1h": 2_000, "4h": 1_800}
 MARKETS = st.sampled_from(["15m", "1h", "4h"])

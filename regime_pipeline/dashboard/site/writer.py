@@ -32,7 +32,7 @@ class SiteReport:
     markets : int
         Markets that have a page.
     made : tuple of str
-        First path of each part that was made anew.
+        First path of each part that was made again.
     written, unchanged, removed : int
         Files.
     size_bytes : int

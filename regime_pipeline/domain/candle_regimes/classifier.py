@@ -58,7 +58,7 @@ def classify(candles: Candles, policy: CandleRegimePolicy) -> CandleRegimes:
     Parameters
     ----------
     candles : Candles
-        Candles of one market; gaps are allowed, and history begins anew behind each.
+        Candles of one market; gaps are allowed, and history begins again behind each.
     policy : CandleRegimePolicy
         Thresholds.
 

@@ -23,7 +23,7 @@ class CandleStream:
     Notes
     -----
     A regime is a pure function of at most `lookback_bars(policy)` earlier bars, so the stream keeps these and
-    classifies them anew: time and memory per candle are bounded however long it runs, and there is no state that a
+    classifies them again: time and memory per candle are bounded however long it runs, and there is no state that a
     restart could lose or a correction could poison. After a restart, feed the last `lookback_bars(policy)` candles.
     """
 

@@ -68,7 +68,7 @@ class StaleGridError(UsageError):
 
 
 def _number(value: Any) -> Any:
-    """Read a decimal number; a float means the digits it prints (as pydantic reads it), a truth value is no number."""
+    """Read a decimal number; a float means the digits it prints (as pydantic reads it); a bool is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise ValueError("must be a number")  # noqa: TRY004 - pydantic collects ValueError alone
     return value

@@ -73,7 +73,7 @@ def from_ticks(ticks: int, tick: Decimal) -> Decimal:
 
 
 def whole_ticks(price: float, tick: Decimal, rounded: Callable[[float], int]) -> int:
-    """A float price in whole ticks; a millionth of a tick is no distance."""
+    """A float price in whole ticks; a millionth of a tick is not a distance."""
     return rounded(round(price / float(tick), 6))
 
 

@@ -137,7 +137,7 @@ def from_json(text: str) -> dict[str, History]:
     Raises
     ------
     GridConfigError
-        The text is no JSON, or anything in it is refused; every fault is named with its place.
+        The text is not JSON, or anything in it is refused; every fault is named with its place.
     """
     return _histories(text, lambda given: shallow(_parse_json, given))
 
@@ -148,7 +148,7 @@ def from_toml(text: str) -> dict[str, History]:
     Raises
     ------
     GridConfigError
-        The text is no TOML, or anything in it is refused; every fault is named with its place.
+        The text is not TOML, or anything in it is refused; every fault is named with its place.
     """
     return _histories(text, lambda given: parse_toml(given, Decimal))
 

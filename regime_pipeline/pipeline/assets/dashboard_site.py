@@ -36,7 +36,7 @@ def build_dashboard_site(folder: Path) -> dg.AssetsDefinition:
     def dashboard_site(
         context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
     ) -> dg.MaterializeResult:
-        """Pages of every market, readable from the folder itself; only markets whose rows changed are made anew."""
+        """Pages of every market, readable from the folder itself; only markets whose rows changed are made again."""
         report = build_site(workspace, folder)
         context.log.info("Open %s", report.index)
         broken = broken_links(folder)

@@ -227,7 +227,7 @@ def scores_in_bounds(ws: Workspace, market: Market, window: Window) -> CheckResu
 
 
 def no_price_break(ws: Workspace, market: Market, window: Window) -> CheckResult:
-    """Behind no hole does the price look like that of another asset under the same name; ranks begin anew there."""
+    """Behind no hole does the price look like that of another asset under the same name; ranks begin again there."""
     before = score_lookback_hours(market, ws.policy) * HOUR_MS
     names = ["hour_start", "as_of_bar", "close"]
     rows = ws.warehouse.read_range("features", market, Window(window.start_ms - before, window.end_ms), names)

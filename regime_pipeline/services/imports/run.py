@@ -236,7 +236,7 @@ def _settled_scale(request: ImportRequest, plan: ImportPlan, universe: Universe 
         return asked
     if asked:
         raise UsageError(
-            f"{plan.market.symbol} is stored at {scale:,} ticks per unit, of which {asked:,} is no multiple.",
+            f"{plan.market.symbol} is stored at {scale:,} ticks per unit, of which {asked:,} is not a multiple.",
             "Leave --price-scale out; stored prices keep their ticks.",
         )
     prices = np.array([plan.candles.prices(name) for name in ("open", "high", "low", "close")])

@@ -75,7 +75,7 @@ def check_rows(
     Raises
     ------
     BadFileError
-        A value is no number, a time is naive, unaligned, out of order or outside the span of the file's name, prices
+        A value is not a number, a time is naive, unaligned, out of order or outside the span of the file's name, prices
         contradict one another, volume is negative or a price, or the bars are of another length than the market's.
     """
     times, is_naive = read_times(table, options, promise.span[0] if promise and promise.is_lean else None)

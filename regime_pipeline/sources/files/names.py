@@ -164,7 +164,7 @@ def _pairs(word: str) -> set[str]:
 
 
 def _minutes(word: str) -> int:
-    """Return the minutes of a word such as 1h, 60, 5min or d; 0 if it is no timeframe."""
+    """Return the minutes of a word such as 1h, 60, 5min or d; 0 if it is not a timeframe."""
     if word in _PLAIN_MINUTES:
         return int(word)
     match = _TIMEFRAME.fullmatch(word)

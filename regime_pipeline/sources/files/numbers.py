@@ -49,7 +49,7 @@ def read_numbers(table: FileTable, field: str, options: ReadOptions) -> Float64:
     Raises
     ------
     BadFileError
-        A cell is no number, or can be read in two ways; names the first one.
+        A cell is not a number, or can be read in two ways; names the first one.
     """
     column = table.columns[field]
     if options.decimal != ",":

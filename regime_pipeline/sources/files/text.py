@@ -116,7 +116,7 @@ def _second_headers(grid: Grid, rows: Rows, header: list[str]) -> Rows:
 
 
 def _even(grid: Grid, header: list[str], rows: Rows) -> tuple[list[str], Rows]:
-    """Leave out what is no row; refuse rows of another width."""
+    """Leave out what is not a row; refuse rows of another width."""
     rows = _without_blanks(grid, header, rows)
     if not rows:
         raise BadFileError(f"{grid.place} has no rows.", "Fetch or export it again.")

@@ -50,7 +50,7 @@ def apply_roles(url: str, prefix: str) -> tuple[str, ...]:
     Raises
     ------
     UsageError
-        The prefix is no plain name.
+        The prefix is not a plain name.
     StorageError
         The server refused.
     """

@@ -78,7 +78,7 @@ def late_closes(difference: Difference, time: str, step_ms: int, recorded_end_ms
     step_ms : int
         Length of a row's bar or hour.
     recorded_end_ms : int
-        End of the newest hour recorded before: a row added after it is no news to anyone.
+        End of the newest hour recorded before: a row added after it is not news to anyone.
     """
     added = difference.added_ms + step_ms
     return np.union1d(difference.old[time] + step_ms, added[added <= recorded_end_ms])

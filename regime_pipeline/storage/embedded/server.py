@@ -109,7 +109,7 @@ class EmbeddedServer:
     def release(self) -> None:
         """End this process's use of the server; the last client stops it unless it is kept.
 
-        Does nothing when the process is no client, such as a forked child of one.
+        Does nothing when the process is not a client, such as a forked child of one.
 
         Raises
         ------

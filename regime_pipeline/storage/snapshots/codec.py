@@ -99,7 +99,7 @@ def candles_of_columns(market: Market, price_scale: int, columns: Sequence[Seque
     Raises
     ------
     BadCandlesError
-        A time or price is no integer, a volume no number, or the columns break an invariant of candles.
+        A time or price is not an integer, a volume no number, or the columns break an invariant of candles.
     """
     arrays = [np.array(column) for column in columns]
     kinds = "".join(array.dtype.kind if array.ndim == 1 else "?" for array in arrays)

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from benchmarks.naive_features import naive_features
 from regime_pipeline.domain.columnar import DTYPES
 from regime_pipeline.domain.features.hourly import compute_features, feature_lookback_bars
 from regime_pipeline.domain.features.windows import OK
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.schema import FEATURES
 from regime_pipeline_tests.domain.verdicts.factories import POLICY, WINDOW, assert_same, flat, hours_of, take, walk
+from regime_pipeline_tests.reference.naive_features import naive_features
 
 
 def test_every_column_of_the_layout_is_there_with_its_type() -> None:

@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.naive_verdicts import naive_scores
 from regime_pipeline.domain.columnar import DTYPES
 from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.market_data.market import Market
@@ -22,6 +21,7 @@ from regime_pipeline_tests.domain.verdicts.factories import (
     run,
     walk,
 )
+from regime_pipeline_tests.reference.naive_verdicts import naive_scores
 
 STRONG_ER = NULLS.quantile("efficiency_ratio", 0.9)
 

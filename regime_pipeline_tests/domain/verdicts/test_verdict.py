@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.naive_verdicts import naive_verdict
 from regime_pipeline.domain.columnar import DTYPES
 from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.market_data.market import Market
@@ -17,6 +16,7 @@ from regime_pipeline.domain.schema import RISKS, VERDICT_COLUMNS, VERDICTS
 from regime_pipeline.domain.verdicts.explanation import competing
 from regime_pipeline.domain.verdicts.verdict import decide_verdicts, verdict_lookback_hours
 from regime_pipeline_tests.domain.verdicts.factories import HOURLY, POLICY, decide, hours_of, run, take, walk
+from regime_pipeline_tests.reference.naive_verdicts import naive_verdict
 
 WEIGHTS = ("weight_range_ok", "weight_range_weak", "weight_trend", "weight_transition")
 

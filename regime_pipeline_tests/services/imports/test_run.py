@@ -69,7 +69,7 @@ def test_a_stored_scale_stays_unless_it_is_asked_for(database: str, tmp_path: Pa
     for dry in (True, False):
         with pytest.raises(UsageError, match=r"stored at 100 .* need 1,000\. Say --price-scale 1000 to raise it"):
             rp.import_candles(finer, "BTC-USDT_1h", dry_run=dry)
-        with pytest.raises(UsageError, match="of which 10 is no multiple"):
+        with pytest.raises(UsageError, match="of which 10 is not a multiple"):
             rp.import_candles(write(tmp_path / "c.csv", {7: 42_001.0}), "BTC-USDT_1h", dry_run=dry, price_scale=10)
     assert rp.import_candles(finer, "BTC-USDT_1h", dry_run=True, price_scale=1_000).price_scale == 1_000
     assert rp.import_candles(finer, "BTC-USDT_1h", price_scale=1_000).price_scale == 1_000
