@@ -36,7 +36,7 @@ class ApiOptions:
     max_body_bytes : int
         Largest body.
     hook_wait_s : float
-        How long a webhook waits for its answer before it is told to come back.
+        How long a webhook waits for its answer before it is asked to come back later.
     allowed_hosts : tuple of str
         Names in the Host header that are answered without a key, besides localhost and literal addresses.
     """

@@ -158,7 +158,7 @@ def load_universe(path: Path, start: datetime | None = None, end: datetime | Non
 
 
 def _validated(document: Any) -> _File:
-    """Return the parsed file; a fault of a market is told by its symbol, not by its number."""
+    """Return the parsed file; a fault of a market names its symbol, not its number."""
     try:
         return _File.model_validate(document)
     except ValidationError as error:

@@ -71,7 +71,7 @@ class VerdictChange:
 def verdict_changes(ws: Workspace, market: Market, known: Mapping[str, Any] | None) -> list[tuple[VerdictChange, int]]:
     """Return the changes of a market since what is known, oldest first, each with its hour in epoch milliseconds.
 
-    Nothing is told of a market that is seen for the first time.
+    Nothing is sent about a market that is seen for the first time.
     """
     newest = ws.warehouse.latest(market, "regime_verdicts")
     if newest is None or known is None or newest <= known["hour"]:
@@ -137,7 +137,7 @@ def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
 
 
 def notify_changes(ws: Workspace, memory: Memory, tell: Callable[[VerdictChange], None]) -> tuple[Memory, int, str]:
-    """Tell every change since the memory, market by market; one that fails is told again the next time.
+    """Send every change since the last call, market by market; one that fails is sent again the next time.
 
     Returns
     -------

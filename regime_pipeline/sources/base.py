@@ -36,7 +36,7 @@ class Fetched:
 
 
 def joined(answer: Fetched, known: Fetched) -> Fetched:
-    """Return a source's answer, completed by what was known before where the answer does not vouch for absence."""
+    """Return a source's answer, completed by what was known before where the answer does not confirm absence."""
     times = known.candles.open_time_ms
     is_kept = ~is_covered(times, answer.covered) & ~np.isin(times, answer.candles.open_time_ms)
     parts = [answer.candles, known.candles[is_kept]] if is_kept.any() else [answer.candles]

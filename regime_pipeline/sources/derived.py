@@ -98,7 +98,7 @@ class EndedSource:
         return self._source.venue
 
     def fetch(self, market: Market, start_ms: int, end_ms: int) -> Fetched:
-        """Return the candles that open in [start, end) before the end, and vouch for their absence after it."""
+        """Return the candles that open in [start, end) before the end, and confirm that there are none after it."""
         end = min(end_ms, self._until_ms)
         answer = self._source.fetch(market, start_ms, end) if start_ms < end else Fetched(self._empty, ())
         after = (max(start_ms, self._until_ms), end_ms)

@@ -44,7 +44,7 @@ class ImportedSource:
         self._newest_close_ms = newest_close_ms
 
     def fetch(self, market: Market, start_ms: int, end_ms: int) -> Fetched:
-        """Return the stored candles whose open time lies in [start_ms, end_ms), and vouch for the hours stored."""
+        """Return the stored candles whose open time lies in [start_ms, end_ms), and confirm the hours stored."""
         start, end = start_ms // HOUR_MS * HOUR_MS, -(-end_ms // HOUR_MS) * HOUR_MS
         closing = Window(start, max(start, end) + market.observation_ms)
         hours = self._read_hours(market, closing)

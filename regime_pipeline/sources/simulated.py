@@ -45,7 +45,7 @@ class SimulatedSource:
         self._simulation = lru_cache(None)(partial(MarketSimulation, seed, price_scale=price_scale))
 
     def fetch(self, market: Market, start_ms: int, end_ms: int) -> Fetched:
-        """Return the closed candles whose open time lies in [start_ms, end_ms) and vouch for every closed one."""
+        """Return the closed candles whose open time lies in [start_ms, end_ms) and confirm every closed one."""
         step = market.step_ms
         end_ms = min(end_ms, self._clock() // step * step)
         if end_ms <= start_ms:

@@ -365,7 +365,7 @@ class Warehouse:
         return self._pool.query(lambda cursor: read_stale_ranges(cursor, market, asset))
 
     def clear_stale(self, asset: str, market: Market, window: Window, run_id: int) -> None:
-        """Clear the marks that the run could see over a window, for an asset that rests outside the database."""
+        """Clear the marks that the run could see over a window, for an asset that is stored outside the database."""
         run, series_id = self._run(run_id), self._known(market).series_id
         self._pool.transact(lambda cursor: clear(cursor, asset, series_id, window, run.dirty_mark))
 

@@ -19,7 +19,7 @@ LAST: Final = 60
 """The first 60 characters end a number; the others say that more of it follows, least significant digit first."""
 MISSING: Final = "!"
 REST: Final = " "
-"""Parts the numbers' rests (modulo `LAST`) from what is above them, where most numbers have something above."""
+"""Parts the numbers' remainders (modulo `LAST`) from what is above them, where most numbers have something above."""
 _MORE: Final = len(ALPHABET) - LAST
 
 

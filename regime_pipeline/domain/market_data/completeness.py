@@ -110,9 +110,9 @@ def hour_statuses(market: Market, window: Window, candles: Candles, covered: Spa
 
 
 def confirmed_spans(market: Market, hour_start_ms: Int64, status: NDArray[np.int8]) -> Spans:
-    """Return the spans of open time for which stored hours vouch: the inverse of `hour_statuses`.
+    """Return the spans of open time that stored hours cover: the inverse of `hour_statuses`.
 
-    An hour vouches for the bars that close in it, unless its status is missing.
+    An hour covers the bars that close in it, unless its status is missing.
     """
     first = hour_start_ms[status != MISSING] + HOUR_MS - market.observation_ms
     return merge_spans((start, start + HOUR_MS) for start in first.tolist())

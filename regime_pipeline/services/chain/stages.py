@@ -103,7 +103,7 @@ def raw_candles(ws: Workspace, run_id: int, market: Market, window: Window) -> S
 
     Notes
     -----
-    A source changes what is stored only where it vouches for absence: a candle that it does not mention elsewhere
+    A source changes what is stored only where it confirms absence: a candle that it does not mention elsewhere
     stays, so a source that fails, or that no longer reaches so far back, loses nothing.
     """
     source = ws.source_of(market)

@@ -38,7 +38,7 @@ class FileReport:
     first_ms, last_ms : int
         Open times of its first and last candle, epoch milliseconds UTC.
     gaps, absent_bars : int
-        Runs of confirmed absences within the span for which the file vouches, and the bars in them.
+        Runs of confirmed absences within the span that the file covers, and the bars in them.
     duplicates : int
         Exact repetitions dropped.
     rejects : int
@@ -80,7 +80,7 @@ class ImportPlan:
     candles : Candles
         Closed candles, oldest first.
     covered : tuple of (start_ms, end_ms)
-        Merged spans of open time for which the files vouch; what was stored there before is replaced.
+        Merged spans of open time that the files cover; what was stored there before is replaced.
     gaps : tuple of (start_ms, bars)
         Confirmed absences within, oldest first.
     files : tuple of FileReport
@@ -100,7 +100,7 @@ class ImportPlan:
 
     @property
     def unknown(self) -> Spans:
-        """Spans between the covered ones, for which no file vouches."""
+        """Spans between the covered ones, which no file covers."""
         return tuple((a[1], b[0]) for a, b in zip(self.covered, self.covered[1:], strict=False))
 
 

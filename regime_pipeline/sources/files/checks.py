@@ -42,7 +42,7 @@ class FileRows:
     values : ndarray of float64, shape (5, n)
         Open, high, low, close and volume.
     covered : tuple of (start_ms, end_ms)
-        Spans of open time for whose absences the file vouches.
+        Spans of open time in which an absent bar does not exist.
     unaligned : int
         Rows left out because they open between two bars.
     is_turned : bool
@@ -93,7 +93,7 @@ def check_rows(
     _check_steps(rows, market)
     rows = _drop_unaligned(rows, market) if options.is_dropping_unaligned else rows
     _check_times(rows, market, promise)
-    covered = (promise.span,) if promise else _vouched_spans(rows.open_time_ms, market)
+    covered = (promise.span,) if promise else _covered_spans(rows.open_time_ms, market)
     return replace(rows, covered=covered, notes=(*table.grid.notes, *rows.notes), dropped=dict(table.grid.dropped))
 
 
@@ -133,7 +133,7 @@ def _drop_unaligned(rows: FileRows, market: Market) -> FileRows:
     )
 
 
-def _vouched_spans(times: Int64, market: Market) -> Spans:
+def _covered_spans(times: Int64, market: Market) -> Spans:
     """Spans from the first to the last bar, cut at holes too long for an outage."""
     cuts = np.flatnonzero(np.diff(times) > LONGEST_OUTAGE_MS)
     starts, ends = times[np.append(0, cuts + 1)], times[np.append(cuts, len(times) - 1)] + market.step_ms

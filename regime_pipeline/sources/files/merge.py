@@ -30,7 +30,7 @@ class Merged:
     candles : Candles
         Oldest first, each open time once, all closed.
     covered : tuple of (start_ms, end_ms)
-        Merged spans of open time for whose absences the files vouch.
+        Merged spans of open time in which an absent bar does not exist.
     duplicates : ndarray of int64, shape (parts,)
         Exact repetitions dropped from each part; a bar in two files counts for the later one.
     still_open : ndarray of int64, shape (parts,)
