@@ -184,7 +184,7 @@ def _field(text: str) -> tuple[str, Any]:
 def _table(configs: Sequence[GridConfig]) -> Table:
     table = Table(pad_edge=False)
     for header in ("symbol", "version", "valid from", "state", "range", "levels", "who", "why"):
-        table.add_column(header, justify="right" if header in ("version", "levels") else "left")
+        table.add_column(header, justify="right" if header in ("version", "levels") else "left", overflow="fold")
     for config in configs:
         state = "enabled" if config.enabled else "disabled"
         edges = f"{config.lower:f} to {config.upper:f}"

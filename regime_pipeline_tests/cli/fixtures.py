@@ -6,10 +6,7 @@ import sys
 
 import pytest
 
-from regime_pipeline.cli import console
 from regime_pipeline.cli.app import main
-
-assert console.out, "imported before a test sets COLUMNS: rich keeps the width that a console is made with"
 
 
 def regime(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:

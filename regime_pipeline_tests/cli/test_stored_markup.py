@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from regime_pipeline.bootstrap import open_workspace
+from regime_pipeline.cli.console import out
 from regime_pipeline.services.grids import proposed_fields, stop_grid, update_grid
 from regime_pipeline.settings import Settings
 from regime_pipeline_tests.cli.fixtures import regime
@@ -33,7 +34,8 @@ def planted(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_every_command_that_shows_stored_text_shows_it_as_it_is(
     planted: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "400")
+    for name, size in (("_width", 400), ("_height", 50)):  # COLUMNS is read when the console is made, once a process
+        monkeypatch.setattr(out, name, size)
     shown = {
         ("keys", "list"): "[/oops]",
         ("grid", "list"): HOSTILE,

@@ -8,7 +8,7 @@ import pytest
 from regime_pipeline.domain.columnar import DTYPES
 from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.market_data.market import Market
-from regime_pipeline.domain.schema import FEATURES, RANKED, SCORES
+from regime_pipeline.domain.schema import CLASS_PROBABILITIES, FEATURES, HOLD, OK_SHARES, RANKED, SCORES, VARIANCES
 from regime_pipeline.domain.scoring.null_table import NullTable
 from regime_pipeline.domain.scoring.scores import compute_scores, raw_scores, score_lookback_hours, scores_hash
 from regime_pipeline_tests.domain.verdicts.factories import (
@@ -125,3 +125,14 @@ def test_the_hash_covers_policy_and_null_table() -> None:
 def test_a_wanted_hour_without_features_is_refused(engine: Any) -> None:
     with pytest.raises(MissingDataError, match="no row of features"):
         compute_scores(engine.features, engine.hours[-1:] + 3_600_000, HOURLY, POLICY, NULLS)
+
+
+def test_without_models_there_are_no_probabilities_and_the_scores_are_the_same(engine: Any) -> None:
+    bare = NullTable(NULLS.made_for, NULLS.quantiles, NULLS.knots)
+    found = compute_scores(engine.features, engine.hours, HOURLY, POLICY, bare)
+
+    for name in (*CLASS_PROBABILITIES, *OK_SHARES, *HOLD):
+        assert np.isnan(found[name]).all(), name
+        assert np.isfinite(engine.scores[name]).any(), name
+    for name in ("trend_score", "range_quality_score", *VARIANCES):
+        np.testing.assert_array_equal(found[name], engine.scores[name])

@@ -254,3 +254,26 @@ def test_no_bars_no_permission() -> None:
     empty = GateHistory(Candles.empty(MARKET, 100), HISTORY.features, HISTORY.scores)
 
     assert "PERMITTED" not in {GATE_STATES[code] for code in rows(history=empty)["gate_state"]}
+
+
+def test_stored_grids_and_conditions_get_their_sentences_back() -> None:
+    stored = [json.loads(text) for text in WHOLE["restart_grid"]]
+    found = [document for document in stored if document is not None and document["grid"] is not None]
+    failed = {"name": "SPACING_MAX", "value": 12.0, "threshold": 9.0, "is_met": False}
+
+    assert worded_restart(None) is None
+    assert found
+    for document in found:
+        assert worded_restart(document) == {
+            "grid": document["grid"],
+            "sentence": "A fresh probationary grid from the bars since the stop.",
+        }
+    told = worded_restart({"grid": None, "failed": failed})
+    assert told is not None
+    assert told["sentence"] == f"No fresh grid fits: {condition_of(failed).sentence}"
+    older = worded_restart({"grid": None, "failed": None})
+    assert older is not None
+    assert older["sentence"] == "No fresh grid fits: the bars since the stop carry none."
+    checks = [made for text in WHOLE["gate_checks"] for made in json.loads(text)]
+    assert checks
+    assert [made["sentence"] for made in worded_checks(checks)] == [condition_of(made).sentence for made in checks]
