@@ -1,3 +1,5 @@
+"""The fit of the posterior: it finds known coefficients, and reports figures of data it was not fitted on."""
+
 from __future__ import annotations
 
 import numpy as np

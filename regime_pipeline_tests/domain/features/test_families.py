@@ -1,3 +1,5 @@
+"""Trend features against statsmodels and on straight lines and flat markets."""
+
 import numpy as np
 import pytest
 import statsmodels.api as sm

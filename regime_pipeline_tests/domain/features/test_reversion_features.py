@@ -1,3 +1,5 @@
+"""Mean-reversion features against arch and statsmodels, and on simulated reversion."""
+
 import numpy as np
 import pytest
 import statsmodels.api as sm
