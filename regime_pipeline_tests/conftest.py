@@ -33,6 +33,8 @@ hypothesis.settings.load_profile("steady")  # machines are noisy: no test fails 
 SOAK = int(os.environ.get("REGIME_TEST_SOAK", "1"))
 """How many times longer than in `make test` the tests marked `soak` go on; `make faults` says 10."""
 REPOSITORY = Path(__file__).resolve().parent.parent
+UNMEASURED_ROOMS = {"architecture", "e2e", "evaluation", "exchange_simulator", "faults", "integration", "property"}
+"""Tests of the whole, of research and of the tests' own tools: the bars of coverage are for the others to reach."""
 SECOND_SERVER = os.environ.get("REGIME_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 
@@ -48,17 +50,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+def is_measured(item: pytest.Item) -> bool:
+    """Whether coverage counts what a test runs: quick tests that stand beside what they test, in the package's rooms."""
+    room = item.path.relative_to(REPOSITORY).parts[1]
+    return room not in UNMEASURED_ROOMS and item.get_closest_marker("slow") is None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Pause coverage in slow tests: tracing costs half as much again, and the bars are for the quick ones to reach."""
-    measured = coverage.Coverage.current() if item.get_closest_marker("slow") else None
-    if measured is not None:
-        measured.stop()
+    """Pause coverage where nothing is to be measured: it makes Python code take up to twice as long."""
+    paused = None if is_measured(item) else coverage.Coverage.current()
+    if paused is not None:
+        paused.stop()
     try:
         return (yield)
     finally:
-        if measured is not None:
-            measured.start()
+        if paused is not None:
+            paused.start()
 
 
 @pytest.fixture(scope="session")
