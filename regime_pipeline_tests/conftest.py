@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def is_measured(item: pytest.Item) -> bool:
-    """Whether coverage counts what a test runs: quick tests that stand beside what they test, in the package's rooms."""
+    """Whether coverage counts what a test runs: it is quick, and beside what it tests in a room of the package."""
     room = item.path.relative_to(REPOSITORY).parts[1]
     return room not in UNMEASURED_ROOMS and item.get_closest_marker("slow") is None
 
