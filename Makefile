@@ -39,12 +39,11 @@ demo: .venv/run.stamp ## simulate markets, run the whole chain through Dagster, 
 dev: .venv/run.stamp ## embedded database, Dagster UI and dashboard; Ctrl-C leaves nothing behind
 	@$(BIN)/regime up
 
-test: .venv/warm.stamp lint types ## every test: the quick ones with coverage, then those of whole systems without
-	@$(BIN)/python -m pytest $(SHARED_OUT) -m 'not slow and not faults' --cov --cov-report=term:skip-covered --cov-fail-under=90
+test: .venv/warm.stamp lint types ## every test; coverage is that of the quick ones (see conftest.py)
+	@$(BIN)/python -m pytest $(SHARED_OUT) --cov --cov-report=term:skip-covered --cov-fail-under=90
 	@$(BIN)/coverage report --include='regime_pipeline/domain/*,regime_pipeline/policy/*' --fail-under=100 --format=total > /dev/null \
 	  || { echo "domain/ and policy/ must be covered to 100 %, branch by branch:"; \
 	       $(BIN)/coverage report --include='regime_pipeline/domain/*,regime_pipeline/policy/*' --skip-covered --show-missing; exit 1; }
-	@$(BIN)/python -m pytest $(SHARED_OUT) -m 'slow and not faults'
 
 quick: .venv/dev.stamp ## the tests without the slow ones
 	@$(BIN)/python -m pytest $(SHARED_OUT) -m 'not slow and not faults'

@@ -20,7 +20,6 @@ from benchmarks.document import markdown_table, write_section
 from regime_pipeline.bootstrap import read_universe
 from regime_pipeline.domain.market_data.market import DAY_MS
 from regime_pipeline.domain.market_data.window import Window, to_ms
-from regime_pipeline_tests.conftest import SECOND_SERVER
 from regime_pipeline_tests.e2e.cluster import redis_server, running_cluster, runs_by_worker, two_databases
 from regime_pipeline_tests.e2e.regime_up import Up, until
 
@@ -92,7 +91,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         redis_server() as redis,
-        two_databases(SECOND_SERVER) as database,
+        two_databases() as database,
         running_cluster(Path(folder) / "home", MARKETS, database, redis, workers=2) as cluster,
     ):
         taken = measure(cluster, redis, rounds, days)

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import coverage
 import hypothesis
 import psycopg
 import pytest
@@ -32,6 +33,8 @@ hypothesis.settings.load_profile("steady")  # machines are noisy: no test fails 
 SOAK = int(os.environ.get("REGIME_TEST_SOAK", "1"))
 """How many times longer than in `make test` the tests marked `soak` go on; `make faults` says 10."""
 REPOSITORY = Path(__file__).resolve().parent.parent
+UNMEASURED_ROOMS = {"architecture", "e2e", "evaluation", "exchange_simulator", "faults", "integration", "property"}
+"""Tests of the whole, of research and of the tests' own tools: the bars of coverage are for the others to reach."""
 SECOND_SERVER = os.environ.get("REGIME_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 
@@ -45,6 +48,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the slow files, so that no worker is left alone with one at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def is_measured(item: pytest.Item) -> bool:
+    """Whether coverage counts what a test runs: it is quick, and beside what it tests in a room of the package."""
+    room = item.path.relative_to(REPOSITORY).parts[1]
+    return room not in UNMEASURED_ROOMS and item.get_closest_marker("slow") is None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Pause coverage where nothing is to be measured: it makes Python code take up to twice as long."""
+    paused = None if is_measured(item) else coverage.Coverage.current()
+    if paused is not None:
+        paused.stop()
+    try:
+        return (yield)
+    finally:
+        if paused is not None:
+            paused.start()
 
 
 @pytest.fixture(scope="session")
@@ -140,7 +162,7 @@ def postgres_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def served(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """Two simulated markets with their chain, for tests that only read (see `served_kit`)."""
+    """Two simulated markets with their chain, for tests that only read (see `served_home`)."""
     with fresh_database(postgres_url) as url, served_workspace(url, tmp_path_factory.mktemp("served")) as opened:
         yield opened
 

@@ -21,7 +21,7 @@ from regime_pipeline_tests.conftest import fresh_database
 from regime_pipeline_tests.factories import NOW, hours_from_start, run_stages, simulated_workspace
 from regime_pipeline_tests.served_home import ETH, other_policy, served_workspace
 
-EXAMPLES = 25 * int(os.environ.get("REGIME_TEST_SOAK", "1"))
+EXAMPLES = 12 * int(os.environ.get("REGIME_TEST_SOAK", "1"))
 
 
 @pytest.fixture(scope="module")

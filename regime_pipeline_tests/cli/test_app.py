@@ -13,18 +13,16 @@ from regime_pipeline.cli.app import make_app
 from regime_pipeline.cli.up import child_environment
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.databases import DatabaseUrls
+from regime_pipeline_tests.cli.fixtures import regime
 
 COMMANDS = ("demo", "up", "import", "backfill", "db")
 
 
-def regime(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    code = "from regime_pipeline.cli.app import main; main()"
-    command = [sys.executable, "-c", code, *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-
-
 def test_help_names_every_command(tmp_path: Path) -> None:
-    done = regime(tmp_path, "--help")
+    """In a process of its own, as installed."""
+    code = "from regime_pipeline.cli.app import main; main()"
+    command = [sys.executable, "-c", code, "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0
     assert all(name in done.stdout for name in COMMANDS)
@@ -42,24 +40,30 @@ def names(made: typer.Typer) -> list[str]:
     return sorted(str(info.name) for info in (*made.registered_commands, *made.registered_groups))
 
 
-def test_without_a_markets_file_a_command_says_what_to_do(tmp_path: Path) -> None:
-    done = regime(tmp_path, "backfill")
+def test_without_a_markets_file_a_command_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
 
-    assert done.returncode == 2
-    assert done.stderr.strip() == (
+    assert regime(monkeypatch, "backfill") == 2
+
+    assert " ".join(capsys.readouterr().err.split()) == (
         f"Error: There is no markets file at {tmp_path}/markets.toml. Create it or set REGIME_MARKETS."
     )
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_bad_setting_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_setting_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REGIME_PARTITION", "week")
 
-    done = regime(tmp_path, "backfill")
+    assert regime(monkeypatch, "backfill") == 2
 
-    assert done.returncode == 2
-    assert "REGIME_PARTITION is 'week'" in done.stderr
-    assert "Traceback" not in done.stderr
+    said = capsys.readouterr().err
+    assert "REGIME_PARTITION is 'week'" in said
+    assert "Traceback" not in said
 
 
 def test_dagsters_processes_get_the_instance_and_the_home_but_not_our_url(tmp_path: Path) -> None:

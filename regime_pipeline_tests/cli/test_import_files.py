@@ -1,3 +1,5 @@
+"""`regime import`: dry run, report, options and refusals."""
+
 from __future__ import annotations
 
 import json

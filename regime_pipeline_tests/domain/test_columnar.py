@@ -1,3 +1,5 @@
+"""Columnar rows: blank rows, codes of signs, rows found by their hour."""
+
 import numpy as np
 import pytest
 

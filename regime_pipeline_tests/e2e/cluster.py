@@ -21,7 +21,7 @@ from psycopg import sql
 
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.urls import database_name, with_database
-from regime_pipeline_tests.conftest import REPOSITORY, fresh_database
+from regime_pipeline_tests.conftest import REPOSITORY, SECOND_SERVER, fresh_database
 from regime_pipeline_tests.e2e.regime_up import Up, free_port, is_listening, until
 
 STOP_S = 40
@@ -52,7 +52,7 @@ def redis_on(port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def two_databases(server_url: str) -> Iterator[str]:
+def two_databases(server_url: str = SECOND_SERVER) -> Iterator[str]:
     """A fresh database of ours; Dagster's beside it, which whoever opens ours first makes, is dropped with it."""
     with fresh_database(server_url) as url:
         try:

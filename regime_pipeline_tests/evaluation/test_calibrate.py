@@ -1,3 +1,5 @@
+"""Calibration of the null table: reproducible from its seeds, with few ranges and bounded alarms on driftless walks."""
+
 from pathlib import Path
 
 import numpy as np

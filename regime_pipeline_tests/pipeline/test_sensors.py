@@ -39,7 +39,7 @@ def workspace(database_url: str, tmp_path: Path) -> Iterator[Workspace]:
 
 
 def tick(sensor: dg.SensorDefinition, workspace: Workspace, cursor: str | None = None) -> dg.SensorExecutionData:
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"workspace": workspace})
         return sensor.evaluate_tick(context)
 

@@ -1,3 +1,5 @@
+"""Editing markets.toml: markets are added and removed, comments stay, mistakes are refused."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Files of null tables: written and read back unchanged, anything else refused."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""The imported source reads back what an import stored, with its statuses."""
+
 from __future__ import annotations
 
 from typing import Any

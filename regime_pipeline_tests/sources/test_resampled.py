@@ -1,3 +1,5 @@
+"""The resampled source: bars of complete hours only, statuses as the base market's."""
+
 from __future__ import annotations
 
 import numpy as np

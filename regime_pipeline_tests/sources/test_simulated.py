@@ -1,3 +1,5 @@
+"""The simulated source: closed candles only, listing, outages, labels and speed."""
+
 from __future__ import annotations
 
 import time

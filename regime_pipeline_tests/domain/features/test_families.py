@@ -1,6 +1,7 @@
+"""Trend features against statsmodels and on straight lines and flat markets."""
+
 import numpy as np
 import pytest
-import statsmodels.api as sm
 
 from regime_pipeline.domain.features.families import donchian_excess, efficiency_ratio, trend_features
 from regime_pipeline_tests.domain.verdicts.factories import POLICY, flat, from_closes, newest_window, walk
@@ -10,6 +11,8 @@ P = POLICY.features
 
 @pytest.mark.parametrize("seed", range(5))
 def test_slope_t_is_the_newey_west_statistic_of_statsmodels(seed: int) -> None:
+    import statsmodels.api as sm  # a second, which every worker would pay to collect
+
     candles = walk(200, seed)
     y = np.log(candles.prices("close")[-P.slope_bars :])
     fit = sm.OLS(y, sm.add_constant(np.arange(len(y)))).fit(cov_type="HAC", cov_kwds={"maxlags": P.slope_lags})

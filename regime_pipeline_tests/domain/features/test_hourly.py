@@ -1,3 +1,5 @@
+"""Hourly features against the naive reference, with their layout, units and missing values."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Observations on the hourly calendar: look-back, absent hours and bars longer than an hour."""
+
 import numpy as np
 
 from regime_pipeline.domain.features.observations import Observations, lookback_hours

@@ -1,3 +1,5 @@
+"""Features of the path: standardized drift and fast volatility on known series."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,7 +1,7 @@
+"""Mean-reversion features against arch and statsmodels, and on simulated reversion."""
+
 import numpy as np
 import pytest
-import statsmodels.api as sm
-from arch.unitroot import VarianceRatio
 
 from regime_pipeline.domain.features.families import median_crossings, reversion_features
 from regime_pipeline_tests.domain.verdicts.factories import POLICY, flat, from_closes, newest_window, walk
@@ -11,6 +11,8 @@ P = POLICY.features
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_variance_ratio_statistic_is_that_of_arch(seed: int) -> None:
+    from arch.unitroot import VarianceRatio  # half a second, which every worker would pay to collect
+
     candles = walk(200, seed)
     y = np.log(candles.prices("close")[-P.variance_ratio_bars - 1 :])
 
@@ -21,6 +23,8 @@ def test_the_variance_ratio_statistic_is_that_of_arch(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_mean_reversion_statistic_is_that_of_dickey_and_fuller(seed: int) -> None:
+    import statsmodels.api as sm
+
     candles = walk(200, seed)
     y = np.log(candles.prices("close")[-P.ou_bars - 1 :])
 

@@ -1,3 +1,5 @@
+"""ADX, ATR and volatility features against TA-Lib and on a flat market."""
+
 import numpy as np
 import pytest
 import talib

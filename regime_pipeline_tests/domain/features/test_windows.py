@@ -1,3 +1,5 @@
+"""The window of bars behind each hour: newest bar, warm-up and holes."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Spans of time and the completeness of hours: merging, clipping, covering."""
+
 from __future__ import annotations
 
 from itertools import pairwise

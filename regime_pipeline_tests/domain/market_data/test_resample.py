@@ -1,3 +1,5 @@
+"""Resampling of candles against pandas, bar by bar and for incomplete hours."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Parsing of symbols: spellings, ambiguous splits, and any text at all."""
+
 from __future__ import annotations
 
 import pytest

@@ -66,6 +66,9 @@ def assert_same(left: Rows, right: Rows) -> None:
 
 
 WHOLE = rows()
+STEPS = list(replay(GateState(STOP), LAST, HISTORY, GRID, LOOSE))
+WORDS = [repr(taken) for taken in STEPS]
+"""The steps as text: NaN is not NaN."""
 
 
 def test_every_state_occurs() -> None:
@@ -87,7 +90,7 @@ def test_property_68_every_hour_has_every_column_and_the_conditions_that_were_lo
 
 
 @given(st.integers(0, 500))
-@settings(max_examples=10)
+@settings(max_examples=6)
 def test_property_68_and_69_whenever_the_stop_was(offset: int) -> None:
     """Every hour before it has no gate, its own begins at gate one, every later one says what it looked at."""
     stop = FIRST + offset * HOUR_MS
@@ -102,7 +105,7 @@ def test_property_68_and_69_whenever_the_stop_was(offset: int) -> None:
 
 
 @given(st.floats(1, 99), st.integers(1, 9))
-@settings(max_examples=8)
+@settings(max_examples=4)
 def test_property_70_other_symbols_thresholds_change_nothing(score: float, hold: int) -> None:
     assert_same(rows(policy=with_gates("OTHER-USDT", mean_rev_from=score, hold_bars=hold)), rows(policy=POLICY))
 
@@ -123,20 +126,18 @@ def test_property_69_the_hour_that_closes_with_the_stop_begins_at_gate_one() -> 
 
 
 def test_property_71_rows_are_the_replay_from_the_stop() -> None:
-    steps = list(replay(GateState(STOP), LAST, HISTORY, GRID, LOOSE))
     inside = HOURS + HOUR_MS > STOP
 
-    assert [GATE_STATES.index(taken.state.name) for taken in steps] == WHOLE["gate_state"][inside].tolist()
-    assert [taken.state.held for taken in steps] == WHOLE["gate_held"][inside].tolist()
+    assert [GATE_STATES.index(taken.state.name) for taken in STEPS] == WHOLE["gate_state"][inside].tolist()
+    assert [taken.state.held for taken in STEPS] == WHOLE["gate_held"][inside].tolist()
 
 
 @given(st.integers(0, 500))
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_property_71_a_replay_goes_on_from_any_state_it_has_reached(cut: int) -> None:
-    steps = list(replay(GateState(STOP), LAST, HISTORY, GRID, LOOSE))
-    saved = steps[min(cut, len(steps) - 1)].state
+    saved = STEPS[min(cut, len(STEPS) - 1)].state
 
-    assert repr(list(replay(saved, LAST, HISTORY, GRID, LOOSE))) == repr(steps[saved.bars :])  # NaN is not NaN
+    assert [repr(taken) for taken in replay(saved, LAST, HISTORY, GRID, LOOSE)] == WORDS[saved.bars :]
 
 
 @given(st.integers(1, 599), st.integers(1, 40))
@@ -148,7 +149,7 @@ def test_a_range_of_hours_is_the_single_hours(first: int, count: int) -> None:
 
 
 @given(st.integers(0, 560))
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_what_comes_after_an_hour_changes_nothing(first: int) -> None:
     known_until = int(HOURS[first]) + HOUR_MS
     cut = GateHistory(
@@ -206,7 +207,7 @@ def test_property_70_thresholds_of_a_symbol_are_its_own() -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=10)
+@settings(max_examples=4)
 def test_property_74_any_confidence_gives_the_same_rows(seed: int) -> None:
     """Whatever column speaks of confidence, in whatever table."""
     rng = np.random.default_rng(seed)

@@ -1,3 +1,5 @@
+"""How many grid levels fit into a range, and what limits them."""
+
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""The null table: mid-ranks, the scale of its quantiles, its hash and the shipped values."""
+
 import numpy as np
 import pytest
 

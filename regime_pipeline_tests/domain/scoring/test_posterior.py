@@ -1,3 +1,5 @@
+"""The posterior of the classes: sums, causality, and strict monotonicity in the evidence (property 73)."""
+
 from __future__ import annotations
 
 import dataclasses

@@ -1,3 +1,5 @@
+"""The range-quality score: its parts, their weights, and the cap without consensus."""
+
 import numpy as np
 import pytest
 

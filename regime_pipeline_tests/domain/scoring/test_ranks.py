@@ -1,3 +1,5 @@
+"""Trailing ranks: mid-ranks, least history, the share of the null, forgetting by time."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

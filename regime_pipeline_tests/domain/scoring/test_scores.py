@@ -1,3 +1,5 @@
+"""Scores against the naive reference, with their layout, bounds and look-back."""
+
 from types import SimpleNamespace
 from typing import Any
 

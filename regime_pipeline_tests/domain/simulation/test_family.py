@@ -1,3 +1,5 @@
+"""The family of simulated markets: reproducible on every machine, labels, gaps and switches."""
+
 from __future__ import annotations
 
 import hashlib

@@ -1,3 +1,5 @@
+"""Simulated minutes of a market: any span agrees with the whole, texture, ticks and labels."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Simulated regimes and the null: reproducible, labelled as meant, sound candles."""
+
 from __future__ import annotations
 
 import numpy as np

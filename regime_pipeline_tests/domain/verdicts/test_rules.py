@@ -1,3 +1,5 @@
+"""The rules of the verdicts at their thresholds, with hysteresis and alarms."""
+
 from typing import Any
 
 import numpy as np

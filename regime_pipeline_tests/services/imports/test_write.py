@@ -1,3 +1,5 @@
+"""Writing imported candles: completeness of hours, revisions, repeated imports and finer price scales."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

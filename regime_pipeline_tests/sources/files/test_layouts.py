@@ -1,3 +1,5 @@
+"""The known layouts of candle files: options that contradict each other, names of columns."""
+
 from __future__ import annotations
 
 import pytest

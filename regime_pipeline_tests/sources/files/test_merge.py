@@ -1,3 +1,5 @@
+"""Several files become one series: order, gaps, repetitions, contradictions and price scale."""
+
 from __future__ import annotations
 
 import re

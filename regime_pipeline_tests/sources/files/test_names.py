@@ -1,3 +1,5 @@
+"""What a file's name says about its market, and when it contradicts the market asked for."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Reading one candle file: CSV, JSON and Parquet in every layout, and every refusal."""
+
 from __future__ import annotations
 
 import gzip

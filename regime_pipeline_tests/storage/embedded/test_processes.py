@@ -152,7 +152,7 @@ def test_starters_killed_at_any_moment(used_home: Path, start_client: Starter) -
     EmbeddedServer(used_home).start_detached()
     EmbeddedServer(used_home).stop()
     rng = random.Random(5)
-    for _ in range(6):
+    for _ in range(4):
         client = start_client(used_home)
         client.send("attach")
         wait_until(lambda: server_processes(used_home) != [], 2.0)
@@ -217,7 +217,7 @@ class Ledger:
 @pytest.mark.soak
 def test_starts_writes_exits_and_kills(home: Path, start_client: Starter) -> None:
     """Eight clients at a time, and the server, are killed at random: one server, then none, and no row lost."""
-    ledger = Ledger(home, start_client, time.monotonic() + 8.0 * SOAK)
+    ledger = Ledger(home, start_client, time.monotonic() + 6.0 * SOAK)
     with ThreadPoolExecutor(8) as pool:
         workers = [pool.submit(ledger.work, worker) for worker in range(8)]
         server_kills, next_kill = 0, time.monotonic() + 3.0

@@ -1,3 +1,5 @@
+"""Range edges by the channel of two deviations around the mean."""
+
 import numpy as np
 import pytest
 

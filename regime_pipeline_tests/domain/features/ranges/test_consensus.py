@@ -1,3 +1,5 @@
+"""The consensus of the five range methods, touches, traversals and failed breakouts."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Range edges by the Donchian channel of the bars before the newest."""
+
 import numpy as np
 
 from regime_pipeline.domain.features.ranges.methods import donchian_edges

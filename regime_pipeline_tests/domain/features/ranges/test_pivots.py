@@ -1,3 +1,5 @@
+"""Range edges by clusters of swing pivots, known only after the bars that confirm them."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Range edges by the volume profile: value area, bins and ties."""
+
 import numpy as np
 
 from regime_pipeline.domain.features.ranges.methods import profile_edges

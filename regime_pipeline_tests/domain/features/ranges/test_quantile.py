@@ -1,3 +1,5 @@
+"""Range edges by quantiles of the last closes."""
+
 import numpy as np
 
 from regime_pipeline.domain.features.ranges.methods import RangeInputs, quantile_edges
