@@ -1,9 +1,12 @@
-"""docs/deploy.md is what its script makes of the measured figures; `python -m benchmarks.scaling` writes it anew."""
+"""docs/deploy.md is what its script makes of the measured figures; `python -m benchmarks.scaling` writes it."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from benchmarks import scaling
-from regime_pipeline_tests.conftest import REPOSITORY
+
+REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def test_the_page_is_computed_from_the_measured_figures() -> None:
