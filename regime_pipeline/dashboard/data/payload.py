@@ -109,13 +109,15 @@ def _close(rows: MarketRows, bars: Sequence[DrawnPrices], decimals: int) -> dict
 
 
 def _weights(rows: MarketRows) -> dict[str, dict[str, Any]]:
-    """Weights of the four verdicts, in whole percent; missing without enough data."""
+    """Weights in whole percent, missing without enough data; that of the last verdict is the rest of 100."""
     found = {name: np.full(len(rows), np.nan) for name in VERDICTS[1:]}
     for hour, weights in enumerate(rows.documents("weights")):
         for each in weights:
             found[each["verdict"]][hour] = each["weight"]
     return {
-        f"weight_{name.lower()}": {"data": pack(np.rint(column * 100)), "scale": 100} for name, column in found.items()
+        f"weight_{name.lower()}": {"data": pack(np.rint(column * 100)), "scale": 100}
+        for name, column in found.items()
+        if name != VERDICTS[-1]
     }
 
 

@@ -40,9 +40,11 @@ function showHour(root, model, hour) {
     : element("span", `chip ${verdict}`, `${SIGNS[verdict]} ${words(verdict)}`));
   box("facts").replaceChildren(...(verdict === null ? [] : factsOf(model, hour)).map(([name, text]) =>
     element("div", "", element("dt", "", name), element("dd", "", text))));
-  const weights = ["RANGE_OK", "RANGE_WEAK", "TREND", "TRANSITION"]
-    .map((name) => [name, model.columns[`weight_${name.toLowerCase()}`]?.values[hour] ?? null])
-    .filter(([, weight]) => weight !== null).sort((one, other) => other[1] - one[1]);
+  const known = ["RANGE_OK", "RANGE_WEAK", "TREND"]
+    .map((name) => [name, model.columns[`weight_${name.toLowerCase()}`]?.values[hour] ?? null]);
+  const rest = Math.max(0, known.reduce((left, [, weight]) => left - weight, 1));
+  const weights = known.some(([, weight]) => weight === null) ? []
+    : [...known, ["TRANSITION", rest]].sort((one, other) => other[1] - one[1]);
   box("weights")?.replaceChildren(...weights.map(([name, weight]) => {
     const bar = element("i", "");
     bar.style.width = `${weight * 100}%`;
