@@ -33,8 +33,6 @@ hypothesis.settings.load_profile("steady")  # machines are noisy: no test fails 
 SOAK = int(os.environ.get("REGIME_TEST_SOAK", "1"))
 """How many times longer than in `make test` the tests marked `soak` go on; `make faults` says 10."""
 REPOSITORY = Path(__file__).resolve().parent.parent
-UNMEASURED_ROOMS = {"architecture", "e2e", "evaluation", "exchange_simulator", "faults", "integration", "property"}
-"""Tests of the whole, of research and of the tests' own tools: the bars of coverage are for the others to reach."""
 SECOND_SERVER = os.environ.get("REGIME_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 
@@ -51,9 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def is_measured(item: pytest.Item) -> bool:
-    """Whether coverage counts what a test runs: it is quick, and beside what it tests in a room of the package."""
-    room = item.path.relative_to(REPOSITORY).parts[1]
-    return room not in UNMEASURED_ROOMS and item.get_closest_marker("slow") is None
+    """Whether coverage counts what a test runs: the bars are for the quick ones to reach."""
+    return item.get_closest_marker("slow") is None
 
 
 @pytest.hookimpl(wrapper=True)

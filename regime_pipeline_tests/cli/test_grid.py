@@ -137,8 +137,8 @@ def test_the_gates_of_a_stop_are_shown_with_every_condition(
     [
         (["show", "ALFA-USDT"], 1, "ALFA-USDT has no grid"),
         (["show", "!!"], 2, "is not a symbol"),
-        (["set", "ALFA-USDT", "levels", "--why", "x"], 2, "'levels' is no FIELD=VALUE"),
-        (["import", "missing.toml"], 2, "missing.toml is no TOML or JSON file"),
+        (["set", "ALFA-USDT", "levels", "--why", "x"], 2, "'levels' is not FIELD=VALUE"),
+        (["import", "missing.toml"], 2, "missing.toml is not a TOML or JSON file"),
         (["advice", "ALFA-USDT_1h"], 1, "ALFA-USDT_1h has no advice yet"),
         (["gates", "log", "ALFA-USDT_1h"], 1, "ALFA-USDT_1h has no advice yet"),
     ],

@@ -133,7 +133,9 @@ def test_an_exchange_that_knows_the_newest_bars_only_vouches_for_those_only() ->
 def test_a_price_between_two_ticks_names_the_remedy() -> None:
     script = Script(price=lambda _: 100.005)
 
-    with pytest.raises(SourceError, match=r"script, ETH-USDT_1h .* no multiple of 1/100. Give .* larger price_scale"):
+    with pytest.raises(
+        SourceError, match=r"script, ETH-USDT_1h .* not a multiple of 1/100. Give .* larger price_scale"
+    ):
         source(script).fetch(MARKET, START, START + HOUR_MS)
     assert source(Script(price=lambda _: 100.005), scale=1000).fetch(MARKET, START, START + HOUR_MS).candles.close[0]
 
