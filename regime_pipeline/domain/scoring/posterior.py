@@ -179,7 +179,8 @@ def class_probabilities(columns: Float64, model: PosteriorModel) -> Float64:
         standardized = np.clip((columns[row] - model.means[row]) / model.scales[row], -CLIP, CLIP)
         value = np.nan_to_num(standardized) if name in _MEAN_WHERE_ABSENT else standardized
         utilities += model.coefficients[:, row, None] * value
-    probabilities: Float64 = softmax(utilities, 1.0)
+    # The last bit of an exponential depends on its place in a vector, and so on how many hours are computed together.
+    probabilities: Float64 = np.round(softmax(utilities, 1.0), 9)
     return probabilities
 
 
