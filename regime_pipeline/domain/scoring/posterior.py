@@ -181,6 +181,7 @@ def class_probabilities(columns: Float64, model: PosteriorModel) -> Float64:
         utilities += model.coefficients[:, row, None] * value
     # The last bit of an exponential depends on its place in a vector, and so on how many hours are computed together.
     probabilities: Float64 = np.round(softmax(utilities, 1.0), 9)
+    probabilities[np.isnan(probabilities)] = np.nan  # one NaN: sums leave either sign
     return probabilities
 
 
