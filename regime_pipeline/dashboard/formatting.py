@@ -5,10 +5,12 @@ See `site.pages` and `report.page` for where they are used.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from math import ceil, isnan, log10
-from typing import Final
+from typing import Any, Final
 
 from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.domain.schema import VERDICTS
 
 NOTHING: Final = "\N{EN DASH}"
 TO: Final = " \N{EN DASH} "
@@ -49,9 +51,18 @@ def percent(share: float | None, decimals: int = 0) -> str:
     return f"{share * 100:.{decimals}f} %"
 
 
-def whole_percent(share: float) -> str:
-    """Print a weight, 0..1, in whole percent, as `static/readout.js` does."""
-    return f"{share * 100:.0f} %"
+def whole_percents(weights: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the weight of each verdict in whole percent, largest first; the last of `VERDICTS` has the rest of 100.
+
+    So four numbers that are shown together add up, and the payload need not hold the last one (`static/readout.js`
+    makes it). Empty without weights.
+    """
+    rounded = {each["verdict"]: round(each["weight"] * 100) for each in weights}
+    if not rounded:
+        return {}
+    kept = {verdict: rounded[verdict] for verdict in VERDICTS[1:-1]}
+    shown = kept | {VERDICTS[-1]: max(0, 100 - sum(kept.values()))}
+    return dict(sorted(shown.items(), key=lambda pair: -pair[1]))
 
 
 def duration(hours: float) -> str:

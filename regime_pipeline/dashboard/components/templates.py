@@ -18,7 +18,7 @@ from regime_pipeline.dashboard.data.latest_hour import STALE_HOURS
 from regime_pipeline.dashboard.data.payload import SCORE_COLUMNS
 
 HAS_SCRIPTS: Final = 'document.documentElement.className = "js";'
-"""The one script that stands in every page: style sheets ask for what it sets."""
+"""The one script that is on every page: style sheets ask for what it sets."""
 
 
 @lru_cache
@@ -37,7 +37,6 @@ def environment(package: str = "") -> jinja2.Environment:
         "moment": formatting.moment,
         "number": formatting.number,
         "percent": formatting.percent,
-        "whole_percent": formatting.whole_percent,
         "duration": formatting.duration,
         "name": formatting.name,
         "mark": formatting.mark,

@@ -15,7 +15,7 @@ from regime_pipeline.dashboard.data.grid_events import grid_events, grid_spans
 from regime_pipeline.dashboard.data.integer_codec import pack, printed
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.data.prices import DrawnPrices, drawn_prices
-from regime_pipeline.dashboard.formatting import decimals_of
+from regime_pipeline.dashboard.formatting import decimals_of, whole_percents
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES, SIMPLIFIED, SIMPLIFIED_OF_STATE
 from regime_pipeline.domain.factors import OUTCOMES
 from regime_pipeline.domain.grids.schema import ACTIONS, GATE_STATES
@@ -109,15 +109,11 @@ def _close(rows: MarketRows, bars: Sequence[DrawnPrices], decimals: int) -> dict
 
 
 def _weights(rows: MarketRows) -> dict[str, dict[str, Any]]:
-    """Weights in whole percent, missing without enough data; that of the last verdict is the rest of 100."""
-    found = {name: np.full(len(rows), np.nan) for name in VERDICTS[1:]}
-    for hour, weights in enumerate(rows.documents("weights")):
-        for each in weights:
-            found[each["verdict"]][hour] = each["weight"]
+    """Weights of the verdicts but the last in whole percent, missing without enough data."""
+    shown = [whole_percents(weights) for weights in rows.documents("weights")]
     return {
-        f"weight_{name.lower()}": {"data": pack(np.rint(column * 100)), "scale": 100}
-        for name, column in found.items()
-        if name != VERDICTS[-1]
+        f"weight_{name.lower()}": {"data": pack(np.array([hour.get(name, np.nan) for hour in shown])), "scale": 100}
+        for name in VERDICTS[1:-1]
     }
 
 

@@ -42,7 +42,7 @@ function showHour(root, model, hour) {
     element("div", "", element("dt", "", name), element("dd", "", text))));
   const known = ["RANGE_OK", "RANGE_WEAK", "TREND"]
     .map((name) => [name, model.columns[`weight_${name.toLowerCase()}`]?.values[hour] ?? null]);
-  const rest = Math.max(0, known.reduce((left, [, weight]) => left - weight, 1));
+  const rest = Math.max(0, Math.round(100 * known.reduce((left, [, weight]) => left - weight, 1))) / 100;
   const weights = known.some(([, weight]) => weight === null) ? []
     : [...known, ["TRANSITION", rest]].sort((one, other) => other[1] - one[1]);
   box("weights")?.replaceChildren(...weights.map(([name, weight]) => {
