@@ -128,7 +128,7 @@ _INTRODUCTION: Final = """Written by `{command}`; the same figures are in `accur
 Markets are simulated, so the truth is known: spells of RANGE (prices revert), TREND (they drift) and VOLATILE, abrupt
 switches, Student-t returns with stochastic volatility. No bar is mixed, so a real market is harder, and no figure here
 is a promise about one. {count} seeds ({first} to {last}); thresholds were chosen on seeds {tuning_first} to
-{tuning_last}. Every peer learns on the first {train:,} hourly bars, {embargo:,} are left out, everybody is judged on
+{tuning_last}. Every model learns on the first {train:,} hourly bars, {embargo:,} are left out, all are judged on
 the next {test:,}.
 RANGE_OK and RANGE_WEAK count as RANGE, TRANSITION as VOLATILE. Learned states get the names that fit the training bars
 best. Means over seeds with 95 % bootstrap intervals. Delay: bars from a true change to the first right prediction. Flip
@@ -201,7 +201,7 @@ def _null_section(null: dict[str, Any]) -> str:
     classes = _table(["method", *CLASSES, "abstained"], rows)
     text = (
         "## Driftless walks\n\nA market without any regime: heavy tails and volatility waves, no drift, no reversion. "
-        "A range found here is noise. Peers were fitted on the labelled market of the same seed."
+        "A range found here is noise. Models were fitted on the labelled market of the same seed."
     )
     return f"{text}\n\n{verdicts}\n\n{classes}"
 
@@ -213,7 +213,7 @@ def _absent_section(absent: dict[str, str]) -> str:
         f"* {name}: not run, its library is not installed (`pip install {requires}`)."
         for name, requires in absent.items()
     ]
-    return "\n".join(["## Peers that did not run", "", *lines])
+    return "\n".join(["## Models that did not run", "", *lines])
 
 
 def _failure_section(failures: Sequence[str]) -> str:
@@ -221,7 +221,7 @@ def _failure_section(failures: Sequence[str]) -> str:
         return ""
     lines = [f"* {failure}" for failure in failures]
     head = "Their libraries failed on these markets, which are left out of their figures."
-    return "\n".join(["## Peers that could not be fitted", "", head, "", *lines])
+    return "\n".join(["## Models that could not be fitted", "", head, "", *lines])
 
 
 def _number(name: str, value: float) -> str:

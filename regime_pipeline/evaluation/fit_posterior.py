@@ -1,7 +1,7 @@
 """The posterior model, fitted: `python -m regime_pipeline.evaluation.fit_posterior` writes the one shipped.
 
 It learns on members of the simulator family and on the three fixed difficulties; the same seeds give the same model.
-Figures on other markets stand in `posterior_report`.
+See `posterior_report` for figures on other markets.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.features.hourly import compute_features
 from regime_pipeline.domain.hold.model import HoldModel
-from regime_pipeline.domain.hold.probability import hold_probability, step_hours_of
-from regime_pipeline.domain.hold.volatility import recent_volatility
+from regime_pipeline.domain.hold.probability import hold_probability
+from regime_pipeline.domain.hold.volatility import recent_volatility, step_hours_of
 from regime_pipeline.domain.market_data.candles import Candles, Float64
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import Int64
@@ -71,7 +71,7 @@ class Forecasts:
 
 
 def joined(parts: Sequence[Forecasts]) -> Forecasts:
-    """Put forecasts behind one another."""
+    """Put forecasts one behind the other."""
     columns = (np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Forecasts))
     return Forecasts(*columns)
 

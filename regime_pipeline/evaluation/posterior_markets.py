@@ -1,6 +1,6 @@
 """Labelled markets with the columns of the posterior, and which seeds are for what.
 
-Fitting stands in `fit_posterior`, judging in `posterior_report`.
+See `fit_posterior` for the fit, `posterior_report` for the figures.
 """
 
 from __future__ import annotations

@@ -13,7 +13,9 @@ from regime_pipeline.evaluation.posterior_markets import (
     FIT_OWN_SEEDS,
     FIT_SEEDS,
     FOREIGN_SEEDS,
+    NULL_SEEDS,
     OWN_SEEDS,
+    TUNE_NULL_SEEDS,
     TUNE_SEEDS,
     UNSEEN_SEEDS,
     foreign,
@@ -67,6 +69,7 @@ def test_nothing_is_reported_on_what_was_fitted_or_tuned() -> None:
     assert seen.isdisjoint(UNSEEN_SEEDS)
     assert all(seen.isdisjoint(seeds) for seeds in OWN_SEEDS.values())
     assert seen.isdisjoint(FOREIGN_SEEDS)
+    assert set(TUNE_NULL_SEEDS).isdisjoint(NULL_SEEDS)
 
 
 def test_calibration_is_zero_where_confidence_is_right_and_the_gap_where_it_is_not() -> None:

@@ -22,11 +22,11 @@ from regime_pipeline.domain.grids.config import GridConfig, GridConfigError
 from regime_pipeline.domain.grids.schema import GRID_ADVICE, without_stop
 from regime_pipeline.domain.grids.versions import repositions_ms, valid_at
 from regime_pipeline.domain.hold.model import HoldModel
-from regime_pipeline.domain.hold.probability import COLUMN_HORIZONS, hold_probability, step_hours_of
+from regime_pipeline.domain.hold.probability import hold_columns
 from regime_pipeline.domain.market_data.candles import Candles, Float64
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.domain.schema import HOLD, VARIANCES
+from regime_pipeline.domain.schema import VARIANCES
 from regime_pipeline.policy import Policy
 
 SECTIONS: Final = ("grids", "grid_capacity", "gates")
@@ -99,7 +99,8 @@ def grid_advice_rows(
         closes = _recent_closes(candles, rows["as_of_bar"][at], policy.grids.outside_closes)
         moved = {"bars_since_reposition": since[at], "gate_state": stopped["gate_state"][at]}
         found = _of_version(history[place], chosen, features["atr"][measured[at]], closes, moved, policy)
-        found |= _hold(history[place], closes[0], _variances(scores, hours[at]), hold, candles.market)
+        edges = float(history[place].lower), float(history[place].upper)
+        found |= hold_columns(closes[0], *edges, _variances(scores, hours[at]), hold, candles.market)
         for name, column in found.items():
             rows[name][at] = column
     return {column.name: rows[column.name] for column in GRID_ADVICE}
@@ -154,17 +155,6 @@ def _variances(scores: Rows | None, hours: Int64) -> Float64:
         return np.full((3, len(hours)), np.nan)
     at = rows_at(scores, hours, "scores")
     return np.array([scores[name][at] for name in VARIANCES])
-
-
-def _hold(config: GridConfig, close: Float64, variances: Float64, model: HoldModel | None, market: Market) -> Rows:
-    """Hold probabilities of the configured grid at each hour; 0 where the price is outside already."""
-    if model is None:
-        return {name: np.full(len(close), np.nan) for name in HOLD}
-    lower, upper, step = float(config.lower), float(config.upper), step_hours_of(market)
-    return {
-        name: hold_probability(close, lower, upper, float(hours), variances, model, step)
-        for name, hours in zip(HOLD, COLUMN_HORIZONS, strict=True)
-    }
 
 
 def explain_rows(advice: Rows, verdicts: Rows, history: Sequence[GridConfig], policy: Policy) -> list[list[Factor]]:

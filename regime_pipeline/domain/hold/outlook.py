@@ -12,8 +12,8 @@ import numpy as np
 
 from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.hold.model import HoldModel, check_bounds, check_hours, check_market, check_probability
-from regime_pipeline.domain.hold.probability import band_for, hold_probability, step_hours_of
-from regime_pipeline.domain.hold.volatility import FEWEST_HOURS, WINDOW_HOURS, recent_volatility
+from regime_pipeline.domain.hold.probability import band_for, hold_probability
+from regime_pipeline.domain.hold.volatility import FEWEST_HOURS, WINDOW_HOURS, recent_volatility, step_hours_of
 from regime_pipeline.domain.market_data.candles import Candles, Float64
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import to_iso

@@ -1,7 +1,7 @@
 """P(every close of the next hours stays inside a band), the band of a given probability, and both for many hours.
 
 Source of the formula: two absorbing barriers (Borodin and Salminen, Handbook of Brownian Motion) with a heterogeneous
-autoregressive forecast of variance (Corsi 2009) whose error is lognormal. Fitted numbers stand in `model`.
+autoregressive forecast of variance (Corsi 2009) whose error is lognormal. See `model` for the fitted numbers.
 """
 
 from __future__ import annotations
@@ -13,18 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from regime_pipeline.domain.hold.model import MAX_PROBABILITY, MIN_PROBABILITY, HoldModel
-from regime_pipeline.domain.hold.volatility import recent_volatility
-from regime_pipeline.domain.market_data.candles import Candles, Float64
-from regime_pipeline.domain.market_data.market import HOUR_MS, Market
-from regime_pipeline.domain.market_data.window import Int64
+from regime_pipeline.domain.hold.volatility import step_hours_of
+from regime_pipeline.domain.market_data.candles import Float64
+from regime_pipeline.domain.market_data.market import Market
 
 COLUMN_HORIZONS: Final = (24, 72)
 """Hours ahead of the columns that tables carry."""
-
-
-def step_hours_of(market: Market) -> int:
-    """Return the distance of two closes that must both stay inside: an hour, or a bar above one hour."""
-    return market.observation_ms // HOUR_MS
 
 
 def hold_probability(
@@ -106,40 +100,40 @@ def band_for(
 
 
 def hold_columns(
-    candles: Candles,
-    hours: Int64,
-    lower: Float64,
-    upper: Float64,
-    model: HoldModel,
+    close: Float64,
+    lower: ArrayLike,
+    upper: ArrayLike,
+    volatilities: Float64,
+    model: HoldModel | None,
+    market: Market,
     horizons: Sequence[int] = COLUMN_HORIZONS,
 ) -> dict[str, Float64]:
     """Return the hold probabilities of one band per hour, as columns for a table.
 
     Parameters
     ----------
-    candles : Candles
-        Bars of the market, from `hold_lookback_hours` before the first hour at the latest; later bars are not used.
-    hours : ndarray of int64, shape (n,)
-        Starts of the hours, epoch milliseconds UTC. The forecast is of the hour's close, or above one hour of the
-        newest bar's.
-    lower, upper : ndarray of float64, shape (n,)
-        The band of each hour, quote currency; NaN for none.
-    model : HoldModel
-        The six fitted numbers.
+    close, lower, upper, volatilities
+        As `hold_probability` takes them, shapes (n,) and (3, n); NaN edges for no band.
+    model : HoldModel, optional
+        The six fitted numbers; without them every column is NaN.
+    market : Market
+        Gives the distance of two closes that count.
     horizons : sequence of int
         Hours ahead.
 
     Returns
     -------
     dict of str to ndarray of float64, shape (n,)
-        `hold_24h`, `hold_72h` or as the horizons say, 0..1; NaN without a band, without the newest close, with too
-        little history, and everywhere on 1d.
+        `hold_24h`, `hold_72h` or as the horizons say, 0..1; NaN without a band, without a close or with too little
+        history, and everywhere on 1d.
     """
-    known = recent_volatility(candles, hours)
-    step = step_hours_of(candles.market)
+    names = [f"hold_{ahead}h" for ahead in horizons]
+    if model is None:
+        return {name: np.full(len(close), np.nan) for name in names}
+    step_hours = step_hours_of(market)
     return {
-        f"hold_{ahead}h": hold_probability(known.close, lower, upper, ahead, known.volatilities, model, step)
-        for ahead in horizons
+        name: hold_probability(close, lower, upper, ahead, volatilities, model, step_hours)
+        for name, ahead in zip(names, horizons, strict=True)
     }
 
 

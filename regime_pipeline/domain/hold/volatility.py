@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regime_pipeline.domain.features.observations import Observations, lookback_hours
 from regime_pipeline.domain.hold.model import is_supported
@@ -37,6 +38,11 @@ class RecentVolatility:
     volatilities: Float64
 
 
+def step_hours_of(market: Market) -> int:
+    """Return the distance of two closes that count: an hour, or a bar above one hour."""
+    return market.observation_ms // HOUR_MS
+
+
 def hold_lookback_hours(market: Market) -> int:
     """Return how many hours before an hour hold every close that its volatilities depend on."""
     return lookback_hours(market, WINDOW_HOURS[-1] * HOUR_MS // market.observation_ms)
@@ -60,21 +66,14 @@ def recent_volatility(candles: Candles, hours: Int64) -> RecentVolatility:
     stands. A return needs both of its closes: holes are stepped over, and at least 20, 140 and 300 hours must be
     covered. On 1d everything is NaN: a day holds one return.
     """
-    from regime_pipeline.domain.hold.kernels import squared_returns, trailing_mean_squares
-
     market, step = candles.market, candles.market.observation_ms
-    step_hours = step // HOUR_MS
     close_time = candles.close_time_ms
     rows = np.flatnonzero(close_time % step == 0)
-    numbers, closes = close_time[rows] // step, candles.close[rows]
-    at = _rows_of(numbers, (hours + HOUR_MS) // step)
-    if not is_supported(market):
-        at = np.full(len(hours), -1, dtype=np.int64)
-    lengths, fewest = (np.array(given, dtype=np.int64) // step_hours for given in (WINDOW_HOURS, FEWEST_HOURS))
-    means = trailing_mean_squares(numbers, squared_returns(numbers, closes), at, lengths, fewest)
+    closes = candles.close[rows]
+    at, volatilities = _measured(market, close_time[rows] // step, closes, (hours + HOUR_MS) // step)
     close = np.full(len(hours), np.nan)
     close[at >= 0] = closes[at[at >= 0]] / candles.price_scale
-    return RecentVolatility(close, means / step_hours)
+    return RecentVolatility(close, volatilities)
 
 
 def observed_variances(calendar: Observations, places: Int64) -> Float64:
@@ -92,17 +91,32 @@ def observed_variances(calendar: Observations, places: Int64) -> Float64:
     ndarray of float64, shape (3, k)
         As `RecentVolatility.volatilities`; the same numbers but for rounding of prices.
     """
-    from regime_pipeline.domain.hold.kernels import squared_returns, trailing_mean_squares
-
-    market = calendar.market
-    step_hours = market.observation_ms // HOUR_MS
     closes = calendar.column("hour_close")
     numbers = np.flatnonzero(~np.isnan(closes))
-    at = _rows_of(numbers, places) if is_supported(market) else np.full(len(places), -1, dtype=np.int64)
+    return _measured(calendar.market, numbers, closes[numbers], places)[1]
+
+
+def _measured(
+    market: Market, numbers: Int64, closes: NDArray[np.int64] | Float64, wanted: Int64
+) -> tuple[Int64, Float64]:
+    """Row of the close at each wanted number of the calendar, -1 for none, and the volatilities known then.
+
+    Parameters
+    ----------
+    market : Market
+        Gives the distance of two numbers, and whether there are volatilities at all.
+    numbers, closes : ndarray, shape (m,)
+        Calendar numbers of the closes, ascending, and the closes in any unit.
+    wanted : ndarray of int64, shape (n,)
+        Calendar numbers.
+    """
+    from regime_pipeline.domain.hold.kernels import squared_returns, trailing_mean_squares
+
+    step_hours = step_hours_of(market)
+    at = _rows_of(numbers, wanted) if is_supported(market) else np.full(len(wanted), -1, dtype=np.int64)
     lengths, fewest = (np.array(given, dtype=np.int64) // step_hours for given in (WINDOW_HOURS, FEWEST_HOURS))
-    squares = squared_returns(numbers, closes[numbers])
-    found = trailing_mean_squares(numbers, squares, at, lengths, fewest) / step_hours
-    return np.asarray(found, dtype=np.float64)
+    means = trailing_mean_squares(numbers, squared_returns(numbers, closes), at, lengths, fewest)
+    return at, np.asarray(means / step_hours, dtype=np.float64)
 
 
 def _rows_of(numbers: Int64, wanted: Int64) -> Int64:

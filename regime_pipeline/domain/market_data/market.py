@@ -1,6 +1,6 @@
 """A market is a symbol on a timeframe; this is the only module that parses or prints one.
 
-The spellings of a symbol stand in `symbols`, prices and candles in `candles`.
+See `symbols` for the spellings of a symbol, `candles` for prices and candles.
 """
 
 from __future__ import annotations

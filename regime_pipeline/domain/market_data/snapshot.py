@@ -60,7 +60,7 @@ class HourSnapshot:
     Raises
     ------
     BadSnapshotError
-        The parts contradict one another; every fault is named.
+        The parts contradict each other; every fault is named.
     """
 
     market: Market
@@ -72,7 +72,7 @@ class HourSnapshot:
     collected_at_ms: int
 
     def __post_init__(self) -> None:
-        """Refuse parts that contradict one another."""
+        """Refuse parts that contradict each other."""
         faults = hour_faults(self.market, self.hour_start_ms, self.bars.open_time_ms, self.status)
         if self.bars.market != self.market:
             faults.append(f"the bars are of {self.bars.market}")

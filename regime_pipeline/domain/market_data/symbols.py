@@ -21,7 +21,6 @@ QUOTES: Final = (*STABLE_QUOTES, *FIAT_QUOTES, *COIN_QUOTES)
 """Quotes by which a symbol without a dash is split."""
 PERPETUAL: Final = "PERP"
 _PERPETUAL_MARKS: Final = frozenset({PERPETUAL, "SWAP", "P"})
-_CONTRACT_KINDS: Final = frozenset({*_PERPETUAL_MARKS, "PERPETUAL", "FUTURES", "SPOT"})
 _SETTLED: Final = re.compile(r"(?P<pair>[^:]+):[^:\-]+")
 _DATED: Final = re.compile(r".*[-_:]\d{6}(-.*)?")
 _SEPARATORS: Final = str.maketrans("/_.", "---")

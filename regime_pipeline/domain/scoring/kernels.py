@@ -108,9 +108,16 @@ def hold_verdicts(instant, stays, at, window, confirm, unknown):  # type: ignore
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def softmax(utilities, temperature):  # type: ignore[no-untyped-def]
-    """Return weights proportional to exp(utility / temperature), summing to one over the first axis."""
+    """Return weights proportional to exp(utility / temperature), summing to one over the first axis.
+
+    A column with a NaN is NaN throughout, the same NaN: which sign arithmetic leaves depends on how numpy cut the
+    vectors before, and rows are compared byte by byte.
+    """
     out = np.empty(utilities.shape)
     for k in range(utilities.shape[1]):
+        if np.isnan(utilities[:, k]).any():
+            out[:, k] = np.nan
+            continue
         highest = utilities[:, k].max()
         total = 0.0
         for v in range(utilities.shape[0]):

@@ -179,9 +179,7 @@ def class_probabilities(columns: Float64, model: PosteriorModel) -> Float64:
         standardized = np.clip((columns[row] - model.means[row]) / model.scales[row], -CLIP, CLIP)
         value = np.nan_to_num(standardized) if name in _MEAN_WHERE_ABSENT else standardized
         utilities += model.coefficients[:, row, None] * value
-    # The last bit of an exponential depends on its place in a vector, and so on how many hours are computed together.
-    probabilities: Float64 = np.round(softmax(utilities, 1.0), 9)
-    probabilities[np.isnan(probabilities)] = np.nan  # one NaN: sums leave either sign
+    probabilities: Float64 = softmax(utilities, 1.0)
     return probabilities
 
 
@@ -213,7 +211,7 @@ def range_ok_share(
     columns = split_columns(p_range, is_range_ok, features, scores, policy)
     for coefficient, values in zip(model.split[:-1], columns, strict=True):
         utility = utility + coefficient * values
-    share: Float64 = softmax(np.array([utility, np.where(np.isnan(utility), np.nan, 0.0)]), 1.0)[0]
+    share: Float64 = softmax(np.array([utility, np.zeros(len(utility))]), 1.0)[0]
     return share
 
 

@@ -5,17 +5,14 @@ See `scoring.posterior` and `hold` for the models, `verdicts.verdict` for the we
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.features.observations import Observations
-from regime_pipeline.domain.hold.probability import COLUMN_HORIZONS, hold_probability, step_hours_of
+from regime_pipeline.domain.hold.probability import hold_columns
 from regime_pipeline.domain.hold.volatility import observed_variances
-from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.domain.schema import CLASS_PROBABILITIES, HOLD, OK_SHARES, VARIANCES
+from regime_pipeline.domain.schema import CLASS_PROBABILITIES, OK_SHARES, VARIANCES
 from regime_pipeline.domain.scoring.null_table import NullTable
 from regime_pipeline.domain.scoring.posterior import (
     RANGE,
@@ -24,8 +21,6 @@ from regime_pipeline.domain.scoring.posterior import (
     range_ok_share,
 )
 from regime_pipeline.policy import Policy
-
-_UNKNOWN: Final = np.nan
 
 
 def probability_columns(
@@ -51,11 +46,11 @@ def probability_columns(
     dict of str to ndarray of float64, shape (k,)
         The columns of `schema.CLASS_PROBABILITIES`, `OK_SHARES`, `VARIANCES` and `HOLD`.
     """
-    variances = observed_variances(calendar, places)
+    close, variances = calendar.column("hour_close")[places], observed_variances(calendar, places)
     return {
         **_class_columns(calendar, places, features, scores, policy, nulls),
         **dict(zip(VARIANCES, variances, strict=True)),
-        **range_hold(calendar, places, features["range_low"], features["range_high"], variances, nulls),
+        **hold_columns(close, features["range_low"], features["range_high"], variances, nulls.hold, calendar.market),
     }
 
 
@@ -65,7 +60,7 @@ def _class_columns(
     """Class probabilities, and the share of a range that is RANGE_OK's while the verdict is RANGE_OK, and otherwise."""
     model = nulls.posterior
     if model is None:
-        return {name: np.full(len(places), _UNKNOWN) for name in (*CLASS_PROBABILITIES, *OK_SHARES)}
+        return {name: np.full(len(places), np.nan) for name in (*CLASS_PROBABILITIES, *OK_SHARES)}
     model.check_made_for(policy, nulls)
     probabilities = class_probabilities(posterior_columns(calendar, places, scores, policy), model)
     shares = [
@@ -73,16 +68,3 @@ def _class_columns(
         for held in (True, False)
     ]
     return dict(zip((*CLASS_PROBABILITIES, *OK_SHARES), (*probabilities, *shares), strict=True))
-
-
-def range_hold(
-    calendar: Observations, places: Int64, low: Float64, high: Float64, variances: Float64, nulls: NullTable
-) -> Rows:
-    """Return the hold probabilities of a band at each place; NaN without a band, a close or enough history."""
-    if nulls.hold is None:
-        return {name: np.full(len(places), _UNKNOWN) for name in HOLD}
-    close, step = calendar.column("hour_close")[places], step_hours_of(calendar.market)
-    return {
-        name: hold_probability(close, low, high, float(hours), variances, nulls.hold, step)
-        for name, hours in zip(HOLD, COLUMN_HORIZONS, strict=True)
-    }

@@ -1,6 +1,6 @@
 """A family of simulated markets: each member draws its own parameters, so nothing can be tuned to one of them.
 
-The three fixed difficulties stand in `regimes`, a generator of another design in `foreign`.
+See `regimes` for the three fixed difficulties, `foreign` for a generator of another design.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def _candles(
     start_ms: int,
 ) -> Candles:
     """Candles of a labelled path."""
-    from regime_pipeline.domain.simulation.kernels import autoregression, wandering_path
+    from regime_pipeline.domain.simulation.kernels import autoregression, log_path
 
     bars = len(labels)
     times: Int64 = start_ms + np.arange(bars, dtype=np.int64) * market.step_ms
@@ -199,7 +199,7 @@ def _candles(
     jumps = (random.random(bars) < member.jumps_per_bar) * member.jump_sigmas * random.standard_normal(bars)
     shocks = sigma * (relative * random.standard_normal(bars) + jumps)
     wander = sigma * member.center_wander * random.standard_normal(bars)
-    path = wandering_path(shocks, sigma * force["drift"], force["reversion"], is_start, wander)
+    path = log_path(shocks, sigma * force["drift"], force["reversion"], is_start, wander)
     high, low = log_extremes(path, sigma * relative, 1.0 - random.random((2, bars)))
     volume = np.round(100.0 * relative * np.exp(0.4 * random.standard_normal(bars)), 5)
     prices: list[Any] = [_START_PRICE * np.exp(log) for log in (path[:-1], high, low, path[1:])]

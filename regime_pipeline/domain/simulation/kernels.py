@@ -22,38 +22,19 @@ def autoregression(shocks, persistence):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def log_path(shocks, drift, reversion, is_spell_start):  # type: ignore[no-untyped-def]
-    """Return a log-price path that starts at zero and reverts to where each spell began; float64, shape (n + 1,).
+def log_path(shocks, drift, reversion, is_spell_start, wander):  # type: ignore[no-untyped-def]
+    """Return a log-price path that starts at zero and reverts to a center; float64, shape (n + 1,).
 
     Parameters
     ----------
     shocks, drift : ndarray of float64, shape (n,)
         Random and certain part of each log return.
     reversion : ndarray of float64, shape (n,)
-        Share of the distance to the spell's first price that is undone per step; 0 for a free walk.
-    is_spell_start : ndarray of bool, shape (n,)
-        Where a new spell begins.
-    """
-    path = np.empty(shocks.size + 1)
-    path[0] = 0.0
-    center = 0.0
-    for row in range(shocks.size):
-        if is_spell_start[row]:
-            center = path[row]
-        path[row + 1] = path[row] + drift[row] - reversion[row] * (path[row] - center) + shocks[row]
-    return path
-
-
-@njit(cache=True, nogil=True)
-def wandering_path(shocks, drift, reversion, is_spell_start, wander):  # type: ignore[no-untyped-def]
-    """Return a log-price path like that of `log_path`, whose center takes the steps `wander`; float64, shape (n + 1,).
-
-    Parameters
-    ----------
-    shocks, drift, reversion, wander : ndarray of float64, shape (n,)
-        The first three as in `log_path`; step of the center in each bar.
+        Share of the distance to the center that is undone per step; 0 for a free walk.
     is_spell_start : ndarray of bool, shape (n,)
         Where a new spell begins, and the center is set to the price.
+    wander : ndarray of float64, shape (n,)
+        Step of the center in each bar; zeros where it stays put.
     """
     path = np.empty(shocks.size + 1)
     path[0] = 0.0

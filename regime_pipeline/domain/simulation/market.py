@@ -159,7 +159,9 @@ class MarketSimulation:
         is_start[::_HOUR_MINUTES] = schedule.is_spell_start
         is_moving = sigma > 0
         shocks = sigma * random.standard_normal(_CHUNK_MINUTES)
-        raw = log_path(shocks, force["drift"] * is_moving, force["reversion"] * is_moving, is_start)
+        raw = log_path(
+            shocks, force["drift"] * is_moving, force["reversion"] * is_moving, is_start, np.zeros(len(shocks))
+        )
         level = self._log_home + self._spell_move() * np.array([schedule.start_spells, schedule.end_spells])
         weight = np.where(force["reversion"] > 0, 0.0, sigma * sigma)
         bridge = np.concatenate(([0.0], np.cumsum(weight) / weight.sum()))

@@ -206,7 +206,7 @@ def _candles(
     log_vol = _VOL_SIGMA * autoregression(random.standard_normal(bars), _VOL_PERSISTENCE) - _VOL_SIGMA**2
     relative = force["multiplier"] * np.exp(log_vol) * student_scale(random, bars)
     shocks = sigma * relative * random.standard_normal(bars)
-    path = log_path(shocks, force["drift"], force["reversion"], is_start)
+    path = log_path(shocks, force["drift"], force["reversion"], is_start, np.zeros(bars))
     high, low = log_extremes(path, sigma * relative, 1.0 - random.random((2, bars)))
     volume = np.round(100.0 * relative * np.exp(0.4 * random.standard_normal(bars)), 5)
     times: Int64 = start_ms + np.arange(bars, dtype=np.int64) * market.step_ms

@@ -8,6 +8,7 @@ import pytest
 from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.hold.outlook import HoldOutlook
 from regime_pipeline.domain.hold.probability import hold_columns
+from regime_pipeline.domain.hold.volatility import recent_volatility
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline_tests.domain.hold.factories import HOURLY, WORKED, simulated
@@ -20,7 +21,8 @@ def test_an_outlook_says_what_the_columns_say_of_its_hour(timeframe: str, bars: 
     hours = np.array([found.known_at_ms - HOUR_MS])
     lower, upper = np.array([found.close * 0.96]), np.array([found.close * 1.02])
 
-    column = hold_columns(candles, hours, lower, upper, WORKED, horizons=(48,))["hold_48h"]
+    known = recent_volatility(candles, hours)
+    column = hold_columns(known.close, lower, upper, known.volatilities, WORKED, candles.market, (48,))["hold_48h"]
 
     assert found.probability(float(lower[0]), float(upper[0]), 48) == column[0]
     assert (

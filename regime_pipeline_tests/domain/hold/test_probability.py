@@ -15,7 +15,7 @@ from regime_pipeline.domain.hold.model import HoldModel
 from regime_pipeline.domain.hold.probability import band_for, hold_columns, hold_probability
 from regime_pipeline.domain.hold.volatility import recent_volatility
 from regime_pipeline.services.hold_model import default_hold_model
-from regime_pipeline_tests.domain.hold.factories import WORKED, hours_of, simulated
+from regime_pipeline_tests.domain.hold.factories import HOURLY, WORKED, hours_of, simulated
 
 CALM = np.full(3, 4e-5)
 MODELS = [WORKED, default_hold_model()]
@@ -125,9 +125,10 @@ def test_columns_are_the_probabilities_of_each_hour_and_nan_without_a_band() -> 
     lower, upper = candles.prices("close") * 0.97, candles.prices("close") * 1.05
     lower[900] = np.nan
 
-    found = hold_columns(candles, hours, lower, upper, default_hold_model(), horizons=(24, 72))
-
     known = recent_volatility(candles, hours)
+
+    found = hold_columns(known.close, lower, upper, known.volatilities, default_hold_model(), HOURLY, (24, 72))
+
     assert list(found) == ["hold_24h", "hold_72h"]
     for name, ahead in (("hold_24h", 24), ("hold_72h", 72)):
         row = hold_probability(
@@ -143,10 +144,12 @@ def test_columns_are_the_probabilities_of_each_hour_and_nan_without_a_band() -> 
 def test_ten_thousand_hours_take_far_less_than_a_second() -> None:
     candles = simulated(10_000)
     hours, close = hours_of(candles), candles.prices("close")
-    hold_columns(candles[:800], hours[:800], close[:800] * 0.95, close[:800] * 1.05, default_hold_model())  # compiles
+    first = recent_volatility(candles[:800], hours[:800])  # compiles, as does the next line
+    hold_columns(first.close, close[:800] * 0.95, close[:800] * 1.05, first.volatilities, default_hold_model(), HOURLY)
 
     started = time.perf_counter()
-    hold_columns(candles, hours, close * 0.95, close * 1.05, default_hold_model())
+    known = recent_volatility(candles, hours)
+    hold_columns(known.close, close * 0.95, close * 1.05, known.volatilities, default_hold_model(), HOURLY)
 
     assert time.perf_counter() - started < 1.0
 
