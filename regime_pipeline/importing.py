@@ -1,6 +1,6 @@
 """Importing candle files from Python: the use case of `services.imports`, bound to this installation's settings.
 
-`regime import` calls the same function; how files are read stands in `sources.files`.
+`regime import` calls the same function. See `sources.files` for how files are read.
 """
 
 from __future__ import annotations

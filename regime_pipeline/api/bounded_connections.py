@@ -1,7 +1,7 @@
 """How the API is served: limits on connections, headers and the time a request may take to arrive.
 
 Uvicorn bounds none of the three by itself with this parser: a header without end would grow in memory, and half a
-request would hold its connection for ever. See `middleware` for limits on rate and bodies.
+request would hold its connection indefinitely. See `middleware` for limits on rate and bodies.
 """
 
 from __future__ import annotations

@@ -79,7 +79,9 @@ def _print(report: CausalityReport) -> None:
     out.print(verdict, markup=True)
 
 
-benchmark_app = typer.Typer(name="benchmark", help="Judge accuracy beside peers; measure speed.", no_args_is_help=True)
+benchmark_app = typer.Typer(
+    name="benchmark", help="Compare accuracy with baseline models; measure speed.", no_args_is_help=True
+)
 _SPEED = ("candles", "verdicts")
 _QUICK = Lengths(train=1_500, embargo=100, test=900)
 _SEEDS = {"reporting": REPORTING_SEEDS, "tuning": TUNING_SEEDS}
@@ -93,13 +95,13 @@ def accuracy_command(
     ] = "reporting",
     markets: Annotated[int, typer.Option(min=2, max=40, help="Markets per difficulty.")] = 12,
     peers: Annotated[
-        bool, typer.Option(help="Fit the peers too (hmmlearn, jumpmodels, statsmodels, ruptures).")
+        bool, typer.Option(help="Also fit the baseline models (hmmlearn, jumpmodels, statsmodels, ruptures).")
     ] = True,
     jobs: Annotated[int, typer.Option(min=0, max=64, help="Worker processes; 0 works in this one.")] = 2,
     quick: Annotated[bool, typer.Option("--quick", help="Short markets: a look, not a result.")] = False,
     output: Annotated[Path, typer.Option(help="Folder for accuracy.md and accuracy.json.")] = Path("docs"),
 ) -> None:
-    """Judge verdicts, 3D regimes and peers on labelled markets and driftless walks; write the report.
+    """Compare verdicts and 3D regimes with baseline models on labelled markets and driftless walks; write the report.
 
     Example: regime benchmark accuracy --markets 12 --output docs
     """

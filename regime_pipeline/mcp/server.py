@@ -74,12 +74,12 @@ def serve_http(ws: Workspace, host: str, port: int, announce: Callable[[str], No
     port : int
         0 for any that is free.
     announce : callable
-        Is given the URL as soon as it is listened on.
+        Called with the URL once the server is listening.
 
     Raises
     ------
     UsageError
-        The address cannot be listened on.
+        The server cannot listen on this address.
     """
     app = build_server(ws).streamable_http_app(
         streamable_http_path=PATH, json_response=True, stateless_http=True, host=host

@@ -56,7 +56,7 @@ def explain_verdict(ws: Workspace, query: ExplainQuery) -> dict[str, Any]:
 
 
 def verdict_at(ws: Workspace, market: Market, hour: int) -> dict[str, Any] | None:
-    """Return the verdict of the hour that starts then, with scores, range, rivals and factors; None without one."""
+    """Return the verdict of the hour that starts then, with its scores, range and factors; None without one."""
     window = Window.hour(hour)
     found = records(ws.warehouse.read_frame(_TABLE, market, window))
     if not found:

@@ -89,7 +89,7 @@ def materialize_range(
 ) -> dg.ExecuteInProcessResult:
     """Materialize the chain for a rectangle, markets `first` to `last` in file order x the window, in one run here.
 
-    The run's own log goes to the instance alone; failures stand in the result's events.
+    The run's own log goes to the instance alone; failures are in the result's events.
     """
     return _execute(definitions, CHAIN_JOB, instance, dict(range_tags(first, last, window, grain)))
 

@@ -56,7 +56,7 @@ class CandleRegimePolicy(PolicySection):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        """Refuse thresholds that contradict one another."""
+        """Refuse thresholds that contradict each other."""
         if self.rsi_bearish_below > self.rsi_bullish_above:
             raise ValueError("rsi_bearish_below must not exceed rsi_bullish_above")
         if self.macd_fast_bars >= self.macd_slow_bars:
@@ -208,7 +208,7 @@ class ScoresPolicy(PolicySection):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        """Refuse thresholds that contradict one another."""
+        """Refuse thresholds that contradict each other."""
         if self.min_ranked_observations > self.rank_observations:
             raise ValueError("min_ranked_observations must not exceed rank_observations")
         pairs = ("containment_zero", "containment_full"), ("width_min_atr", "width_max_atr")

@@ -53,7 +53,7 @@ class GateThresholds(PolicySection):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        """Refuse thresholds that contradict one another."""
+        """Refuse thresholds that contradict each other."""
         pairs = (
             ("adx_weak_below", "adx_falling_below"),
             ("half_life_min_bars", "half_life_max_bars"),

@@ -59,7 +59,7 @@ class ProbationPolicy(PolicySection):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        """Refuse thresholds that contradict one another."""
+        """Refuse thresholds that contradict each other."""
         if self.min_levels > self.levels:
             raise ValueError(f"min_levels = {self.min_levels} must not exceed levels = {self.levels}")
         if not self.min_spacing_atr <= self.spacing_atr <= self.max_spacing_atr:

@@ -1,6 +1,6 @@
 """Editing the list of markets: adding and removing entries of markets.toml, with its comments kept.
 
-Reading and validating the list stands in `universe`.
+See `universe` for reading and validating the list.
 """
 
 from __future__ import annotations

@@ -74,10 +74,6 @@ class ArchiveFiles:
             return kept
         return self._fetched(path, checksum)
 
-    def has_any(self, folder: str) -> bool:
-        """Say whether a file of this folder is kept."""
-        return any((self._root / folder).glob("*.zip"))
-
     def _fetched(self, path: str, checksum: bytes | None) -> Path | None:
         """Fetch a file and keep it if it is what its CHECKSUM says; both may be in the middle of being replaced."""
         for _ in range(_TRIES):

@@ -15,7 +15,6 @@ from regime_pipeline.domain.simulation.market import EPOCH_MS, MarketSimulation
 from regime_pipeline.domain.simulation.regimes import Labels
 from regime_pipeline.sources.base import Fetched
 
-DEFAULT_SEED: Final = 7
 DEFAULT_PRICE_SCALE: Final = 100
 
 
@@ -25,7 +24,7 @@ class SimulatedSource:
     Parameters
     ----------
     seed : int
-        Not negative; the same seed gives the same markets for ever.
+        Not negative; the same seed gives the same markets always.
     clock : callable
         Returns now in epoch milliseconds UTC; a candle that closes later does not exist yet.
     price_scale : int

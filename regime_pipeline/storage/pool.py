@@ -33,8 +33,6 @@ _RETRIED: Final = (errors.SerializationFailure, errors.DeadlockDetected, errors.
 _POOL_SIZE: Final = 4
 _POOL_OVERFLOW: Final = 28
 _SESSION: Final = "SET TimeZone = 'UTC'; SET jit = off"
-_LOST: Final = frozenset({None, "57P01", "57P02", "57P03"})
-"""SQLSTATEs of an operational error that mean the server went away or is starting; so does class 08."""
 
 
 class ConnectionPool:

@@ -58,7 +58,7 @@ ATTEMPTS: Final = 3
 class WatchedCeleryRunLauncher(CeleryRunLauncher):
     """The Celery launcher with a health check that asks the workers themselves.
 
-    Celery's own state of a task stays STARTED for ever where the whole worker was killed, is forgotten where Redis
+    Celery's own state of a task stays STARTED indefinitely where the whole worker was killed, is forgotten where Redis
     lost it, and is that of a task which found nothing left to do where two daemons handed the run out twice.
     """
 

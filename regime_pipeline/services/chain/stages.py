@@ -37,7 +37,6 @@ from regime_pipeline.sources.base import Fetched, joined
 
 _A_DECADE_MS: Final = 10 * 366 * DAY_MS
 Columns = dict[str, NDArray[Any]]
-Scalar = int | float | str
 
 
 @dataclass(frozen=True, slots=True)

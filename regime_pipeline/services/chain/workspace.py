@@ -59,5 +59,5 @@ class Workspace:
         self.warehouse.policies.record(policy_hash, self.policy.model_dump(mode="json"))
 
     def start_run(self, config_hash: str, dagster_run_id: str | None = None) -> int:
-        """Record a run and return its id, which stands in every row that the run writes."""
+        """Record a run and return its id, which is in every row that the run writes."""
         return self.warehouse.start_run(__version__, config_hash, dagster_run_id)

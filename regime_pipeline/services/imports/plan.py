@@ -1,6 +1,6 @@
 """Reading candle files into a plan: every file of an import is checked, and reported on, before anything is written.
 
-File formats stand in `sources.files`; deciding and writing in `run` and `write`.
+See `sources.files` for file formats, `run` for what is decided, `write` for writing.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def read_files(paths: Iterable[Path], market: Market, options: ReadOptions, now_
     Raises
     ------
     BadFileError
-        A file is refused, or two contradict one another.
+        A file is refused, or two contradict each other.
     UsageError
         There are no files, or no closed candle in them.
     """

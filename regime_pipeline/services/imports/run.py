@@ -1,6 +1,6 @@
 """The import of candle files as one use case: read, plan, decide and write, with a report of all four.
 
-Forms of files stand in `sources.files`, reading in `plan`, writing in `write`; options and printing in `cli`.
+See `sources.files` for forms of files, `plan` for reading, `write` for writing, `cli` for options and printing.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def run_import(
     Raises
     ------
     BadFileError
-        A file is refused, or two contradict one another.
+        A file is refused, or two contradict each other.
     UsageError
         The request cannot be met: nothing to resample from, candles outside the partitions, another source listed,
         prices that do not fit the stored scale, or stored bars that differ without consent.

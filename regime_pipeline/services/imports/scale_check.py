@@ -1,6 +1,6 @@
 """Whether stored prices fit the price scales that the list of markets gives them.
 
-Inferring a scale from files stands in `sources.files.scale`.
+See `sources.files.scale` for inferring a scale from files.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Writing an import: bars of the files join the stored ones in one transaction; what would be lost is refused.
 
-Reading the files stands in `plan`, what is decided in `run`, SQL in `storage`.
+See `plan` for reading the files, `run` for what is decided, `storage` for SQL.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Candles out of a file's rows: every rule checked, the first offence named by file and line.
 
-Reading a cell stands in `numbers` and `times`; comparing files with one another in `merge`.
+See `numbers` and `times` for reading a cell, `merge` for comparing files with each other.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def check_rows(
     ------
     BadFileError
         A value is not a number, a time is naive, unaligned, out of order or outside the span of the file's name, prices
-        contradict one another, volume is negative or a price, or the bars are of another length than the market's.
+        contradict each other, volume is negative or a price, or the bars are of another length than the market's.
     """
     times, is_naive = read_times(table, options, promise.span[0] if promise and promise.is_lean else None)
     if options.stamps == "close":
@@ -195,7 +195,7 @@ def _check_steps(rows: FileRows, market: Market) -> None:
         return
     typical, shortest = int(np.median(positive)), int(positive.min())
     if typical < market.step_ms:
-        reason = f"the bars are {_length(typical)} apart, which are no {market.timeframe} bars"
+        reason = f"the bars are {_length(typical)} apart, so these are not {market.timeframe} bars"
         raise rows.table.refuse(int(rows.row[0]), reason, _timeframe(rows, market))
     if shortest > market.step_ms:
         raise rows.table.refuse(

@@ -1,6 +1,6 @@
 """Parquet and Feather files, by pyarrow, with their sizes known before they are unpacked.
 
-Text stands in `text`, JSON in `documents`; what a column means in `columns`.
+See `text` for text, `documents` for JSON, `columns` for what a column means.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which column of one file is which: by its names, by the order of a known form, or by the user's own list.
 
-The names and orders themselves stand in `layouts`.
+See `layouts` for the names and orders themselves.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Bytes out of plain, gzip, bzip2, xz and zip files, within limits, with damage named.
 
-What the bytes mean stands in `reader`.
+See `reader` for what the bytes mean.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rows of JSON: lists of lists or of records, wherever they stand in a vendor's reply, and JSON lines.
 
-Text stands in `text`, Parquet in `columnar`; what a column means in `columns`.
+See `text` for text, `columnar` for Parquet, `columns` for what a column means.
 """
 
 from __future__ import annotations

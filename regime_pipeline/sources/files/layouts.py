@@ -1,6 +1,6 @@
 """What is known about layouts, in one table: names of columns, orders of rows without names, and the user's options.
 
-Choosing the columns of one file stands in `columns`.
+See `columns` for choosing the columns of one file.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Signs that times without an offset are local: an hour that is absent, or doubled, where clocks are changed.
 
-What a time is stands in `times`.
+See `times` for what a time is.
 """
 
 from __future__ import annotations

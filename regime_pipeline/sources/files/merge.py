@@ -1,6 +1,6 @@
 """Several files of one market as one series: repetitions counted and dropped, contradictions refused.
 
-Reading one file stands in `reader`; writing the series in `services.imports`.
+See `reader` for reading one file, `services.imports` for writing the series.
 """
 
 from __future__ import annotations

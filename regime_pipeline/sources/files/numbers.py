@@ -1,6 +1,6 @@
 """Numbers as people write them: thousands, decimal commas, K and M, and the first cell that is none.
 
-What a number means stands in `checks`.
+See `checks` for what a number means.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One entry for every kind of candle file: path in, sound rows out.
 
-Which kind a file is goes by its name; joining several files stands in `merge`.
+Which kind a file is goes by its name. See `merge` for joining several files.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rows of a file before anyone believes them, and the error that names their file and line.
 
-What makes a row a candle stands in `checks`; how a format is parsed stands in the format's module.
+See `checks` for what makes a row a candle, the format's module for how it is parsed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rows of delimited text: encodings, banners, comments, headers of one line or more, blank lines.
 
-The rows are split by the standard library's `csv`, which keeps every line's number, whatever is wrong with it; JSON
-stands in `documents`, what a column means in `columns`.
+The rows are split by the standard library's `csv`, which keeps every line's number, whatever is wrong with it.
+See `documents` for JSON, `columns` for what a column means.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class SnapshotReader:
         return self._store.hours_present(market, start_ms, end_ms)
 
     def validate_hour(self, symbol: str, timestamp: datetime | str) -> tuple[str, ...]:
-        """Check all files of a symbol's hour, each by itself and against one another.
+        """Check all files of a symbol's hour, each by itself and against each other.
 
         Returns
         -------

@@ -1,6 +1,6 @@
 """The shape of a snapshot document, schema version 1: fields, types and bounds, and the naming of what breaks them.
 
-See `validation` for how the fields relate to one another.
+See `validation` for how the fields relate to each other.
 """
 
 from __future__ import annotations
