@@ -19,16 +19,18 @@ from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.mcp.arguments import GridQuery, moment_ms
 from regime_pipeline.mcp.markets import stored_market
 from regime_pipeline.mcp.responses import single
-from regime_pipeline.mcp.verdict_tools import no_verdict, staleness, verdict_at
+from regime_pipeline.mcp.verdict_tools import no_verdict, verdict_at
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.services.grids import advice_at
+from regime_pipeline.services.queries.advice import advice_at
+from regime_pipeline.services.queries.freshness import stale_reason
 from regime_pipeline.services.queries.json_records import plain
+from regime_pipeline.services.restarts import gates_now
 
 _ADVICE: Final = (
     *("status", "action", "is_actionable", "inventory", "config_version", "closes_outside", "bars_since_reposition"),
-    *("proposed_lower", "proposed_upper"),
+    *("proposed_lower", "proposed_upper", "edge_distance_atr", "hold_24h", "hold_72h", "graduation"),
 )
-_GATES: Final = ("gate_state", "stopped_at", "gate_bars", "gate_held", "gate_checks", "restart_grid")
+_GATES: Final = ("gate_state", "stopped_at", "gate_bars", "gate_held", "permit_bars", "gate_checks", "restart_grid")
 _VERDICT: Final = ("verdict", "confidence", "dominant_risk", "reason", "range", "as_of_close", "data_age_seconds")
 
 
@@ -54,9 +56,16 @@ def compare_grid(ws: Workspace, query: GridQuery) -> dict[str, Any]:
             "discovered": {name: verdict[name] for name in _VERDICT},
             "comparison": _comparison(ws, market, hour, config, verdict["range"]),
             "advice": _advice(ws, market, hour, config.version),
+            "stop": _stop(ws, market) if asked is None else None,
             "stale": verdict["stale"],
         }
     )
+
+
+def _stop(ws: Workspace, market: Market) -> dict[str, Any] | None:
+    """The stop in force with its gates now, from the moment of the stop on; None without one."""
+    found = gates_now(ws, market)
+    return None if found is None else found.document()
 
 
 def _history(ws: Workspace, symbol: str) -> History:
@@ -121,5 +130,5 @@ def _advice(ws: Workspace, market: Market, hour: int, version: int) -> dict[str,
         "is_of_configured_version": row["config_version"] == version,
         "reasons": [{"outcome": reason["outcome"], "sentence": reason["sentence"]} for reason in row["reasons"]],
         "gates": {name: row[name] for name in _GATES},
-        "stale": staleness(ws, market, "grid_advice", hour, row["advice_hash"]),
+        "stale": stale_reason(ws, market, "grid_advice", hour, row["advice_hash"]),
     }

@@ -133,6 +133,8 @@ def hours(text: str) -> float:
 def test_grid_events_and_gates_stand_in_tables(plain: Page, rows: MarketRows) -> None:
     found = cells(plain.get_by_role("region", name="Grid events, newest first").locator("table"))
 
+    assert "Verdict" in {row[1] for row in found}
+    found = [row for row in found if row[1] != "Verdict"]
     assert [row[1] for row in found] == ["Advice", "Gate", "Stop", "Grid", "Grid"]
     assert found[2][2] == "MANUAL (ann: news <b>& more</b>)"  # as text, never as markup
     assert "Version 2: 95 to 105, 5 levels, disabled (ann: calm)" in found[3][2]

@@ -34,7 +34,7 @@ from regime_pipeline_tests.mcp.fixtures import COMMAND, Agent, Desk
 pytestmark = pytest.mark.postgres
 NAMES = [
     *("list_markets", "current_regime", "find_periods", "transition_stats", "confidence_stats", "regime_performance"),
-    *("explain_verdict", "compare_grid", "hold_probability"),
+    *("explain_verdict", "compare_grid", "grid_events", "verdict_history", "hold_probability"),
 ]
 HELLO = {
     "jsonrpc": "2.0",

@@ -162,6 +162,7 @@ def gate_history(ws: Workspace) -> GateHistory:
         ws.snapshots.read_candles(MARKET, LONG.start_ms, LONG.end_ms),
         ws.warehouse.read_range("features", MARKET, LONG),
         ws.warehouse.read_range("scores", MARKET, LONG),
+        ws.warehouse.read_range("regime_verdicts", MARKET, LONG),
     )
 
 

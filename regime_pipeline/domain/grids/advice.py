@@ -28,7 +28,7 @@ from regime_pipeline.domain.verdicts.rules import INSUFFICIENT_DATA, RANGE_OK, T
 from regime_pipeline.policy import Policy
 from regime_pipeline.policy.grids import GridsPolicy
 
-OK, NO_GRID, NO_VERDICT = range(len(ADVICE_STATUSES))
+OK, NO_GRID, NO_VERDICT, OUTSIDE = range(len(ADVICE_STATUSES))
 NONE, KEEP, ENABLE, STOP_PLACING, REPOSITION = range(len(ACTIONS))
 NO_INVENTORY, KEEP_INVENTORY, CLOSE_AT_LIMIT = range(len(INVENTORY))
 _ACTIONABLE: Final = (ENABLE, STOP_PLACING, REPOSITION)
@@ -131,10 +131,11 @@ def decide(situation: Situation, policy: GridsPolicy) -> Decisions:
     Notes
     -----
     Enabled and TREND or TRANSITION: STOP_PLACING. Disabled and RANGE_OK: ENABLE, unless a stop is in force whose gates
-    do not permit a restart. Enabled, RANGE_OK, price beyond the
-    bounds for `outside_closes` closes, a discovered range that overlaps the configured one by less than
-    `reposition_iou_below`, and no edge moved for `reposition_gap_bars` bars: REPOSITION. Otherwise KEEP where enabled
-    and NONE where disabled. Without a verdict: NONE.
+    do not permit a restart. Enabled, RANGE_OK, price beyond the bounds for `outside_closes` closes, a discovered range
+    that overlaps the configured one by less than `reposition_iou_below`, and no edge moved for `reposition_gap_bars`
+    bars: REPOSITION. Otherwise, where enabled: STOP_PLACING once the price is beyond the bounds for the closes that a
+    quick stop takes, whatever the verdict, else KEEP; where disabled NONE. Without a verdict, inside the bounds: NONE.
+    Enabled with the newest close beyond the bounds, the status is OUTSIDE and the row is actionable in any case.
     """
     s = situation
     is_known = s.verdict != INSUFFICIENT_DATA
@@ -143,18 +144,20 @@ def decide(situation: Situation, policy: GridsPolicy) -> Decisions:
     is_moved = s.iou < policy.reposition_iou_below
     is_due = ~(s.bars_since_reposition < policy.reposition_gap_bars)
     is_outside = s.closes_outside >= policy.outside_closes
+    is_beyond = s.closes_outside > 0 if s.enabled else np.zeros(len(s.verdict), dtype=np.bool_)
+    is_left = is_beyond & (s.closes_outside >= min(policy.outside_closes, policy.quick_stops.outside_closes))
     enable = is_range & (not s.enabled) & ~s.is_blocked
     reposition = is_range & s.enabled & is_outside & is_moved & is_due
     action = np.select(
-        [~is_known, enable, is_danger & s.enabled, reposition],
-        [NONE, ENABLE, STOP_PLACING, REPOSITION],
+        [enable, is_danger & s.enabled, reposition, is_left, ~is_known & ~is_beyond],
+        [ENABLE, STOP_PLACING, REPOSITION, STOP_PLACING, NONE],
         KEEP if s.enabled else NONE,
     )
     has_edges = reposition | (enable & is_moved)
     return Decisions(
-        status=np.where(is_known, OK, NO_VERDICT).astype(np.int8),
+        status=np.select([is_beyond, is_known], [OUTSIDE, OK], NO_VERDICT).astype(np.int8),
         action=action.astype(np.int8),
-        is_actionable=np.isin(action, _ACTIONABLE),
+        is_actionable=np.isin(action, _ACTIONABLE) | is_beyond,
         inventory=_inventory(s),
         proposed_lower=_in_ticks(s.range_low, has_edges, s.tick, ceil),
         proposed_upper=_in_ticks(s.range_high, has_edges, s.tick, floor),

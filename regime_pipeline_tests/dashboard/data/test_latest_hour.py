@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from regime_pipeline.dashboard import formatting
 from regime_pipeline.dashboard.components.sparklines import strip, strip_of
-from regime_pipeline.dashboard.data.grid_events import grid_events, grid_spans
+from regime_pipeline.dashboard.data.grid_history import grid_spans, marked_events, shown_events
 from regime_pipeline.dashboard.data.latest_hour import AdviceSummary, LatestHour, latest_hour_of, worst_first
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.domain.candle_regimes.states import COLORS
@@ -78,10 +78,11 @@ def test_advice_of_an_older_hour_is_no_advice_now() -> None:
 def test_events_are_told_in_order_and_within_the_period() -> None:
     rows = make_rows(24, has_advice=True)
 
-    events = grid_events(rows)
+    events = shown_events(rows)
 
     assert [event.time_ms for event in events] == sorted(event.time_ms for event in events)
-    assert {event.kind for event in events} == {"Grid", "Stop", "Gate", "Advice"}
+    assert {event.kind for event in events} == {"Grid", "Stop", "Gate", "Advice", "Verdict"}
+    assert {event.kind for event in marked_events(rows)} == {"Grid", "Stop", "Gate", "Advice"}
     assert all(rows.start_ms <= event.time_ms <= rows.through_ms for event in events)
     spans = grid_spans(rows)
     assert [span["enabled"] for span in spans] == [True, False]

@@ -7,8 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.domain.market_data import symbols
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.symbols import parse_symbol
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_cached() -> None:
+    """Spellings that another test has parsed already would not be parsed here."""
+    symbols._parse.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """A grid run over candles: fills, fees, inventory, gains and equity, exact to the tick and the lot.
 
-See `grid_strategies` for which grid runs when.
+See `graduation` for the probationary grid that it judges, `evaluation.grid_strategies` for rules of when to run one.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def simulate_grid(config: GridConfig, candles: Candles) -> GridRun:
         There are no candles, they are another symbol's, the first open lies outside the grid, a line is off the ticks
         of the candles, or the amounts are too large to stay exact.
     """
-    from regime_pipeline.evaluation.grid_kernels import walk_grid
+    from regime_pipeline.domain.grids.kernels import walk_grid
 
     lines = _lines(config, candles)
     lots, lots_per_unit = _lots(config, lines, candles.price_scale)

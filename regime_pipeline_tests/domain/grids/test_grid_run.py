@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.grids.grid_run import GridRun, simulate_grid
 from regime_pipeline.domain.market_data.candles import Candles
-from regime_pipeline.evaluation.grid_simulator import GridRun, simulate_grid
 from regime_pipeline_tests.domain.grids.factories import bars, grid
 
 COARSE = {"tick": "1", "lower": "90", "upper": "110", "levels": 5, "limit_lower": None, "limit_upper": None}
