@@ -20,7 +20,6 @@ def test_a_market_is_read_as_it_is_printed(symbol: str, timeframe: str) -> None:
     assert market.key == f"{symbol}_{timeframe}"
     assert market.step_ms == TIMEFRAME_MINUTES[timeframe] * 60_000
     assert market.observation_ms == max(market.step_ms, HOUR_MS)
-    assert market.bars_per_hour == HOUR_MS // market.step_ms
 
 
 @pytest.mark.parametrize("text", ["ETHUSDT", "eth-usdt", "ETH/USDT", "ETH_USDT", " ETH-USDT "])
