@@ -203,7 +203,7 @@ def judge(
     lengths : Lengths, optional
         Bars per market.
     tell : callable
-        Is told after each market how many of how many are done.
+        Called after each market with how many of how many are done.
     """
     tasks = [(difficulty, seed) for difficulty in difficulties for seed in seeds]
     work = partial(judge_market, policy, with_peers, lengths or Lengths())

@@ -35,7 +35,7 @@ def bands(count: int = 20_000, seed: int = 3) -> Forecasts:
     return Forecasts(hour, made.close, lower, upper, ahead, variance, held, made.step_hours)
 
 
-def test_the_model_that_made_the_outcomes_beats_every_rival_and_is_calibrated() -> None:
+def test_the_model_that_made_the_outcomes_beats_every_baseline_and_is_calibrated() -> None:
     fitted, judged = bands(seed=3), bands(seed=4)
     baselines = {
         "width": fit_width_alone(fitted)(judged),

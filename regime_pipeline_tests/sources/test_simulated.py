@@ -44,7 +44,7 @@ def test_a_later_clock_changes_nothing_that_was_closed() -> None:
     assert all(getattr(early, name).tobytes() == getattr(late, name).tobytes() for name in COLUMNS)
 
 
-def test_a_span_in_the_future_or_without_length_is_empty_and_vouches_for_nothing() -> None:
+def test_a_span_in_the_future_or_without_length_is_empty_and_confirms_nothing() -> None:
     for start, end in ((NOW, NOW + DAY_MS), (NOW - DAY_MS, NOW - DAY_MS)):
         fetched = source().fetch(Market("ALFA-USDT", "1m"), start, end)
         assert (len(fetched.candles), fetched.covered) == (0, ())

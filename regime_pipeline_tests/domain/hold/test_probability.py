@@ -152,7 +152,7 @@ def test_the_compiled_formula_is_called_once_a_horizon_however_many_hours_there_
     assert sizes == [10_000, 10_000]
 
 
-def test_a_coefficient_that_is_no_number_is_refused_and_every_one_is_hashed() -> None:
+def test_a_coefficient_that_is_not_a_number_is_refused_and_every_one_is_hashed() -> None:
     with pytest.raises(UsageError, match="not finite"):
         HoldModel(np.nan, 0, 0, 0, 0, 0)
 

@@ -28,13 +28,13 @@ def test_old_forms_of_a_symbol(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "USDT", "ETH", "ETH-", "-USDT", "../etc", "ETH-USDT-2", "A" * 30])
-def test_what_is_no_symbol_is_refused(text: str) -> None:
+def test_what_is_not_a_symbol_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not a symbol"):
         parse_symbol(text)
 
 
 @pytest.mark.parametrize(("text", "says"), [("ETH-USDT", "not a market"), ("ETH-USDT_2h", "not a timeframe")])
-def test_what_is_no_market_is_refused(text: str, says: str) -> None:
+def test_what_is_not_a_market_is_refused(text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         Market.parse(text)
 

@@ -101,7 +101,7 @@ def test_what_comes_back_is_what_was_there(source: DatabaseUrls, archive: Path, 
         assert connection.execute("INSERT INTO runs (body) VALUES ('new') RETURNING id").fetchone() == (3,)
 
 
-def test_data_in_the_way_are_refused_unless_told(source: DatabaseUrls, archive: Path) -> None:
+def test_data_in_the_way_are_refused_unless_replacing(source: DatabaseUrls, archive: Path) -> None:
     with Warehouse(source.regimes) as warehouse:
         begin(warehouse)
     changed_since = contents(source.regimes)

@@ -52,7 +52,7 @@ def answers(url: str) -> bool:
         return connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_half_made_cluster_is_made_anew(home: Path) -> None:
+def test_half_made_cluster_is_rebuilt(home: Path) -> None:
     draft = home / "postgres" / "data.init"
     draft.mkdir(parents=True)
     (home / "postgres").chmod(0o755)

@@ -238,7 +238,7 @@ def test_a_damaged_file_is_superseded_by_the_next_write(local: SnapshotStore, tm
         local.load(HOURLY, START, as_of_ms=START)
 
 
-def test_a_root_that_is_no_folder_is_said(tmp_path: Path) -> None:
+def test_a_root_that_is_not_a_folder_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     store = SnapshotStore(str(tmp_path / "file"))
 
