@@ -34,7 +34,7 @@ BETTER: Final = {
 }
 """Words of the first version's English, whole and in any case: what to write instead, and why."""
 FOUND: Final = re.compile(rf"\b(?:{'|'.join(BETTER)})\b", re.IGNORECASE)
-BROKEN: Final = re.compile(r"""\s*["']?\s*\n\s*(?:[rbf]?["']|\#+\s|//\s|--\s|\*\s|>\s)?\s*""")
+BROKEN: Final = re.compile(r"""[ \t]*["']?[ \t]*\n\s*(?:[rbf]?["']|\#+\s|//\s|--\s|\*\s|>\s)?\s*""")
 """A line's end within a sentence: of prose, of a string in parts, of a comment."""
 READ: Final = (".css", ".html", ".js", ".json", ".md", ".py", ".sh", ".sql", ".toml", ".yaml", ".yml")
 TEXTS: Final = ("regime_pipeline", "benchmarks", "docs", "docker", "README.md", "CHANGELOG.md")
@@ -43,8 +43,8 @@ TESTS: Final = ("regime_pipeline_tests",)
 
 def words_of(text: str) -> list[tuple[int, str]]:
     """Line number and words of everything that is found, wherever the lines are broken."""
-    parts, ends = BROKEN.split(text), list(BROKEN.finditer(text))
-    lines = [1, *(1 + text.count("\n", 0, end.end()) for end in ends)]
+    parts = BROKEN.split(text)
+    lines = list(accumulate((each.group().count("\n") for each in BROKEN.finditer(text)), initial=1))
     starts = list(accumulate((len(part) + 1 for part in parts), initial=0))
     return [(lines[bisect(starts, each.start()) - 1], each.group()) for each in FOUND.finditer(" ".join(parts))]
 
