@@ -55,11 +55,11 @@ def build_webhook_sensor(url: str, secret: str) -> dg.SensorDefinition:
         workspace: Workspace = getattr(context.resources, WORKSPACE_KEY)
         patience = RetryPolicy(time.sleep, random.random, time.monotonic, _LIMIT_S)
         memory = json.loads(context.cursor) if context.cursor else {}
-        new, told, failure = notify_changes(workspace, memory, lambda change: deliver(url, secret, change, patience))
+        new, sent, failure = notify_changes(workspace, memory, lambda change: deliver(url, secret, change, patience))
         context.update_cursor(json.dumps(new))
         if failure:
             context.log.warning(failure)
-        return dg.SkipReason(f"{told} changes sent." + (f" {failure}" if failure else ""))
+        return dg.SkipReason(f"{sent} changes sent." + (f" {failure}" if failure else ""))
 
     return verdict_webhook_sensor
 
@@ -108,11 +108,11 @@ def _hourly(job_name: str, grain: str) -> dg.SensorDefinition:
         found = frontier(workspace)
         for failure in found.failures:
             context.log.warning(failure)
-        told = int(context.cursor) if context.cursor else None
-        cursor = repaired_cursor(workspace, told)
-        if told is not None and cursor != told:
+        stored = int(context.cursor) if context.cursor else None
+        cursor = repaired_cursor(workspace, stored)
+        if stored is not None and cursor != stored:
             where = to_iso(cursor) if cursor else "the newest hour"
-            context.log.error("The cursor, %s, is ahead of the clock. It is set back to %s.", to_iso(told), where)
+            context.log.error("The cursor, %s, is ahead of the clock. It is set back to %s.", to_iso(stored), where)
             context.update_cursor(str(cursor) if cursor else "")
         again = recheck_from(workspace, found.closed_ms)
         window = _whole(next_window(workspace.universe, found.closed_ms, cursor, MAX_HOURS_PER_TICK, again), grain)

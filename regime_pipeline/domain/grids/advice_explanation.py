@@ -16,7 +16,6 @@ from regime_pipeline.domain.grids.schema import ACTIONS, ADVICE_STATUSES, GATE_S
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.policy.grids import GridsPolicy
 
-RULES: Final = ("ACTION", "BOUNDS", "NEW_RANGE", "REPOSITION_GAP", "INVENTORY", "RESTART_GATES")
 NO_GRID_FACTOR: Final = Factor(
     "ACTION", {}, None, None, DECIDED, "No grid is configured at this hour, so there is nothing to advise on."
 )
@@ -54,7 +53,7 @@ def explain_advice(situation: Situation, decided: Decisions, policy: GridsPolicy
     Returns
     -------
     list of list of Factor, n lists
-        In the order of `RULES`: ACTION decided, the others met or not met.
+        ACTION first, which decided; the others met or not met.
     """
     columns = (
         _action(situation, decided),

@@ -198,11 +198,6 @@ class GridConfig(BaseModel):
         return to_ms(self.valid_from)
 
     @property
-    def is_geometric(self) -> bool:
-        """Whether lines have equal ratios."""
-        return self.spacing == "geometric"
-
-    @property
     def line_ticks(self) -> tuple[int, ...]:
         """Price lines in ticks of the exchange, ascending, `levels + 1` of them."""
         return tick_lines(self.edge_ticks[0], self.edge_ticks[1], self.levels, self.spacing)

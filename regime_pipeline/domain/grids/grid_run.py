@@ -26,7 +26,7 @@ class GridRun:
     """What a grid did over n candles.
 
     Integers count ticks of the candles, lots (`1 / lots_per_unit` of the base) and their product; so
-    `cash + inventory * close - cost - unrealised` is zero to the last digit, whatever was traded.
+    `cash + cost - start_cash - realised` is zero to the last digit, whatever was traded.
 
     Parameters
     ----------
@@ -70,11 +70,6 @@ class GridRun:
         """Fees paid up to each bar, quote currency."""
         taker = float(self.taker_notional * self.taker_fee * self.unit)
         return np.asarray(self.maker_notional * float(self.maker_fee * self.unit) + taker, dtype=np.float64)
-
-    @property
-    def unrealised(self) -> Int64:
-        """Worth of the inventory at each close less what it cost, ticks times lots."""
-        return np.asarray(self.inventory * self.candles.close - self.cost, dtype=np.int64)
 
     @property
     def equity_quote(self) -> Float64:

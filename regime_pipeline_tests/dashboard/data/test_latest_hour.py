@@ -65,7 +65,7 @@ def test_the_newest_close_is_the_newest_there_is() -> None:
     assert latest_hour_of(rows, rows.through_ms).hour_status == "missing"
 
 
-def test_advice_of_an_older_hour_is_no_advice_now() -> None:
+def test_advice_of_an_older_hour_is_not_advice_for_now() -> None:
     rows = make_rows(24, has_advice=True)
     assert rows.advice is not None
     older = {name: column[:-1] for name, column in rows.advice.items()}
@@ -75,7 +75,7 @@ def test_advice_of_an_older_hour_is_no_advice_now() -> None:
     assert (found.advice, found.gates) == (None, None)
 
 
-def test_events_are_told_in_order_and_within_the_period() -> None:
+def test_events_are_listed_in_order_and_within_the_period() -> None:
     rows = make_rows(24, has_advice=True)
 
     events = shown_events(rows)

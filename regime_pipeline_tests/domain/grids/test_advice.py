@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regime_pipeline.domain.factors import Factor
-from regime_pipeline.domain.grids.advice import Advice, advise
 from regime_pipeline.domain.grids.comparison import compare
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.schema import GATE_STATES
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline_tests.domain.grids.factories import POLICY, grid
+from regime_pipeline_tests.domain.grids.one_hour import Advice, advise
 
 P = POLICY.grids
 DANGER = st.sampled_from(["TREND", "TRANSITION"])

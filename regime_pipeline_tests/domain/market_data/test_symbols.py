@@ -68,7 +68,7 @@ def test_a_symbol_with_several_splits_is_refused_with_them_unless_one_is_known(
 @pytest.mark.parametrize(
     "text", ["BTC-USDT-240329", "BTC/USDT:USDT-240329", "BTC-PERP", "BTC-USD-USDT", "A B-USDT", "A/../B"]
 )
-def test_what_is_no_symbol(text: str) -> None:
+def test_what_is_not_a_symbol(text: str) -> None:
     with pytest.raises(UsageError):
         parse_symbol(text)
 

@@ -59,7 +59,7 @@ def test_a_newer_database_is_refused_untouched(database_url):
     assert current(database_url) == "9999"
 
 
-def test_an_older_database_is_told_to_upgrade(database_url, monkeypatch):
+def test_an_older_database_gets_the_command_to_upgrade(database_url, monkeypatch):
     upgrade(database_url)
     monkeypatch.setattr(migrate, "head", lambda: "0004")
     with pytest.raises(StorageError, match=r"at revision 0003, behind 0004.*regime db upgrade"):
