@@ -6,6 +6,7 @@ See `services.queries.overview` for the rows; this module prints them.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import pandas as pd
@@ -19,13 +20,14 @@ from regime_pipeline.bootstrap import open_workspace
 from regime_pipeline.cli.console import Format, FormatOption, OutputOption, out, write_document, write_frame
 from regime_pipeline.cli.names import named_market
 from regime_pipeline.domain.errors import MissingDataError
+from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import to_ms
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.queries.overview import overview
+from regime_pipeline.services.restarts import nearness_to_an_hour
 from regime_pipeline.settings import Settings
 
 _STYLES: Final = {"RANGE_OK": "green", "TREND": "red", "TRANSITION": "red", "RANGE_WEAK": "yellow"}
-_WIDE: Final = 100
 _MINUTE_S: Final = 60
 
 
@@ -75,27 +77,32 @@ def _watch(ws: Workspace, names: list[str], every: int) -> None:
 
 
 def _screen(rows: list[dict[str, Any]], now_ms: int) -> RenderableType:
-    asked = [Text(f"{name_of(row)}: {sentence_of(row)}") for row in rows if row["attention"]]
+    asked = [Text(f"{name_of(row)}: {sentence_of(row)}") for row in _one_per_symbol(rows)]
     head = [Text("Needs attention", style="bold"), *asked, Text("")] if asked else []
     return Group(*head, _table(rows, now_ms))
 
 
+def _one_per_symbol(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows that need attention: of a symbol's markets that ask for the same, the hourly one or the nearest to it."""
+    chosen: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in sorted((row for row in rows if row["attention"]), key=lambda r: nearness_to_an_hour(_market(r))):
+        chosen.setdefault((row["attention"], row["symbol"]), row)
+    return [row for row in rows if any(row is found for found in chosen.values())]
+
+
+def _market(row: dict[str, Any]) -> Market:
+    return Market(row["symbol"], row["timeframe"])
+
+
 def _table(rows: list[dict[str, Any]], now_ms: int) -> Table:
-    is_wide = out.width >= _WIDE
+    headers = [name for name, (width, _) in _COLUMNS.items() if out.width >= width]
     table = Table(pad_edge=False, box=None, collapse_padding=True)
-    for header in ("market", "verdict", "since", "sure", "holds 24/72 h"):
-        table.add_column(header, no_wrap=True)
-    if is_wide:
-        for header in ("close", "in range", "grid", "age"):
-            table.add_column(header, no_wrap=True)
-    table.add_column("do", overflow="fold")
+    for header in headers:
+        table.add_column(header, no_wrap=header != "do", overflow="fold")
     for row in rows:
-        verdict = row["verdict"] or "-"
-        cells: list[Any] = [name_of(row), Text(_short(verdict), style=_STYLES.get(verdict, "")), _ago(row, now_ms)]
-        cells += [_percent(row["confidence"]), f"{_percent(row['hold_24h'])} / {_percent(row['hold_72h'])}"]
-        if is_wide:
-            cells += [_number(row["close"]), row["range_position"] or "-", _grid(row), _age(row["data_age_seconds"])]
-        table.add_row(*cells, _todo(row))
+        cells = (_COLUMNS[header][1](row, now_ms) for header in headers)
+        verdict = row["verdict"]
+        table.add_row(*(Text(cell, style=_STYLES.get(verdict, "") if cell == verdict else "") for cell in cells))
     return table
 
 
@@ -156,6 +163,23 @@ def _age(seconds: int | None) -> str:
         if minutes >= 2 * size:
             return f"{minutes // size}{unit}"
     return f"{minutes}m"
+
+
+_Cell = Callable[[dict[str, Any], int], str]
+_COLUMNS: Final[dict[str, tuple[int, _Cell]]] = {
+    "market": (0, lambda row, _: name_of(row)),
+    "verdict": (0, lambda row, _: _short(row["verdict"] or "-")),
+    "since": (72, _ago),
+    "sure": (0, lambda row, _: _percent(row["confidence"])),
+    "holds 24 h": (64, lambda row, _: _percent(row["hold_24h"])),
+    "72 h": (80, lambda row, _: _percent(row["hold_72h"])),
+    "close": (100, lambda row, _: _number(row["close"])),
+    "in range": (100, lambda row, _: row["range_position"] or "-"),
+    "grid": (100, lambda row, _: _grid(row)),
+    "age": (100, lambda row, _: _age(row["data_age_seconds"])),
+    "do": (0, lambda row, _: _todo(row)),
+}
+"""Columns of the table: the width of the terminal from which on they are shown, and what they say of a row."""
 
 
 def _percent(value: float | None) -> str:

@@ -117,7 +117,12 @@ def deciding_market(ws: Workspace, symbol: str) -> Market:
     stored = [market for market in ws.warehouse.markets() if market.symbol == symbol]
     if not stored:
         raise MissingDataError(f"No candle of {symbol} is stored.", "Import or materialize one of its markets first.")
-    return min(stored, key=lambda m: (m.step_ms < HOUR_MS, abs(m.step_ms - HOUR_MS)))
+    return min(stored, key=nearness_to_an_hour)
+
+
+def nearness_to_an_hour(market: Market) -> tuple[bool, int]:
+    """Return what sorts hourly bars first, then longer ones, then shorter ones."""
+    return market.step_ms < HOUR_MS, abs(market.step_ms - HOUR_MS)
 
 
 def gates_now(ws: Workspace, market: Market) -> GatesNow | None:

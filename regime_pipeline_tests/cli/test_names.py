@@ -30,6 +30,6 @@ def test_a_moment_is_read_as_people_write_it(text: str, moment: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "-1y", "--1d", "-d", "2026-13-01", "-9999999h"])
-def test_what_is_no_moment_is_refused_with_forms_that_are(text: str) -> None:
+def test_any_other_text_is_refused_with_the_forms_that_are_read(text: str) -> None:
     with pytest.raises(UsageError, match="is not a time"):
         named_moment(text, NOW)

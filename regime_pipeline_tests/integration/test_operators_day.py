@@ -79,12 +79,12 @@ def prices(hours: int, seed: int = 4) -> Candles:
 
 
 @dataclass(frozen=True)
-class Told:
+class Recorded:
     """A source that knows given candles, closed by a clock."""
 
     candles: Candles
     clock: Callable[[], int]
-    venue: str = "told"
+    venue: str = "recorded"
 
     def fetch(self, market: Market, start_ms: int, end_ms: int) -> Fetched:
         known = self.candles.between(start_ms, end_ms).closed_by(self.clock())
@@ -127,7 +127,7 @@ def lenient() -> Policy:
 @pytest.fixture
 def day(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:
     now = [START + HOUR_MS]
-    source = Told(prices(760), lambda: now[0])
+    source = Recorded(prices(760), lambda: now[0])
     with simulated_workspace(
         database_url, tmp_path, [MARKET], policy=lenient(), source=source, clock=lambda: now[0]
     ) as ws:

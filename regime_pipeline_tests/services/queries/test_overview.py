@@ -161,7 +161,7 @@ def test_the_screen_fits_and_says_what_the_rows_say(
     assert "Needs attention" in said
     for name in ("ALFA-USDT_1h", "ALFA-USDT_15m", "no verdict"):
         assert name in said
-    assert ("in range" in said) == (columns >= 100)
+    assert ("in range" in said, "since" in said) == (columns >= 100, columns >= 72)
     assert regime(monkeypatch, "status", "BRAVO-USDT", "--format", "csv") == 0
     assert capsys.readouterr().out.splitlines()[1].startswith("BRAVO-USDT,1h,")
     assert regime(monkeypatch, "status", "--format", "json") == 0
