@@ -12,7 +12,7 @@ from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.grids.config import GridConfigError
 from regime_pipeline.domain.grids.formats import from_json, from_toml
 from regime_pipeline.policy import PolicyError, load_policy
-from regime_pipeline.services.grids import read_histories
+from regime_pipeline.services.grid_files import read_histories
 from regime_pipeline.services.universe import load_universe
 
 FATAL = {

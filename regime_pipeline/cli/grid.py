@@ -33,7 +33,8 @@ from regime_pipeline.domain.grids.versions import History
 from regime_pipeline.domain.market_data.market import parse_symbol
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.services.grids import import_history, proposed_fields, read_histories, update_grid
+from regime_pipeline.services.grid_files import read_histories
+from regime_pipeline.services.grids import import_history, proposed_fields, update_grid
 from regime_pipeline.services.queries.advice import newest_advice
 from regime_pipeline.services.queries.freshness import stale_reason
 from regime_pipeline.services.queries.grid_events import grid_log

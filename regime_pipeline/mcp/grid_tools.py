@@ -10,7 +10,6 @@ from typing import Any, Final
 import numpy as np
 
 from regime_pipeline.domain.errors import MissingDataError
-from regime_pipeline.domain.grids.comparison import compare
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.formats import to_fields
 from regime_pipeline.domain.grids.versions import History, valid_at
@@ -23,6 +22,7 @@ from regime_pipeline.mcp.verdict_tools import no_verdict, verdict_at
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.queries.advice import advice_at
 from regime_pipeline.services.queries.freshness import stale_reason
+from regime_pipeline.services.queries.grid_comparison import grid_comparison
 from regime_pipeline.services.queries.json_records import plain
 from regime_pipeline.services.restarts import gates_now
 
@@ -96,27 +96,9 @@ def _comparison(
 ) -> dict[str, Any]:
     """How the discovered range stands to the configured one; nulls where nothing is discovered."""
     measured = ws.warehouse.read_range("features", market, Window.hour(hour), ["close", "atr"])
-    close, atr = (measured[name] if len(measured[name]) else np.array([np.nan]) for name in ("close", "atr"))
-    low, high = (np.array([np.nan if discovered[edge] is None else discovered[edge]]) for edge in ("low", "high"))
-    found = compare(config, low, high, atr, ws.policy.grid_capacity)
-    is_found = discovered["low"] is not None
-    return {
-        "close": plain(close[0]),
-        "is_close_inside_grid": _is_inside(config, float(close[0])),
-        "atr": plain(atr[0]),
-        "iou": plain(found.iou[0]),
-        "lower_offset_atr": plain(found.lower_offset_atr[0]),
-        "upper_offset_atr": plain(found.upper_offset_atr[0]),
-        "configured_capacity": plain(found.then.score[0]),
-        "configured_net_gain_bps": min(config.net_gains_bps),
-        "discovered_capacity": plain(found.now.score[0]) if is_found else None,
-        "discovered_levels": plain(found.now.levels[0]) if is_found else None,
-        "discovered_net_gain_bps": plain(found.now.net_gain_bps[0]) if is_found else None,
-    }
-
-
-def _is_inside(config: GridConfig, close: float) -> bool | None:
-    return None if np.isnan(close) else float(config.lower) <= close <= float(config.upper)
+    close, atr = (float(measured[name][0]) if len(measured[name]) else np.nan for name in ("close", "atr"))
+    low, high = (np.nan if discovered[edge] is None else discovered[edge] for edge in ("low", "high"))
+    return grid_comparison(config, close, atr, low, high, ws.policy)
 
 
 def _advice(ws: Workspace, market: Market, hour: int, version: int) -> dict[str, Any] | None:

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final
 
-from regime_pipeline._bounded_io import read_document
 from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.defaults import defaults_for
-from regime_pipeline.domain.grids.formats import from_json, from_toml
 from regime_pipeline.domain.grids.named_conditions import Condition
 from regime_pipeline.domain.grids.quick_stops import GridHealth, quick_stops
 from regime_pipeline.domain.grids.versions import History
@@ -104,26 +101,6 @@ def proposed_fields(ws: Workspace, symbol: str) -> dict[str, Any]:
     candle = ws.warehouse.read_candles(market, closed - market.step_ms, closed)
     tick = Decimal(1) / candle.price_scale
     return defaults_for(symbol, int(candle.close[-1]) * tick, tick, ws.policy)
-
-
-def read_histories(path: Path) -> dict[str, History]:
-    """Read the histories of a TOML or JSON file by symbol.
-
-    Raises
-    ------
-    UsageError
-        The file is absent, of another kind, too large or not UTF-8.
-    GridConfigError
-        Anything in it is refused; every fault is named with its place.
-    """
-    read = {".toml": from_toml, ".json": from_json}.get(path.suffix.lower())
-    if read is None or not path.is_file():
-        raise UsageError(f"{path} is not a TOML or JSON file.", "Name a file ending in .toml or .json.")
-    try:
-        text = read_document(path)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.", "Export the grids again.") from error
-    return read(text)
 
 
 def import_history(ws: Workspace, history: History, *, override: str = "") -> int:
