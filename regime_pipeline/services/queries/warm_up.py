@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from regime_pipeline.domain.features.hourly import feature_lookback_bars
 from regime_pipeline.domain.features.observations import Observations, lookback_hours
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
-from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.domain.market_data.window import Int64, Window
 from regime_pipeline.services.chain.workspace import Workspace
 
 
@@ -39,15 +39,12 @@ def verdict_expected_ms(ws: Workspace, market: Market, hour_ms: int) -> int | No
     if not len(rows["hour_start"]):
         return None
     is_known = Observations.of(rows, market).column("status") == 0
-    newest = (hour_ms + HOUR_MS) // every
-    whole = _whole_from(ws, market, hour_ms + HOUR_MS)
-    for ahead in range(1, policy.rank_observations + policy.min_ranked_observations + 1):
-        moment = (newest + ahead) * every
-        if moment >= whole and _ranked(is_known, whole, newest, ahead, every, policy.rank_observations) >= (
-            policy.min_ranked_observations
-        ):
-            return moment
-    return None
+    ahead = np.arange(1, policy.rank_observations + policy.min_ranked_observations + 1)
+    moments = ((hour_ms + HOUR_MS) // every + ahead) * every
+    is_whole = moments >= _whole_from(ws, market, hour_ms + HOUR_MS)
+    ranked = _ranked(is_known, is_whole, policy.rank_observations)
+    ready = np.flatnonzero(is_whole & (ranked >= policy.min_ranked_observations))
+    return int(moments[ready[0]]) if len(ready) else None
 
 
 _READ = ("hour_start", "as_of_bar", "status")
@@ -65,8 +62,9 @@ def _whole_from(ws: Workspace, market: Market, close_ms: int) -> int:
     return (first + bars) * step
 
 
-def _ranked(is_known: NDArray[np.bool_], whole: int, newest: int, ahead: int, every: int, window: int) -> int:
-    """Observations with values among those before the one so many ahead, those still to come included."""
-    before = is_known[max(len(is_known) - window + ahead - 1, 0) :]
-    to_come = sum((newest + k) * every >= whole for k in range(max(1, ahead - window), ahead))
-    return int(before.sum()) + to_come
+def _ranked(is_known: NDArray[np.bool_], is_whole: NDArray[np.bool_], window: int) -> Int64:
+    """Observations with values in the window before each one to come; int64, shape as `is_whole`."""
+    every = np.concatenate([np.zeros(window, dtype=np.bool_), is_known, is_whole])
+    counted = np.append(0, np.cumsum(every))
+    place = window + len(is_known) + np.arange(len(is_whole))
+    return np.asarray(counted[place] - counted[place - window], dtype=np.int64)
