@@ -13,7 +13,8 @@ import typer
 from rich.markup import escape
 
 from regime_pipeline.bootstrap import read_policy
-from regime_pipeline.cli.console import COLORS, Format, FormatOption, OutputOption, out, write_document, write_frame
+from regime_pipeline.cli.console import COLORS, out
+from regime_pipeline.cli.output import Format, FormatOption, OutputOption, write_document, write_frame
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.services.analysis_service import RegimeAnalysisService
 from regime_pipeline.services.queries.json_records import plain

@@ -1,115 +1,105 @@
-"""The command `regime`: mounts the commands and turns expected failures into sentences and exit codes.
+"""The command `regime`: finds the command that is called, turns expected failures into sentences and exit codes.
 
-See the module of each command for its work.
+See `commands` for the list, the module of each command for its work.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from importlib import import_module
-from typing import Final
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+from typer.models import CommandInfo
 
+from regime_pipeline.cli.commands import COMMANDS
 from regime_pipeline.cli.console import DATA_MISSING, USAGE, err, printable
-from regime_pipeline.cli.db import db_app
-from regime_pipeline.domain.errors import MissingDataError, RegimeError, StorageError, UsageError
-from regime_pipeline.policy import PolicyError
+from regime_pipeline.domain.errors import MissingDataError, RegimeError, StorageError
 
 
-def make_app(command: str) -> typer.Typer:
-    """Return a new command line: with `regime db` and the named command where that is a quick one, else with all.
+class LazyCommands(TyperGroup):
+    """A group that imports a command when it is called, and lists them without importing any.
 
-    It is made again each time, since commands that were mounted on one cannot be taken away again.
+    Typer carries a click of its own, under private names: its types are `Any` here.
     """
-    app = typer.Typer(
-        name="regime",
-        help="Which regime is a market in, why, and what should a grid do about it.",
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-    )
-    app.add_typer(db_app, name="db")
-    _MOUNTS.get(command, _mount)(app)
-    return app
+
+    _is_listing = False
+
+    def __init__(self, **options: Any) -> None:
+        listed = {
+            name: TyperCommand(name, help=entry.help, rich_help_panel=entry.group) for name, entry in COMMANDS.items()
+        }
+        super().__init__(**options | {"commands": listed})
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return every command in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - click's signature
+        """Return a command; while they are listed only its line of help."""
+        listed = self.commands.get(cmd_name)
+        return listed if listed is None or self._is_listing else load_command(cmd_name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help from the list alone."""
+        self._is_listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._is_listing = False
 
 
-def _mount(app: typer.Typer) -> None:
-    """Mount the commands that need Dagster or the engine; imported here so that `regime db` stays quick."""
-    from regime_pipeline.cli.analyze import analyze_command, analyze_range_command, explain_command
-    from regime_pipeline.cli.backfill import backfill_command
-    from regime_pipeline.cli.backtest import backtest_command
-    from regime_pipeline.cli.benchmark import benchmark_app, verify_command
-    from regime_pipeline.cli.dashboard import dashboard_app
-    from regime_pipeline.cli.demo import demo_command
-    from regime_pipeline.cli.doctor import doctor_command
-    from regime_pipeline.cli.export import export_command, lake_command
-    from regime_pipeline.cli.gates import gates_app
-    from regime_pipeline.cli.grid import grid_app
-    from regime_pipeline.cli.hold import hold_command
-    from regime_pipeline.cli.import_files import import_command
-    from regime_pipeline.cli.markets import markets_app
-    from regime_pipeline.cli.serve import keys_app, serve_command
-    from regime_pipeline.cli.status import status_command
-    from regime_pipeline.cli.up import up_command
-
-    app.add_typer(benchmark_app, name="benchmark")
-    app.add_typer(grid_app, name="grid")
-    app.add_typer(gates_app, name="gates")
-    app.add_typer(markets_app, name="markets")
-    app.add_typer(keys_app, name="keys")
-    app.command("serve")(serve_command)
-    app.add_typer(dashboard_app, name="dashboard")
-    app.command("demo")(demo_command)
-    app.command("status")(status_command)
-    app.command("up")(up_command)
-    app.command("import")(import_command)
-    app.command("backfill")(backfill_command)
-    app.command("export")(export_command)
-    app.command("analyze")(analyze_command)
-    app.command("analyze-range")(analyze_range_command)
-    app.command("explain")(explain_command)
-    app.command("hold")(hold_command)
-    app.command("backtest")(backtest_command)
-    app.command("exchange-simulator")(_exchange_simulator())
-    app.command("lake")(lake_command)
-    app.command("doctor")(doctor_command)
-    app.command("verify-causality")(verify_command)
-    _mount_mcp(app)
-
-
-def _exchange_simulator() -> Callable[..., None]:
-    """Return the command of the local exchange, which is test support and comes with the repository, not the wheel."""
-    try:
-        command: Callable[..., None] = import_module(_EXCHANGE_SIMULATOR).exchange_simulator_command
-    except ModuleNotFoundError:
-        return _without_repository
+def load_command(name: str) -> Any:
+    """Import a command and return it under its name."""
+    module, _, attribute = COMMANDS[name].place.partition(":")
+    found = getattr(import_module(f"regime_pipeline.cli.{module}"), attribute)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+        alone.registered_commands.append(CommandInfo(name=name, callback=found))
+        found = alone
+    command = get_command(found)
+    command.name = name
     return command
 
 
-def _without_repository() -> None:
-    """Serve a local exchange; comes with the repository, not with the installed package."""
-    raise UsageError("The exchange simulator is not part of the installed package.", "Run it from a git checkout.")
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"regime-pipeline {version('regime-pipeline')}")
+        raise typer.Exit
 
 
-def _mount_mcp(app: typer.Typer) -> None:
-    """Mount `regime mcp` alone: it needs no Dagster, and the hosts that start it wait for it."""
-    from regime_pipeline.cli.mcp import mcp_command
+app = typer.Typer(
+    name="regime",
+    cls=LazyCommands,
+    help="Which regime is a market in, why, and what should a grid do about it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
 
-    app.command("mcp")(mcp_command)
 
-
-_EXCHANGE_SIMULATOR: Final = "regime_pipeline_tests.exchange_simulator.command"
-_MOUNTS: Final[dict[str, Callable[[typer.Typer], None]]] = {"db": lambda _: None, "mcp": _mount_mcp}
-"""Commands that must start quickly, and what they need; every other one needs everything."""
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Which regime is a market in, why, and what should a grid do about it."""
 
 
 def main() -> None:
     """Run the command line; a `RegimeError` becomes one sentence and an exit code, never a traceback."""
     try:
-        make_app("".join(sys.argv[1:2]))()
-    except (RegimeError, PolicyError) as error:
+        app()
+    except _expected() as error:
         err.print(f"[red]Error:[/] {escape(printable(str(error)))}", highlight=False, markup=True, soft_wrap=True)
         raise SystemExit(DATA_MISSING if isinstance(error, MissingDataError | StorageError) else USAGE) from None
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """Return the failures that a user can act on; the policy's, too, where it was loaded at all."""
+    policy = sys.modules.get("regime_pipeline.policy.section")
+    return (RegimeError,) if policy is None else (RegimeError, policy.PolicyError)

@@ -15,7 +15,8 @@ import typer
 from rich.markup import escape
 
 from regime_pipeline.bootstrap import build_definitions, open_databases, open_workspace, read_universe
-from regime_pipeline.cli.console import DATA_MISSING, PARTLY_DONE, err, out, print_summaries, progress_bar
+from regime_pipeline.cli.console import DATA_MISSING, PARTLY_DONE, err, out, progress_bar
+from regime_pipeline.cli.summaries import print_summaries
 from regime_pipeline.dashboard.build import FOLDER
 from regime_pipeline.dashboard.site.parts import INDEX
 from regime_pipeline.domain.errors import UsageError

@@ -14,7 +14,8 @@ from rich.markup import escape
 
 from regime_pipeline.bootstrap import open_workspace, read_universe
 from regime_pipeline.cli.backfill import ChainRun, print_failures, print_site, run_chain, run_site
-from regime_pipeline.cli.console import PARTLY_DONE, out, print_summaries
+from regime_pipeline.cli.console import PARTLY_DONE, out
+from regime_pipeline.cli.summaries import print_summaries
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.services.chain.summary import summarize

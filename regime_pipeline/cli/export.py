@@ -13,7 +13,8 @@ import orjson
 import typer
 
 from regime_pipeline.bootstrap import open_databases, read_policy
-from regime_pipeline.cli.console import out, write_text
+from regime_pipeline.cli.console import out
+from regime_pipeline.cli.output import write_text
 from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.snapshot import HourSnapshot

@@ -17,8 +17,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from regime_pipeline.bootstrap import open_workspace
-from regime_pipeline.cli.console import Format, FormatOption, OutputOption, out, write_document, write_frame, write_text
+from regime_pipeline.cli.console import out
 from regime_pipeline.cli.names import MarketName, named_market, named_moment
+from regime_pipeline.cli.output import Format, FormatOption, OutputOption, write_document, write_frame, write_text
 from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.formats import (
@@ -50,7 +51,7 @@ _BOTS: Final[dict[str, Callable[[GridConfig, str], dict[str, Any]]]] = {
 }
 
 grid_app = typer.Typer(
-    name="grid", help="The configured grids: versions, advice, exchange of files.", no_args_is_help=True
+    name="grid", help="The configured grids: versions, advice, log, exchange of files.", no_args_is_help=True
 )
 
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from regime_pipeline.bootstrap import open_workspace
-from regime_pipeline.cli.console import Format, out, write_document
+from regime_pipeline.cli.console import out
+from regime_pipeline.cli.output import Format, write_document
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.hold.model import MAX_HOURS, MAX_PROBABILITY, MIN_HOURS, MIN_PROBABILITY
 from regime_pipeline.domain.market_data.market import TIMEFRAME_MINUTES, Market

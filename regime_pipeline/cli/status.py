@@ -17,8 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from regime_pipeline.bootstrap import open_workspace
-from regime_pipeline.cli.console import Format, FormatOption, OutputOption, out, write_document, write_frame
+from regime_pipeline.cli.console import out
 from regime_pipeline.cli.names import named_market
+from regime_pipeline.cli.output import Format, FormatOption, OutputOption, write_document, write_frame
 from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import to_ms

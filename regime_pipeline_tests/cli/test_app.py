@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import typer
 
-from regime_pipeline.cli.app import make_app
+from regime_pipeline.cli.app import load_command
+from regime_pipeline.cli.commands import COMMANDS as COMMAND_LIST
 from regime_pipeline.cli.up import child_environment
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.databases import DatabaseUrls
@@ -28,16 +29,45 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     assert all(name in done.stdout for name in COMMANDS)
 
 
-def test_a_process_that_asks_for_many_command_lines_gets_each_command_once() -> None:
-    first, second = (names(make_app("")) for _ in range(2))
+def test_the_help_of_a_command_is_its_own_first_sentence() -> None:
+    for name, entry in COMMAND_LIST.items():
+        command = load_command(name)
+        first = (command.help or "").split("\n\n")[0]
+        assert " ".join(first.split()) == entry.help, name
+        assert command.name == name
 
-    assert first == second == sorted(set(first))
-    assert set(COMMANDS) < set(first)
-    assert names(make_app("mcp")) == ["db", "mcp"]
+
+def test_the_help_imports_no_command_and_a_quick_command_no_dagster(tmp_path: Path) -> None:
+    code = (
+        "import sys; from regime_pipeline.cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'pandas', 'dagster', 'numba', 'sqlalchemy', 'fastapi', 'pydantic'} & set(sys.modules)\n"
+        "print('loaded', sorted(heavy))"
+    )
+
+    def loaded(*words: str) -> str:
+        command = [sys.executable, "-c", code, *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()[-1]
+
+    assert loaded("--help") == "loaded []"
+    assert loaded("--version") == "loaded []"
+    assert "dagster" not in loaded("status", "--help")
+    assert "dagster" not in loaded("grid", "--help")
 
 
-def names(made: typer.Typer) -> list[str]:
-    return sorted(str(info.name) for info in (*made.registered_commands, *made.registered_groups))
+def test_a_version_a_group_and_a_wrong_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert regime(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"regime-pipeline {version('regime-pipeline')}\n"
+    assert regime(monkeypatch, "--help") == 0
+    shown = capsys.readouterr().out
+    places = [shown.index(f" {group} ") for group in ("Start here", "Operate", "Analyse", "Serve", "Maintain")]
+    assert places == sorted(places)
+    assert regime(monkeypatch, "statsu") == 2
+    assert "Did you mean 'status'" in capsys.readouterr().err
 
 
 def test_without_a_markets_file_a_command_says_what_to_do(

@@ -11,15 +11,15 @@ from regime_pipeline_tests.conftest import REPOSITORY
 REFERENCE = REPOSITORY / "docs" / "cli.md"
 END = "=== end of one help ==="
 SCRIPT = """
-import contextlib, sys, typer
+import contextlib, sys
 from regime_pipeline.cli import app
-whole = app.make_app("")
-app.make_app = lambda _: whole
+from regime_pipeline.cli.commands import COMMANDS
 def walk(command, name):
     yield name
     for child, found in sorted(getattr(command, "commands", {}).items()):
-        yield from walk(found, f"{name} {child}".strip())
-for name in walk(typer.main.get_command(whole), ""):
+        yield from walk(found, f"{name} {child}")
+names = [""] + [each for name in sorted(COMMANDS) for each in walk(app.load_command(name), name)]
+for name in names:
     print("name:" + name)
     sys.argv[:] = ["regime", *name.split(), "--help"]
     with contextlib.suppress(SystemExit):
