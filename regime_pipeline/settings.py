@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     exchange_url: str = Field("", description="Replaces scheme and host of every exchange: a simulator or a proxy.")
     hook_url: str = Field("", repr=False, description="Webhook that verdict changes are posted to; none when unset.")
     hook_secret: str = Field("", repr=False, description="What those posts are signed with (HMAC-SHA256).")
+    hook_request_hours: int = Field(
+        24, ge=1, le=8760, description="Hours after which the request id of a webhook is forgotten."
+    )
     archive_url: str = Field(
         "https://data.binance.vision", min_length=1, description="Where the bulk archive's `data/spot` tree stands."
     )

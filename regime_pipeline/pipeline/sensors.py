@@ -13,11 +13,12 @@ from itertools import takewhile
 
 import dagster as dg
 
-from regime_pipeline.domain.market_data.market import DAY_MS
+from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.pipeline.partitions import range_tags
 from regime_pipeline.pipeline.resources import WORKSPACE_KEY
 from regime_pipeline.retry import RetryPolicy
+from regime_pipeline.services.chain.collections import due_collections
 from regime_pipeline.services.chain.scheduling import (
     Correction,
     corrections,
@@ -68,7 +69,7 @@ MAX_HOURS_PER_TICK = 168
 """A week: what one tick asks for at most after downtime; the next tick goes on from there."""
 LIVE_PRIORITY, CORRECTION_PRIORITY, SITE_PRIORITY = "10", "5", "2"
 """Above backfills, whose priority is 0: the hour that has just closed goes first."""
-CORRECTION_TAG = "regime/correction"
+CORRECTION_TAG, LIVE_TAG = "regime/correction", "regime/live"
 _FAILURES_COUNTED = 6
 _BEHIND_SITE = ("grid_advice", "dashboard_hours")
 """The last assets of the chain: once they are written, the dashboard may be."""
@@ -116,15 +117,30 @@ def _hourly(job_name: str, grain: str) -> dg.SensorDefinition:
             context.update_cursor(str(cursor) if cursor else "")
         again = recheck_from(workspace, found.closed_ms)
         window = _whole(next_window(workspace.universe, found.closed_ms, cursor, MAX_HOURS_PER_TICK, again), grain)
-        if window is None:
+        wanted = _collections(context.instance, job_name, workspace, window) if grain == "hour" else []
+        if window is not None:
+            markets = workspace.universe.markets
+            yield _live_run(markets[0], markets[-1], window, grain)
+            context.update_cursor(str(window.end_ms))
+        for market, hour in wanted:
+            yield _live_run(market, market, Window(hour, hour + HOUR_MS), grain)
+        if window is None and not wanted:
             yield dg.SkipReason(_nothing_new(found.closed_ms, found.failures))
-            return
-        markets = workspace.universe.markets
-        tags = range_tags(markets[0], markets[-1], window, grain)
-        yield dg.RunRequest(tags={**tags, "dagster/priority": LIVE_PRIORITY})
-        context.update_cursor(str(window.end_ms))
 
     return hourly_market_sensor
+
+
+def _collections(
+    instance: dg.DagsterInstance, job_name: str, workspace: Workspace, covered: Window | None
+) -> list[tuple[Market, int]]:
+    """What webhooks want collected; none while live runs are not finished, which may be collecting it."""
+    running = instance.get_runs_count(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED, tags={LIVE_TAG: "true"}))
+    return [] if running else due_collections(workspace, covered)
+
+
+def _live_run(first: Market, last: Market, window: Window, grain: str) -> dg.RunRequest:
+    tags = range_tags(first, last, window, grain)
+    return dg.RunRequest(tags={**tags, "dagster/priority": LIVE_PRIORITY, LIVE_TAG: "true"})
 
 
 def _whole(window: Window | None, grain: str) -> Window | None:

@@ -283,6 +283,18 @@ hook_request: Final = sa.Table(
     _required("question", JSONB),
     sa.Column("answer", JSONB),
     _required("asked_at", _TIME, server_default=sa.func.now()),
+    sa.Index("hook_request_asked_idx", "asked_at"),
+)
+
+collect_request: Final = sa.Table(
+    "collect_request",
+    metadata,
+    _required("symbol", sa.Text),
+    _required("timeframe", sa.Text),
+    _required("hour_start", _TIME),
+    _required("asked_at", _TIME, server_default=sa.func.now()),
+    sa.Column("launched_at", _TIME),
+    sa.PrimaryKeyConstraint("symbol", "timeframe", "hour_start"),
 )
 
 

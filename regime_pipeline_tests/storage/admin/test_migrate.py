@@ -61,8 +61,8 @@ def test_a_newer_database_is_refused_untouched(database_url):
 
 def test_an_older_database_is_told_to_upgrade(database_url, monkeypatch):
     upgrade(database_url)
-    monkeypatch.setattr(migrate, "head", lambda: "0003")
-    with pytest.raises(StorageError, match=r"at revision 0002, behind 0003.*regime db upgrade"):
+    monkeypatch.setattr(migrate, "head", lambda: "0005")
+    with pytest.raises(StorageError, match=r"at revision 0004, behind 0005.*regime db upgrade"):
         check(database_url)
 
 
