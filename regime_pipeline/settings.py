@@ -60,6 +60,7 @@ class Settings(BaseSettings):
         default_factory=lambda fields: str(fields["home"] / "snapshots"),
         description="Where snapshot files are kept: a path or any fsspec URL.",
     )
+    sensors: bool = Field(True, description="Sensors run unless turned off; if false, each is off until turned on.")
     alert_url: str = Field("", repr=False, description="Webhook that failed runs are posted to; none when unset.")
     exchange_url: str = Field("", description="Replaces scheme and host of every exchange: a simulator or a proxy.")
     hook_url: str = Field("", repr=False, description="Webhook that verdict changes are posted to; none when unset.")

@@ -51,6 +51,7 @@ def _mount(app: typer.Typer) -> None:
     from regime_pipeline.cli.hold import hold_command
     from regime_pipeline.cli.import_files import import_command
     from regime_pipeline.cli.markets import markets_app
+    from regime_pipeline.cli.sensors import sensors_app
     from regime_pipeline.cli.serve import keys_app, serve_command
     from regime_pipeline.cli.up import up_command
 
@@ -59,6 +60,7 @@ def _mount(app: typer.Typer) -> None:
     app.add_typer(gates_app, name="gates")
     app.add_typer(markets_app, name="markets")
     app.add_typer(keys_app, name="keys")
+    app.add_typer(sensors_app, name="sensors")
     app.command("serve")(serve_command)
     app.add_typer(dashboard_app, name="dashboard")
     app.command("demo")(demo_command)

@@ -126,15 +126,15 @@ def _backfills(settings: Settings) -> ApiCheck:
 
 def _sensors(settings: Settings) -> ApiCheck:
     """Whether the sensor of closed hours and that of corrections are on: without them nothing runs by itself."""
-    from dagster._core.definitions.run_request import InstigatorType
+    from regime_pipeline.pipeline.sensor_states import is_daemon_alive, sensor_states
 
     with _instance(settings) as instance:
-        states = instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
-    running = {state.instigator_name for state in states if state.is_running}
-    off = [name for name in LIVE_SENSORS if name not in running]
-    if not off:
-        return True, "live operation is on"
-    return True, f"off: {', '.join(off)}. No hour runs by itself until they are turned on in the UI."
+        states = sensor_states(instance, LIVE_SENSORS, settings.sensors)
+        is_alive = is_daemon_alive(instance)
+    off = [state.name for state in states if not state.is_on]
+    if off:
+        return True, f"off: {', '.join(off)}. No hour runs by itself until `regime sensors on`."
+    return True, f"live operation is on{'' if is_alive else ', and begins when `regime up` runs'}"
 
 
 @contextmanager

@@ -35,6 +35,7 @@ def build_pipeline(
     versions: Mapping[str, str] | None = None,
     alert_url: str = "",
     hook: tuple[str, str] = ("", ""),
+    are_sensors_on: bool = True,
 ) -> dg.Definitions:
     """Return the definitions of the chain.
 
@@ -56,14 +57,17 @@ def build_pipeline(
         Where failed runs are posted; empty for nowhere.
     hook : tuple of str
         Where verdict changes are posted, and the secret that signs them; empty for nowhere.
+    are_sensors_on : bool
+        Sensors run unless they are turned off; otherwise each is off until it is turned on.
     """
     with warnings.catch_warnings():
         for category in (dg.BetaWarning, dg.PreviewWarning):  # backfill policies and code references still say beta
             warnings.simplefilter("ignore", category)
         chain = Chain(build_partitions(universe, grain), _backfill_policy(backfill), versions or {})
-        sensors = [*build_sensors(CHAIN_JOB, grain, alert_url), build_webhook_sensor(*hook)]
+        sensors = build_sensors(CHAIN_JOB, grain, alert_url, are_sensors_on)
+        sensors.append(build_webhook_sensor(*hook, are_sensors_on))
         definitions = _definitions(chain, open_workspace, sensors)
-        return dg.Definitions.merge(definitions, _site_definitions(site)) if site else definitions
+        return dg.Definitions.merge(definitions, _site_definitions(site, are_sensors_on)) if site else definitions
 
 
 def _definitions(
@@ -85,12 +89,12 @@ def _definitions(
     )
 
 
-def _site_definitions(folder: Path) -> dg.Definitions:
+def _site_definitions(folder: Path, is_sensor_on: bool) -> dg.Definitions:
     site = build_dashboard_site(folder)
     return dg.Definitions(
         assets=dg.with_source_code_references([site]),
         jobs=[dg.define_asset_job(SITE_JOB, dg.AssetSelection.assets(site), description="The static dashboard.")],
-        sensors=[build_site_sensor(SITE_JOB)],
+        sensors=[build_site_sensor(SITE_JOB, is_sensor_on)],
     )
 
 

@@ -40,7 +40,9 @@ def test_a_changed_policy_makes_its_rows_stale_visibly_and_a_backfill_mends_it(
     assert "every stored hour is of this policy" in said
     assert "no market lacks an hour that another has" in said
     assert "none was ever launched" in said
-    assert "off: hourly_market_sensor, correction_sensor" in said
+    assert "live operation is on, and begins when `regime up` runs" in said
+    monkeypatch.setenv("REGIME_SENSORS", "off")
+    assert "off: hourly_market_sensor, correction_sensor" in regime(monkeypatch, capsys, "doctor")[1]
 
     text = Path(policy_home).with_name("policy.toml").read_text("utf-8")
     own = tmp_path / "policy.toml"
