@@ -91,10 +91,14 @@ def _rows(settings: Settings) -> ApiCheck:
     """Whether the stored rows are of this policy."""
     with open_workspace(settings) as workspace:
         stale = stale_hours(workspace)
-    if not stale:
-        return True, "every stored hour is of this policy"
-    parts = [f"{stage} {sum(hours.values()):,} hours of {len(hours)} markets" for stage, hours in stale.items()]
-    return False, f"another policy wrote {', '.join(parts)}. Materialize them again: regime backfill."
+        listed = frozenset(workspace.universe.markets)
+    ours = {stage: {m: count for m, count in hours.items() if m in listed} for stage, hours in stale.items()}
+    parts = [f"{stage} {sum(hours.values()):,} hours of {len(hours)} markets" for stage, hours in ours.items() if hours]
+    others = sorted({str(market) for hours in stale.values() for market in hours} - set(map(str, listed)))
+    left = f" Left alone, for they are not in markets.toml: {', '.join(others[:_MOST_NAMED])}." if others else ""
+    if not parts:
+        return True, f"every stored hour is of this policy.{left}" if left else "every stored hour is of this policy"
+    return False, f"another policy wrote {', '.join(parts)}. Materialize them again: regime backfill.{left}"
 
 
 def _holes(settings: Settings) -> ApiCheck:

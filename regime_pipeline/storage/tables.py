@@ -27,7 +27,7 @@ def _view_of(table: BulkTable) -> str:
 
 _MARKET_REGIMES: Final = """\
 SELECT s.symbol, s.timeframe, r.open_time, x.trend_state, x.volatility_state, x.momentum_state, x.full_regime,
-  x.simplified_regime, r.confidence, u.started_at AS created_at, r.run_id
+  x.simplified_regime, r.confidence, COALESCE(r.written_at, u.started_at) AS created_at, r.run_id
 FROM candle_regime r
 JOIN series s USING (series_id)
 JOIN regime_state x USING (state)
@@ -184,7 +184,10 @@ candle_regime: Final = sa.Table(
     _required("run_id", sa.Integer),
     _required("confidence", sa.REAL),
     _required("state", sa.SmallInteger),
+    sa.Column("written_at", _TIME, server_default=sa.func.now()),
     sa.PrimaryKeyConstraint("series_id", "open_time", postgresql_include=["state", "confidence"]),
+    sa.Index("idx_regime_simplified", "state"),
+    sa.Index("idx_regime_confidence", "confidence"),
     sa.CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence_check"),
     postgresql_with=_VACUUM_OFTEN,
 )

@@ -9,3 +9,17 @@ CREATE TABLE collect_request (
   launched_at TIMESTAMP WITH TIME ZONE,
   CONSTRAINT collect_request_pkey PRIMARY KEY (symbol, timeframe, hour_start)
 );
+
+-- When a regime was written: the moment of the write, which a run's start is not. NULL for rows of before.
+ALTER TABLE candle_regime ADD COLUMN written_at TIMESTAMP WITH TIME ZONE;
+ALTER TABLE candle_regime ALTER COLUMN written_at SET DEFAULT now();
+CREATE INDEX idx_regime_simplified ON candle_regime (state);
+CREATE INDEX idx_regime_confidence ON candle_regime (confidence);
+
+CREATE OR REPLACE VIEW market_regimes AS
+SELECT s.symbol, s.timeframe, r.open_time, x.trend_state, x.volatility_state, x.momentum_state, x.full_regime,
+  x.simplified_regime, r.confidence, COALESCE(r.written_at, u.started_at) AS created_at, r.run_id
+FROM candle_regime r
+JOIN series s USING (series_id)
+JOIN regime_state x USING (state)
+LEFT JOIN runs u ON u.run_id = r.run_id;
