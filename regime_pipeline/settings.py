@@ -61,6 +61,10 @@ class Settings(BaseSettings):
         description="Where snapshot files are kept: a path or any fsspec URL.",
     )
     sensors: bool = Field(True, description="Sensors run unless turned off; if false, each is off until turned on.")
+    alerts: Path = Field(
+        default_factory=lambda fields: fields["home"] / "alerts.toml",
+        description="Who is told of what: channels, rules by market, quiet hours; nobody without the file.",
+    )
     alert_url: str = Field("", repr=False, description="Webhook that failed runs are posted to; none when unset.")
     exchange_url: str = Field("", description="Replaces scheme and host of every exchange: a simulator or a proxy.")
     hook_url: str = Field("", repr=False, description="Webhook that verdict changes are posted to; none when unset.")
@@ -87,7 +91,7 @@ class Settings(BaseSettings):
         """Directory of Dagster's instance."""
         return self.home / "dagster"
 
-    @field_validator("home", "markets", "policy")
+    @field_validator("home", "markets", "policy", "alerts")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()

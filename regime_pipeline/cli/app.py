@@ -38,6 +38,7 @@ def make_app(command: str) -> typer.Typer:
 
 def _mount(app: typer.Typer) -> None:
     """Mount the commands that need Dagster or the engine; imported here so that `regime db` stays quick."""
+    from regime_pipeline.cli.alerts import alerts_app
     from regime_pipeline.cli.analyze import analyze_command, analyze_range_command, explain_command
     from regime_pipeline.cli.backfill import backfill_command
     from regime_pipeline.cli.backtest import backtest_command
@@ -61,6 +62,7 @@ def _mount(app: typer.Typer) -> None:
     app.add_typer(markets_app, name="markets")
     app.add_typer(keys_app, name="keys")
     app.add_typer(sensors_app, name="sensors")
+    app.add_typer(alerts_app, name="alerts")
     app.command("serve")(serve_command)
     app.add_typer(dashboard_app, name="dashboard")
     app.command("demo")(demo_command)

@@ -18,6 +18,7 @@ from regime_pipeline.cli.console import PARTLY_DONE, out
 from regime_pipeline.domain.errors import RegimeError
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.policy import PolicyError
+from regime_pipeline.services.alerts.rules import load_rules
 from regime_pipeline.services.chain.scheduling import holes
 from regime_pipeline.services.chain.stages import stale_hours
 from regime_pipeline.services.imports.scale_check import scale_faults
@@ -54,6 +55,7 @@ def _questions(settings: Settings) -> Iterator[tuple[str, Callable[[], ApiCheck]
     yield "home", lambda: (True, str(settings.home))
     yield "markets", lambda: _markets(settings)
     yield "policy", lambda: _policy(settings)
+    yield "alerts", lambda: _alerts(settings)
     yield "database", lambda: (True, redacted(open_databases(settings).regimes))
     yield "scales", lambda: _scales(settings)
     yield "rows", lambda: _rows(settings)
@@ -78,6 +80,14 @@ def _policy(settings: Settings) -> ApiCheck:
     policy = read_policy(settings)
     default_null_table().check_policy(policy)
     return True, f"{settings.policy or 'the shipped one'}, hash {policy.hash}"
+
+
+def _alerts(settings: Settings) -> ApiCheck:
+    """Whether the alerts file can be read, and whom it tells."""
+    rules = load_rules(settings.alerts, read_universe(settings).markets)
+    if not rules.rules:
+        return True, f"nobody is told of anything: {settings.alerts} has no rules"
+    return True, f"{len(rules.rules)} rules on {len(rules.channels)} channels in {settings.alerts}"
 
 
 def _scales(settings: Settings) -> ApiCheck:

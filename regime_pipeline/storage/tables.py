@@ -300,6 +300,16 @@ collect_request: Final = sa.Table(
     sa.PrimaryKeyConstraint("symbol", "timeframe", "hour_start"),
 )
 
+alert_log: Final = sa.Table(
+    "alert_log",
+    metadata,
+    _required("alert_id", sa.Text),
+    _required("channel", sa.Text),
+    _required("message", sa.Text),
+    _required("sent_at", _TIME, server_default=sa.func.now()),
+    sa.PrimaryKeyConstraint("alert_id", "channel"),
+)
+
 
 def _stored(column: StoredColumn) -> sa.Column[Any]:
     return sa.Column(column.name, _SQL_TYPES[column.kind], nullable=column.is_nullable)

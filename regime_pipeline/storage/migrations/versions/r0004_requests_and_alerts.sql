@@ -10,6 +10,15 @@ CREATE TABLE collect_request (
   CONSTRAINT collect_request_pkey PRIMARY KEY (symbol, timeframe, hour_start)
 );
 
+-- Which alerts were sent on which channel: none is sent twice.
+CREATE TABLE alert_log (
+  alert_id TEXT NOT NULL,
+  channel TEXT NOT NULL,
+  message TEXT NOT NULL,
+  sent_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+  CONSTRAINT alert_log_pkey PRIMARY KEY (alert_id, channel)
+);
+
 -- When a regime was written: the moment of the write, which a run's start is not. NULL for rows of before.
 ALTER TABLE candle_regime ADD COLUMN written_at TIMESTAMP WITH TIME ZONE;
 ALTER TABLE candle_regime ALTER COLUMN written_at SET DEFAULT now();
