@@ -186,8 +186,8 @@ candle_regime: Final = sa.Table(
     _required("state", sa.SmallInteger),
     sa.Column("written_at", _TIME, server_default=sa.func.now()),
     sa.PrimaryKeyConstraint("series_id", "open_time", postgresql_include=["state", "confidence"]),
-    sa.Index("idx_regime_simplified", "state"),
-    sa.Index("idx_regime_confidence", "confidence"),
+    sa.Index("candle_regime_state_idx", "state"),
+    sa.Index("candle_regime_confidence_idx", "confidence"),
     sa.CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence_check"),
     postgresql_with=_VACUUM_OFTEN,
 )

@@ -26,15 +26,15 @@ QUESTIONS = {
     ),
     "candles of a regime, to compare what followed": (
         "SELECT symbol, open_time FROM market_regimes WHERE simplified_regime = 'TREND_DOWN'",
-        "idx_regime_simplified",
+        "candle_regime_state_idx",
     ),
     "the most confident candles": (
         "SELECT symbol, open_time, simplified_regime FROM market_regimes ORDER BY confidence DESC LIMIT 20",
-        "idx_regime_confidence",
+        "candle_regime_confidence_idx",
     ),
     "how many are confident": (
         "SELECT count(*) FROM market_regimes WHERE confidence > 0.995",
-        "idx_regime_confidence",
+        "candle_regime_confidence_idx",
     ),
     "the distribution of confidence in a market": (
         "SELECT width_bucket(confidence, 0, 1, 10), count(*) FROM candle_regime WHERE series_id = 3 GROUP BY 1",

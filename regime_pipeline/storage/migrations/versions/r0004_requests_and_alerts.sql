@@ -22,8 +22,8 @@ CREATE TABLE alert_log (
 -- When a regime was written: the moment of the write, which a run's start is not. NULL for rows of before.
 ALTER TABLE candle_regime ADD COLUMN written_at TIMESTAMP WITH TIME ZONE;
 ALTER TABLE candle_regime ALTER COLUMN written_at SET DEFAULT now();
-CREATE INDEX idx_regime_simplified ON candle_regime (state);
-CREATE INDEX idx_regime_confidence ON candle_regime (confidence);
+CREATE INDEX candle_regime_state_idx ON candle_regime (state);
+CREATE INDEX candle_regime_confidence_idx ON candle_regime (confidence);
 
 CREATE OR REPLACE VIEW market_regimes AS
 SELECT s.symbol, s.timeframe, r.open_time, x.trend_state, x.volatility_state, x.momentum_state, x.full_regime,
