@@ -57,7 +57,7 @@ materializations a market and year.""",
 days than markets is one run per market, a shorter one is a run per day over all of them.""",
 }
 YEAR_MARKETS = {"hour": 12, "day": 150}
-"""Markets of the year that is told by extrapolation."""
+"""Markets of the year that is extrapolated."""
 
 
 @dataclass(frozen=True)

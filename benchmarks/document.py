@@ -5,17 +5,14 @@ What is measured belongs to the benchmark that calls this.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+
+from regime_pipeline.evaluation.markdown import markdown_table
+
+__all__ = ["markdown_table", "write_section"]
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 TITLE = "# Benchmarks\n\nEach section is written by the command it names; ratios come from one interleaved run.\n"
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Render a table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def write_section(name: str, text: str, page: Path = PAGE) -> None:

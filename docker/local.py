@@ -42,7 +42,7 @@ _IMAGE_HOME: Final = "/opt/dagster"
 _START_S: Final = 300
 _STOP_S: Final = 30
 _RUN_S: Final = 3_600
-"""How long a worker that is told to stop may take: as long as its run, as in compose and Kubernetes."""
+"""How long a worker that is asked to stop may take: as long as its run, as in compose and Kubernetes."""
 
 
 @dataclass(frozen=True)

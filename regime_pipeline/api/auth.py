@@ -16,7 +16,6 @@ from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.storage.api_keys import AccessStore, StoredKey
 
 Scope = Literal["read", "write"]
-SCOPES: Final[tuple[Scope, ...]] = ("read", "write")
 _PREFIX: Final = "regime"
 _SECRET_BYTES: Final = 32
 _MOST_KNOWN: Final = 10_000

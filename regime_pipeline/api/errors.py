@@ -17,6 +17,7 @@ from starlette.responses import Response
 from regime_pipeline.api.responses import json_answer
 from regime_pipeline.domain.errors import BadSnapshotError, MissingDataError, RegimeError, SourceError, StorageError
 from regime_pipeline.domain.grids.config import StaleGridError
+from regime_pipeline.domain.restart_gates.machine import RestartRefusedError
 
 RETRY_AFTER_S: Final = 5
 _RETRYABLE: Final = frozenset({429, 503})
@@ -93,6 +94,7 @@ def classify(error: RegimeError) -> tuple[int, str]:
     kinds: tuple[tuple[type[RegimeError], int, str], ...] = (
         (MissingDataError, 404, "missing"),
         (StaleGridError, 409, "conflict"),
+        (RestartRefusedError, 409, "restart_refused"),
         (StorageError, 503, "storage"),
         (SourceError, 503, "source"),
         (BadSnapshotError, 503, "storage"),

@@ -11,16 +11,21 @@ from fastapi import APIRouter, Body, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from regime_pipeline.api.context import ContextParameter, Reader, Writer
-from regime_pipeline.api.params import SymbolPath
+from regime_pipeline.api.params import RowsLimit, SpanParameter, SymbolPath
 from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.grids.formats import to_fields
-from regime_pipeline.domain.market_data.market import Market, parse_symbol
-from regime_pipeline.domain.market_data.window import to_iso
-from regime_pipeline.domain.restart_gates.machine import StopEvent
-from regime_pipeline.services.grids import newest_advice, stop_grid, update_grid
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market, parse_symbol
+from regime_pipeline.domain.market_data.window import to_iso, to_ms
+from regime_pipeline.services.grids import stop_grid, update_grid
+from regime_pipeline.services.queries.advice import newest_advice
+from regime_pipeline.services.queries.candle_regimes import FOREVER
+from regime_pipeline.services.queries.freshness import stale_reason
+from regime_pipeline.services.queries.grid_events import grid_log
 from regime_pipeline.services.queries.json_records import plain
+from regime_pipeline.services.restarts import current_stop, gates_now, restart_grid, stop_document
 
 router = APIRouter(tags=["grids and gates"])
+_WEEK_MS = 7 * 24 * HOUR_MS
 _TimeframeQuery = Annotated[str, Query(max_length=4, description="Whose advice and gates.", examples=["1h"])]
 
 
@@ -31,10 +36,13 @@ class GridUpdate(BaseModel):
     version: int = Field(ge=0, description="The version it was made on, 0 for the first.", examples=[1])
     why: str = Field(min_length=1, max_length=500, examples=["price left the range"])
     grid: dict[str, Any] = Field(description="Fields to change; every field for the first version.")
+    override: bool = Field(
+        False, description="Enable it although a stop is in force; `why` says why, and the stop stays in force."
+    )
 
 
 class StopOrder(BaseModel):
-    """A stop of a grid."""
+    """A stop or a restart of a grid."""
 
     model_config = ConfigDict(extra="forbid")
     why: str = Field(min_length=1, max_length=500, examples=["news"])
@@ -42,7 +50,10 @@ class StopOrder(BaseModel):
 
 @router.get("/api/grids/{symbol}", summary="A symbol's grid and what to do with it")
 def grid(context: ContextParameter, _: Reader, symbol: SymbolPath, timeframe: _TimeframeQuery = "1h") -> dict[str, Any]:
-    """Return the newest version, the history, and the newest hour's advice where there is one."""
+    """Return the newest version, the history, the stop in force, and the newest hour's advice where there is one.
+
+    `advice.stale` says why the advice no longer holds; `stop` is there as soon as the grid is stopped.
+    """
     name = parse_symbol(symbol)
     history = context.ws.warehouse.grids.history(name)
     if not history:
@@ -52,38 +63,103 @@ def grid(context: ContextParameter, _: Reader, symbol: SymbolPath, timeframe: _T
         "version": len(history),
         "grid": to_fields(history[-1]),
         "history": [to_fields(version) for version in history],
+        "stop": _stop_now(context, name),
         "advice": _advice(context, Market(name, timeframe)),
     }
 
 
+def _stop_now(context: ContextParameter, symbol: str) -> dict[str, Any] | None:
+    stop = current_stop(context.ws, symbol)
+    return None if stop is None else stop_document(stop)
+
+
 def _advice(context: ContextParameter, market: Market) -> dict[str, Any] | None:
-    """The newest advice, None while there is none."""
+    """The newest advice with why it is stale, None while there is none."""
     try:
-        return {name: plain(value) for name, value in newest_advice(context.ws, market).items()}
+        row = {name: plain(value) for name, value in newest_advice(context.ws, market).items()}
     except MissingDataError:
         return None
+    hour = to_ms(row["hour_start"])
+    return row | {"stale": stale_reason(context.ws, market, "grid_advice", hour, row["advice_hash"])}
 
 
 @router.put("/api/grids/{symbol}", summary="Store a new version of a grid")
 def put_grid(
     context: ContextParameter, writer: Writer, symbol: SymbolPath, update: Annotated[GridUpdate, Body()]
 ) -> dict[str, Any]:
-    """Store a new version, valid from now on; 409 where another version is the newest by now."""
+    """Store a new version, valid from now on; 409 where another version is the newest by now.
+
+    Disabling an enabled grid is a stop. Enabling one while a stop is in force is 409 `restart_refused`, which says what
+    its restart gates wait for, unless `override` is true.
+    """
     name = parse_symbol(symbol)
-    stored = update_grid(context.ws, name, update.grid, expected_version=update.version, who=writer, why=update.why)
+    stored = update_grid(
+        context.ws,
+        name,
+        update.grid,
+        expected_version=update.version,
+        who=writer,
+        why=update.why,
+        override=update.override,
+    )
     return {"symbol": name, "version": update.version + 1, "grid": to_fields(stored)}
+
+
+@router.get("/api/grids/{symbol}/events", summary="What happened to a symbol's grid")
+def events(
+    context: ContextParameter,
+    _: Reader,
+    symbol: SymbolPath,
+    span: SpanParameter,
+    timeframe: _TimeframeQuery = "1h",
+    limit: RowsLimit = 200,
+) -> dict[str, Any]:
+    """Return versions, stops, changes of advice, gates and verdict, and graduation, the newest `limit`, oldest first.
+
+    The last seven days where no `start` is given. `total` counts those that a smaller `limit` leaves out too.
+    """
+    market, now = Market(symbol, timeframe), context.ws.clock()
+    end = min(span[1], now)
+    start = max(span[0], 0) if span[0] != FOREVER[0] else end - _WEEK_MS
+    found = grid_log(context.ws, market, min(start, end), end)
+    return {
+        "symbol": market.symbol,
+        "timeframe": timeframe,
+        "start": to_iso(min(start, end)),
+        "end": to_iso(end),
+        "total": len(found),
+        "items": [event.document() for event in found[-limit:]],
+    }
 
 
 @router.get("/api/gates/{symbol}", summary="The restart gates of a symbol's grid")
 def gates(
     context: ContextParameter, _: Reader, symbol: SymbolPath, timeframe: _TimeframeQuery = "1h"
 ) -> dict[str, Any]:
-    """Return the stops and the gates at the newest hour, every condition with value and threshold."""
+    """Return every stop, the one in force, and its gates now, every condition with value and threshold.
+
+    `current` is null while no stop is in force. `permitted_until` says how long a fresh grid may be started.
+    """
     market = Market(symbol, timeframe)
-    advice = newest_advice(context.ws, market)
-    names = ("hour_start", "gate_state", "gate_bars", "gate_held", "gate_checks", "restart_grid")
-    stops = [_stop(event) for event in context.ws.warehouse.grids.stops(market.symbol)]
-    return {"symbol": market.symbol, "stops": stops, **{name: plain(advice[name]) for name in names}}
+    if not context.ws.warehouse.grids.history(market.symbol):
+        raise MissingDataError(f"{market.symbol} has no grid.", "Configure one with PUT or `regime grid set`.")
+    stops = [stop_document(event) for event in context.ws.warehouse.grids.stops(market.symbol)]
+    found = gates_now(context.ws, market)
+    current = None if found is None else found.document()
+    return {"symbol": market.symbol, "timeframe": timeframe, "stops": stops, "current": current}
+
+
+@router.post("/api/gates/{symbol}/restart", summary="Start the grid that the gates permit", status_code=201)
+def restart(
+    context: ContextParameter,
+    writer: Writer,
+    symbol: SymbolPath,
+    order: Annotated[StopOrder, Body()],
+    timeframe: _TimeframeQuery = "1h",
+) -> dict[str, Any]:
+    """Start the probationary grid, which ends the stop; 409 `restart_refused` while the gates do not permit it."""
+    stored = restart_grid(context.ws, Market(symbol, timeframe), who=writer, why=order.why)
+    return {"symbol": stored.symbol, "version": stored.version, "grid": to_fields(stored)}
 
 
 @router.post("/api/gates/{symbol}/stop", summary="Stop a grid now", status_code=201)
@@ -91,13 +167,4 @@ def stop(
     context: ContextParameter, writer: Writer, symbol: SymbolPath, order: Annotated[StopOrder, Body()]
 ) -> dict[str, Any]:
     """Disable the grid and let its restart gates count from here."""
-    return _stop(stop_grid(context.ws, parse_symbol(symbol), who=writer, why=order.why))
-
-
-def _stop(event: StopEvent) -> dict[str, Any]:
-    return {
-        "stopped_at": to_iso(event.stopped_at_ms),
-        "cause": event.cause,
-        "who": event.who,
-        "why": event.why,
-    }
+    return stop_document(stop_grid(context.ws, parse_symbol(symbol), who=writer, why=order.why))

@@ -87,14 +87,14 @@ class Gateway:
         request_id = scope["request_id"] = uuid.uuid4().hex[:12]
         began, statuses = time.perf_counter(), [500]
 
-        async def told(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 statuses[0] = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
-            await self._guarded(scope, receive, told, request_id)
+            await self._guarded(scope, receive, send_with_id, request_id)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             self._metrics.latency.labels(scope["method"], route, statuses[0]).observe(time.perf_counter() - began)

@@ -129,7 +129,7 @@ def transitions(
     """Return every change without a gap, oldest first in pages, and the counts of all of them."""
     found = service.regime_series(context.ws, market, *span)
     events = service.transition_events(found, from_ or "", to or "")
-    return {**page_of(request, events, limit, cursor).model_dump(), "counts": service.transition_counts(found)}
+    return {**page_of(request, events, limit, cursor).model_dump(), "counts": service.transition_shares(found)}
 
 
 @router.get("/confidence", summary="Distribution of confidence")

@@ -27,11 +27,23 @@ from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.queries.json_records import plain, records
+from regime_pipeline.services.queries.overview import overview
 from regime_pipeline.services.queries.verdicts import newest_hour, verdict_of_hour, verdict_series
 
 router = APIRouter(tags=["verdicts"])
 _BASE = "/api/verdicts/{symbol}/{timeframe}"
 _HOURS = tuple[int, int]
+
+
+@router.get("/api/overview", summary="What every market does now")
+def every_market(context: ContextParameter, _: Reader) -> dict[str, Any]:
+    """Return the newest row of every market in one answer, what needs attention first.
+
+    Verdict and since when, confidence, how long the range holds, price against range and grid, advice, the stop in
+    force, age of the data, and until when a market without a verdict will be without.
+    """
+    rows = overview(context.ws)
+    return {"now": to_iso(context.ws.clock()), "total": len(rows), "items": rows}
 
 
 @router.get(_BASE, summary="Hourly verdicts, newest first")

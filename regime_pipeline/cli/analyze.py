@@ -5,6 +5,7 @@ See `services.analysis_service` for the analysis; this module parses options and
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import pandas as pd
@@ -41,6 +42,10 @@ def analyze_command(
     timeframe: TimeframeOption = "1h",
     snapshots: SnapshotsOption = "",
     as_of: AsOfOption = "",
+    grid: Annotated[
+        Path | None,
+        typer.Option(help="Grids as `regime grid export` writes them: compare the symbol's with the range."),
+    ] = None,
     form: FormatOption = Format.TABLE,
     output: OutputOption = "-",
 ) -> None:
@@ -48,7 +53,7 @@ def analyze_command(
 
     Example: regime analyze ETH-USDT 2020-03-12T10:00:00Z --format json
     """
-    row = service(snapshots).analyze_timestamp(symbol, time, timeframe, as_of or None)
+    row = service(snapshots).analyze_timestamp(symbol, time, timeframe, as_of or None, grid)
     if form == Format.JSON:
         write_document({"market": str(row.name), **_plain(row)}, output)
     elif form == Format.TABLE and output == "-":
@@ -111,6 +116,17 @@ def explain(market: str, row: dict[str, Any]) -> None:
     if row["hold_24h"] is not None:
         hold = f"holds 24 h with {row['hold_24h']:.0%}, 72 h with {row['hold_72h']:.0%}"
         out.print(f"  the range {hold}", highlight=False)
+    if "grid_comparison" in row:
+        _print_comparison(row["grid_comparison"])
+
+
+def _print_comparison(found: dict[str, Any]) -> None:
+    """The configured grid beside the range, in one line."""
+    where = {True: "inside", False: "outside", None: "-"}[found["is_close_inside_grid"]]
+    offsets = f"{_number(found['lower_offset_atr'])} and {_number(found['upper_offset_atr'])} ATR"
+    said = f"close {where}, overlap with the range {_number(found['iou'])}, its edges off by {offsets}"
+    levels = f"the range carries {_number(found['discovered_levels'])} levels"
+    out.print(f"  grid {said}; {levels}", highlight=False, soft_wrap=True)
 
 
 def _number(value: float | None) -> str:

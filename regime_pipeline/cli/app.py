@@ -54,6 +54,7 @@ def _mount(app: typer.Typer) -> None:
     from regime_pipeline.cli.markets import markets_app
     from regime_pipeline.cli.sensors import sensors_app
     from regime_pipeline.cli.serve import keys_app, serve_command
+    from regime_pipeline.cli.status import status_command
     from regime_pipeline.cli.up import up_command
 
     app.add_typer(benchmark_app, name="benchmark")
@@ -66,6 +67,7 @@ def _mount(app: typer.Typer) -> None:
     app.command("serve")(serve_command)
     app.add_typer(dashboard_app, name="dashboard")
     app.command("demo")(demo_command)
+    app.command("status")(status_command)
     app.command("up")(up_command)
     app.command("import")(import_command)
     app.command("backfill")(backfill_command)

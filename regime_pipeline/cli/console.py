@@ -62,6 +62,11 @@ def write_document(document: Any, output: str) -> None:
     _write(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n", output)
 
 
+def write_text(text: str, output: str) -> None:
+    """Write a text, with the end of its last line."""
+    _write(f"{text.rstrip()}\n".encode(), output)
+
+
 def _encoded(frame: pd.DataFrame, form: Format) -> bytes:
     if form == Format.JSON:
         return orjson.dumps(records(frame), option=orjson.OPT_INDENT_2) + b"\n"

@@ -5,6 +5,7 @@ See `storage.snapshots` and `storage.lake` for the formats.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,15 +13,16 @@ import orjson
 import typer
 
 from regime_pipeline.bootstrap import open_databases, read_policy
-from regime_pipeline.cli.console import out
+from regime_pipeline.cli.console import out, write_text
 from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.snapshot import HourSnapshot
 from regime_pipeline.domain.market_data.window import to_iso, to_ms
 from regime_pipeline.domain.verdicts.engine import reach_hours
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.bulk.columns import BULK_TABLES
 from regime_pipeline.storage.lake.export import export_lake
-from regime_pipeline.storage.snapshots.bundle import bundle, to_yaml
+from regime_pipeline.storage.snapshots.bundle import bundle, to_yaml, yaml_name
 from regime_pipeline.storage.snapshots.codec import to_document
 from regime_pipeline.storage.snapshots.store import SnapshotStore
 from regime_pipeline.storage.warehouse import Warehouse
@@ -51,38 +53,60 @@ def lake_command(
 
 
 def export_command(
-    market: Annotated[str, typer.Argument(help="SYMBOL_TIMEFRAME, for example ETH-USDT_1h.")],
+    market: Annotated[str, typer.Argument(help="SYMBOL_TIMEFRAME, for example ETH-USDT_1h; several with commas.")],
     time: Annotated[str, typer.Argument(help="A moment of the hour, ISO-8601 with offset.")],
     with_history: Annotated[
         bool, typer.Option("--bundle", help="Embed the history that a verdict needs: one file is enough to analyze.")
     ] = False,
-    as_yaml: Annotated[bool, typer.Option("--yaml", help="YAML instead of JSON; without history.")] = False,
+    as_yaml: Annotated[
+        bool, typer.Option("--yaml", help="YAML; with a folder as --output one HH_SYMBOL_TIMEFRAME.yaml per market.")
+    ] = False,
     as_of: Annotated[
         str, typer.Option(help="What was known at this time, ISO-8601 with offset; the newest by default.")
     ] = "",
-    output: Annotated[str, typer.Option(help="File, or - for stdout.")] = "-",
+    output: Annotated[str, typer.Option(help="File, or - for stdout; a folder for several markets.")] = "-",
 ) -> None:
-    """Write one hour's snapshot, as a bundle for `regime_pipeline.analyze_snapshot` if wanted.
+    """Write one hour's snapshot, as a bundle for `regime_pipeline.analyze_snapshot` if wanted, or many as YAML.
 
     Example: regime export ETH-USDT_1h 2020-03-12T10:00:00Z --bundle --output eth.json
     """
     if with_history and as_yaml:
         raise UsageError("--bundle and --yaml exclude each other.", "Bundles are JSON.")
-    settings, place = Settings(), Market.parse(market)
-    hour_ms = to_ms(time) // HOUR_MS * HOUR_MS
-    known_ms = to_ms(as_of) if as_of else None
+    settings, places = Settings(), [Market.parse(name) for name in market.split(",")]
+    hour_ms, known_ms = to_ms(time) // HOUR_MS * HOUR_MS, to_ms(as_of) if as_of else None
     store = SnapshotStore(settings.snapshot_root)
+    if as_yaml and (len(places) > 1 or Path(output).is_dir()):
+        _write_folder([_snapshot(store, place, hour_ms, known_ms) for place in places], output)
+        return
+    if len(places) > 1:
+        raise UsageError("Several markets go into a folder as YAML.", "Add --yaml --output FOLDER.")
     if with_history:
-        text = _json(bundle(store, place, hour_ms, reach_hours(place, read_policy(settings)), known_ms))
-    else:
-        snapshot = store.load(place, hour_ms, known_ms)
-        if snapshot is None:
-            raise MissingDataError(f"There is no snapshot of {place} {to_iso(hour_ms)} under {store.root}.")
-        text = to_yaml(snapshot) if as_yaml else _json(to_document(snapshot))
+        needed = reach_hours(places[0], read_policy(settings))
+        write_text(_json(bundle(store, places[0], hour_ms, needed, known_ms)), output)
+        return
+    snapshot = _snapshot(store, places[0], hour_ms, known_ms)
+    write_text(to_yaml(snapshot) if as_yaml else _json(to_document(snapshot)), output)
+
+
+def _snapshot(store: SnapshotStore, market: Market, hour_ms: int, known_ms: int | None) -> HourSnapshot:
+    snapshot = store.load(market, hour_ms, known_ms)
+    if snapshot is None:
+        raise MissingDataError(f"There is no snapshot of {market} {to_iso(hour_ms)} under {store.root}.")
+    return snapshot
+
+
+def _write_folder(snapshots: Sequence[HourSnapshot], output: str) -> None:
+    """Write a YAML file for each market into a folder, which is made where it is not there."""
     if output == "-":
-        typer.echo(text)
-    else:
-        Path(output).write_text(text, "utf-8")
+        raise UsageError("Several markets go into a folder.", "Name it with --output FOLDER.")
+    folder = Path(output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be made: {error.strerror}.", "Name another folder.") from error
+    for snapshot in snapshots:
+        write_text(to_yaml(snapshot), str(folder / yaml_name(snapshot)))
+    out.print(f"{len(snapshots)} files written to {folder}.", markup=False, highlight=False, soft_wrap=True)
 
 
 def _json(document: Any) -> str:

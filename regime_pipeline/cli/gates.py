@@ -6,20 +6,23 @@ See `domain.restart_gates` and `services.grids` for the rules.
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from regime_pipeline.bootstrap import open_workspace
 from regime_pipeline.cli.console import PARTLY_DONE, out
-from regime_pipeline.domain.market_data.market import Market, parse_symbol
+from regime_pipeline.cli.names import MarketName, named_market
+from regime_pipeline.domain.market_data.market import parse_symbol
 from regime_pipeline.domain.market_data.window import to_iso
-from regime_pipeline.services.grids import advice_frame, check_quick_stops, newest_advice, stop_grid
+from regime_pipeline.services.grids import check_quick_stops, stop_grid
+from regime_pipeline.services.queries.advice import advice_frame, newest_advice
+from regime_pipeline.services.restarts import gates_now, restart_grid
 from regime_pipeline.settings import Settings
-
-MarketName = Annotated[str, typer.Argument(help="SYMBOL_TIMEFRAME, for example ETH-USDT_1h.")]
 
 gates_app = typer.Typer(name="gates", help="Stops of grids and the gates of their restart.", no_args_is_help=True)
 
@@ -38,7 +41,26 @@ def stop_command(
         stop = stop_grid(workspace, parse_symbol(symbol), who=who or getpass.getuser(), why=why)
     out.print(f"Stopped the grid of {stop.symbol} at {to_iso(stop.stopped_at_ms)}.", highlight=False)
     out.print("No new orders are placed; closing what was bought is a separate decision.")
-    out.print("`regime backfill` updates the gates.")
+    out.print(f"Its restart gates count from now: `regime gates show {stop.symbol}`.", highlight=False, soft_wrap=True)
+
+
+@gates_app.command("restart")
+def restart_command(
+    market: MarketName,
+    why: Annotated[str, typer.Option(help="Reason; kept in the history.")] = "the restart gates permit it",
+    who: Annotated[str, typer.Option(help="Who restarts it.")] = "",
+) -> None:
+    """Start the probationary grid that the gates permit; it ends the stop.
+
+    Refused while the gates do not permit it, with what they wait for.
+
+    Example: regime gates restart ETH-USDT
+    """
+    with open_workspace(Settings()) as workspace:
+        config = restart_grid(workspace, named_market(workspace, market), who=who or getpass.getuser(), why=why)
+    edges = f"{config.lower:f} to {config.upper:f}, {config.levels} levels, {config.allocation_quote:f} of capital"
+    out.print(f"Started the probationary {config}: {edges}.", highlight=False, soft_wrap=True)
+    out.print(f"`regime gates show {config.symbol}` follows its graduation.", highlight=False)
 
 
 @gates_app.command("check")
@@ -54,8 +76,8 @@ def check_command(
 
     Example: regime gates check ETH-USDT_1h --drawdown 12.5 --stop
     """
-    place = Market.parse(market)
     with open_workspace(Settings()) as workspace:
+        place = named_market(workspace, market)
         checks = check_quick_stops(workspace, place, base_shares=base_share or (), drawdown_quote=drawdown)
         met = [made for made in checks if made.is_met]
         if met and stop:
@@ -70,29 +92,41 @@ def check_command(
 
 @gates_app.command("show")
 def show_command(market: MarketName) -> None:
-    """Print the gates at the newest hour, every condition with value and threshold.
+    """Print the stop in force and its gates, every condition with value and threshold, or how probation goes.
 
-    Example: regime gates show ETH-USDT_1h
+    Example: regime gates show ETH-USDT
     """
-    place = Market.parse(market)
     with open_workspace(Settings()) as workspace:
-        found = newest_advice(workspace, place)
-        stops = workspace.warehouse.grids.stops(place.symbol)
-    out.print(
-        f"{place} {found['hour_start']:%Y-%m-%dT%H:%M:%SZ}: [bold]{found['gate_state']}[/]",
-        highlight=False,
-        markup=True,
-    )
-    if stops and found["gate_state"] != "NONE":
-        newest = stops[-1]
-        said = f"stopped {to_iso(newest.stopped_at_ms)} by {newest.who} ({newest.cause}): {newest.why}"
-        out.print(f"  {said}; {found['gate_bars']} observations ago", highlight=False, soft_wrap=True)
-    for made in found["gate_checks"]:
-        style = "green" if made["is_met"] else "red"
-        outcome = Text("met    " if made["is_met"] else "not met", style=style)
-        out.print(Text(f"  gate {made['gate']}"), outcome, made["sentence"])
-    if found["restart_grid"] is not None:
-        out.print_json(data=found["restart_grid"])
+        place = named_market(workspace, market)
+        found = gates_now(workspace, place)
+        advice = newest_advice(workspace, place) if found is None else None
+    if found is None:
+        _print_probation(str(place), advice or {})
+        return
+    document = found.document()
+    out.print(f"{escape(str(place))}: [bold]{found.gate_state}[/]", highlight=False, markup=True)
+    out.print(f"  {document['sentence']}", highlight=False, soft_wrap=True)
+    _print_checks(document["gate_checks"], lambda made: f"gate {made['gate']}")
+    if found.restart_grid is not None:
+        out.print(f"  {found.restart_grid['sentence']}", highlight=False, soft_wrap=True)
+        out.print_json(data=found.restart_grid["grid"])
+
+
+def _print_probation(market: str, advice: dict[str, Any]) -> None:
+    """Say that no stop is in force, and what a probationary grid has shown."""
+    hour = f"{advice['hour_start']:%Y-%m-%dT%H:%M:%SZ}"
+    out.print(f"{escape(market)} {hour}: no stop is in force.", highlight=False, soft_wrap=True)
+    checks = advice["graduation"]
+    if checks:
+        state = "has graduated" if all(made["is_met"] for made in checks) else "is on probation"
+        out.print(f"  The grid of version {advice['config_version']} {state}:", highlight=False)
+        _print_checks(checks, lambda _: "graduation")
+
+
+def _print_checks(checks: Sequence[dict[str, Any]], label: Callable[[dict[str, Any]], str]) -> None:
+    for made in checks:
+        outcome = Text("met    ", style="green") if made["is_met"] else Text("not met", style="red")
+        out.print(Text(f"  {label(made)}"), outcome, made["sentence"])
 
 
 @gates_app.command("log")
@@ -104,9 +138,8 @@ def log_command(
 
     Example: regime gates log ETH-USDT_1h --hours 72
     """
-    place = Market.parse(market)
     with open_workspace(Settings()) as workspace:
-        frame = advice_frame(workspace, place, hours)
+        frame = advice_frame(workspace, named_market(workspace, market), hours)
     table = Table(pad_edge=False)
     for header in ("hour", "state", "bars", "held", "not met"):
         table.add_column(header)

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import orjson
+import pandas as pd
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from regime_pipeline.bootstrap import open_workspace
-from regime_pipeline.cli.console import out
+from regime_pipeline.cli.console import Format, FormatOption, OutputOption, out, write_document, write_frame, write_text
+from regime_pipeline.cli.names import MarketName, named_market, named_moment
 from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.formats import (
@@ -28,10 +30,15 @@ from regime_pipeline.domain.grids.formats import (
     to_toml,
 )
 from regime_pipeline.domain.grids.versions import History
-from regime_pipeline.domain.market_data.market import Market, parse_symbol
+from regime_pipeline.domain.market_data.market import parse_symbol
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.services.grids import import_history, newest_advice, proposed_fields, read_histories, update_grid
+from regime_pipeline.services.grid_files import read_histories
+from regime_pipeline.services.grids import import_history, proposed_fields, update_grid
+from regime_pipeline.services.queries.advice import newest_advice
+from regime_pipeline.services.queries.freshness import stale_reason
+from regime_pipeline.services.queries.grid_events import grid_log
+from regime_pipeline.services.restarts import gates_now
 from regime_pipeline.settings import Settings
 
 ExportFormat = Literal["toml", "json", "hummingbot", "3commas", "freqtrade"]
@@ -93,8 +100,14 @@ def set_command(
     fields: Annotated[list[str] | None, typer.Argument(help="FIELD=VALUE, for example levels=8 enabled=true.")] = None,
     on_version: Annotated[int, typer.Option(min=0, help="Version the change is made on; 0 for a first grid.")] = 0,
     who: Annotated[str, typer.Option(help="Who makes the change.")] = "",
+    override: Annotated[
+        bool, typer.Option("--override", help="Enable it although a stop is in force, which it then stays.")
+    ] = False,
 ) -> None:
     """Make a new version; a first grid starts from defaults around the newest price, disabled.
+
+    Disabling an enabled grid is a stop. While a stop is in force, enabling is refused with what the restart gates wait
+    for; `regime gates restart` starts what they permit.
 
     Example: regime grid set ETH-USDT enabled=true levels=8 --on-version 1 --why "range is back"
     """
@@ -102,7 +115,13 @@ def set_command(
     with open_workspace(Settings()) as workspace:
         start = {} if on_version else proposed_fields(workspace, name)
         config = update_grid(
-            workspace, name, start | update, expected_version=on_version, who=who or getpass.getuser(), why=why
+            workspace,
+            name,
+            start | update,
+            expected_version=on_version,
+            who=who or getpass.getuser(),
+            why=why,
+            override=override,
         )
     out.print(f"Stored the {config}.", highlight=False)
     out.print_json(data=to_fields(config))
@@ -111,14 +130,19 @@ def set_command(
 @grid_app.command("import")
 def import_command(
     file: Annotated[Path, typer.Argument(help="TOML or JSON, as `regime grid export` writes it.")],
+    override: Annotated[
+        str, typer.Option(help="Why versions may enable a grid although a stop is in force here; kept with them.")
+    ] = "",
 ) -> None:
-    """Store the versions of a file that are not stored yet.
+    """Store the versions of a file that are not stored yet; refused where they enable a grid that is stopped here.
 
     Example: regime grid import grids.toml
     """
     histories = read_histories(file)
     with open_workspace(Settings()) as workspace:
-        stored = {symbol: import_history(workspace, history) for symbol, history in histories.items()}
+        stored = {
+            symbol: import_history(workspace, history, override=override) for symbol, history in histories.items()
+        }
     for symbol, count in stored.items():
         out.print(f"{symbol}: {count} versions stored, {len(histories[symbol]) - count} known.", highlight=False)
 
@@ -139,27 +163,55 @@ def export_command(
     with open_workspace(Settings()) as workspace:
         histories = [_history(workspace, symbol) for symbol in symbols or workspace.warehouse.grids.symbols()]
     text = _exported(histories, form, connector)
-    if output == "-":
-        typer.echo(text)
-    else:
-        Path(output).write_text(text, "utf-8")
+    write_text(text, output)
 
 
 @grid_app.command("advice")
-def advice_command(
-    market: Annotated[str, typer.Argument(help="SYMBOL_TIMEFRAME, for example ETH-USDT_1h.")],
-) -> None:
-    """Print what the newest hour advises, with the reasons.
+def advice_command(market: MarketName) -> None:
+    """Print what the newest hour advises, with the reasons, and the stop that is in force.
 
     Example: regime grid advice ETH-USDT_1h
     """
     with open_workspace(Settings()) as workspace:
-        found = newest_advice(workspace, Market.parse(market))
+        place = named_market(workspace, market)
+        found = newest_advice(workspace, place)
+        hour_ms = round(found["hour_start"].timestamp() * 1000)
+        stale = stale_reason(workspace, place, "grid_advice", hour_ms, found["advice_hash"])
+        gates = gates_now(workspace, place)
     hour = f"{found['hour_start']:%Y-%m-%dT%H:%M:%SZ}"
-    place = escape(f"{market} {hour}")
-    out.print(f"{place}: [bold]{found['action']}[/] ({found['status']})", highlight=False, markup=True)
+    said = escape(f"{place} {hour}")
+    out.print(f"{said}: [bold]{found['action']}[/] ({found['status']})", highlight=False, markup=True)
+    if stale:
+        out.print(f"  [red]stale[/]    {escape(stale)}", highlight=False, soft_wrap=True, markup=True)
+    if gates is not None:
+        out.print(f"  stop     {gates.document()['sentence']}", highlight=False, soft_wrap=True)
     for reason in found["reasons"]:
         out.print(f"  {reason['outcome']:<8} {reason['sentence']}", highlight=False, soft_wrap=True)
+
+
+@grid_app.command("log")
+def log_command(
+    market: MarketName,
+    since: Annotated[str, typer.Option(help="From when: -1d, -6h, 2026-03-12 or ISO-8601.")] = "-1d",
+    until: Annotated[str, typer.Option(help="Up to when, in the same forms.")] = "now",
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = "-",
+) -> None:
+    """List what happened to a grid: versions, stops, changes of advice, gates and verdict, graduation.
+
+    Example: regime grid log ETH-USDT --since -2d
+    """
+    with open_workspace(Settings()) as workspace:
+        place, now = named_market(workspace, market), workspace.clock()
+        events = grid_log(workspace, place, named_moment(since, now), named_moment(until, now))
+    if form == Format.JSON:
+        write_document([event.document() for event in events], output)
+    elif form != Format.TABLE or output != "-":
+        write_frame(pd.DataFrame([event.document() for event in events]), form, output, ())
+    elif not events:
+        out.print(f"Nothing happened to the grid of {place.symbol} in that time.", highlight=False)
+    for event in events if (form, output) == (Format.TABLE, "-") else ():
+        out.print(f"{to_iso(event.time_ms)}  {event.kind:<10} {event.text}", highlight=False, soft_wrap=True)
 
 
 def _history(workspace: Workspace, symbol: str) -> History:

@@ -34,7 +34,7 @@ from regime_pipeline.storage.embedded.server import embedded_server
 from regime_pipeline.storage.file_locks import FileLock
 
 QUIET: Final = ("--log-level", "warning")
-"""Told more, the daemon prints the key of every partition of a backfill at every tick: 30 MB for a year of a dozen."""
+"""By default the daemon prints the key of every partition of a backfill at every tick: 30 MB for a year of a dozen."""
 _POLL_S: Final = 0.2
 _REVIVE_S: Final = 2.0
 _LIVED_S: Final = 60.0
@@ -138,7 +138,7 @@ def child_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str]:
 
 
 def serve(command: list[str], environment: dict[str, str], keep: Callable[[], None]) -> int:
-    """Run a command until we are told to stop, and again whenever it ends; return 0, for only a stop ends it.
+    """Run a command until we are asked to stop, and again whenever it ends; return 0, for only a stop ends it.
 
     The first pause is a second, doubled each time it ends within a minute, at most `_LONGEST_PAUSE_S`. What a killed
     child leaves behind, a second daemon above all, is ended before the next start. The handlers stand before the child
@@ -153,20 +153,20 @@ def serve(command: list[str], environment: dict[str, str], keep: Callable[[], No
     keep : callable
         Called every two seconds, while it runs and in pauses.
     """
-    told: list[int] = []
+    received: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda received, _: told.append(received))
+        signal.signal(number, lambda caught, _: received.append(caught))
     pause_s = _FIRST_PAUSE_S
-    while not told:
+    while not received:
         end_leftovers(environment.get(UP_MARK, ""))
         began = time.monotonic()
         child = subprocess.Popen(command, env=environment)  # noqa: S603
-        code = _wait(child, told, keep)
-        if told:
+        code = _wait(child, received, keep)
+        if received:
             break
         pause_s = _FIRST_PAUSE_S if time.monotonic() - began > _LIVED_S else pause_s
         err.print(f"Dagster ended with code {code}; it is started again in {pause_s:.0f} s.", highlight=False)
-        _rest(pause_s, told, keep)
+        _rest(pause_s, received, keep)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
     end_leftovers(environment.get(UP_MARK, ""))
     return 0
@@ -197,24 +197,24 @@ def _mark_of(process: psutil.Process) -> str:
         return ""
 
 
-def _rest(seconds: float, told: list[int], keep: Callable[[], None]) -> None:
-    """Wait, unless we are told to stop."""
+def _rest(seconds: float, received: list[int], keep: Callable[[], None]) -> None:
+    """Wait, unless we are asked to stop."""
     until = time.monotonic() + seconds
-    while not told and time.monotonic() < until:
+    while not received and time.monotonic() < until:
         keep()
         time.sleep(min(_POLL_S, seconds))
 
 
-def _wait(child: subprocess.Popen[bytes], told: list[int], keep: Callable[[], None]) -> int:
+def _wait(child: subprocess.Popen[bytes], received: list[int], keep: Callable[[], None]) -> int:
     """Wait for the child, pass signals on to it, and call `keep` every two seconds; return its exit code."""
     passed_on, kept = 0, time.monotonic()
     while True:
         try:
             return child.wait(_POLL_S)
         except subprocess.TimeoutExpired:
-            if len(told) > passed_on and not _reaches_the_child(told[-1]):
+            if len(received) > passed_on and not _reaches_the_child(received[-1]):
                 child.send_signal(signal.SIGINT)
-            passed_on = len(told)
+            passed_on = len(received)
             if time.monotonic() - kept > _REVIVE_S:
                 keep()
                 kept = time.monotonic()

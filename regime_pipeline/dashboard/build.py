@@ -20,10 +20,11 @@ from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.site.parts import Part, mark_of, market_part, overview_part
 from regime_pipeline.dashboard.site.writer import SiteReport, prepare_folder, write_site
 from regime_pipeline.domain.columnar import Rows
+from regime_pipeline.domain.grids.named_conditions import worded
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
-from regime_pipeline.domain.restart_gates.replay import worded_checks, worded_restart
+from regime_pipeline.domain.restart_gates.replay import worded_restart
 from regime_pipeline.domain.verdicts.explanation import weights_of
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.explanations import EXPLAINED, advice_factors, verdict_factors
@@ -125,7 +126,7 @@ def _explained_verdicts(ws: Workspace, market: Market, window: Window) -> Rows:
 def _explained_advice(ws: Workspace, market: Market, window: Window) -> Rows:
     """The rows of advice with reasons, conditions of the gates and the permitted grid in sentences."""
     rows = ws.warehouse.read_range("grid_advice", market, window)
-    checks = [worded_checks(stored) for stored in rows["gate_checks"]]
+    checks = [worded(stored) for stored in rows["gate_checks"]]
     restarts = [worded_restart(stored) for stored in rows["restart_grid"]]
     reasons = advice_factors(ws, market, window, rows)
     return {

@@ -98,8 +98,8 @@ class RuleColumns:
     def factors(self, is_deciding: NDArray[np.bool_]) -> Iterator[Factor]:
         """Yield the factor of each hour; `is_deciding` says where this rule decided."""
         names = tuple(self.inputs)
-        columns = [plain(column) for column in self.inputs.values()]
-        margins = [None] * len(self.is_met) if self.margin is None else plain(self.margin)
+        columns = [_finite_values(column) for column in self.inputs.values()]
+        margins = [None] * len(self.is_met) if self.margin is None else _finite_values(self.margin)
         codes = np.where(is_deciding, OUTCOMES.index(DECIDED), self.is_met).tolist()
         rows = zip(*columns, strict=True) if columns else iter([()] * len(codes))
         for row, margin, code, case in zip(rows, margins, codes, self.case.tolist(), strict=True):
@@ -107,7 +107,7 @@ class RuleColumns:
             yield Factor(self.rule, inputs, self.threshold, margin, OUTCOMES[code], self.wording[case])
 
 
-def plain(column: NDArray[Any]) -> list[Any]:
+def _finite_values(column: NDArray[Any]) -> list[Any]:
     """Return a column as Python values; None for what is not a finite number."""
     if column.dtype.kind != "f":
         values: list[Any] = column.tolist()

@@ -34,14 +34,28 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class Dwell:
-    """How much and how long a state was there: share of the known hours (0..1), runs, and their lengths in hours."""
+    """How long one state lasted: its spells (maximal runs of hours in a row) and their lengths in hours."""
+
+    spells: int
+    mean_hours: float | None
+    median_hours: float | None
+    longest_hours: float | None
+
+    @classmethod
+    def of(cls, hours: NDArray[Any]) -> Dwell:
+        """Return the dwell time of spells of these lengths, hours; None for lengths where there is no spell."""
+        if not len(hours):
+            return cls(0, None, None, None)
+        return cls(len(hours), float(hours.mean()), float(np.median(hours)), float(hours.max()))
+
+
+@dataclass(frozen=True, slots=True)
+class StateDwell:
+    """A state's name, its share of the known hours (0..1), and how long it lasted."""
 
     name: str
     share: float | None
-    runs: int
-    median_hours: float | None
-    mean_hours: float | None
-    longest_hours: float | None
+    dwell: Dwell
 
 
 def find_runs(codes: NDArray[Any]) -> Runs:
@@ -77,7 +91,7 @@ def named_transitions(codes: NDArray[Any], names: Sequence[str]) -> dict[str, di
     return {names[code]: {names[to]: counts[code][to] for to in seen} for code in seen}
 
 
-def dwells(codes: NDArray[Any], names: Sequence[str]) -> list[Dwell]:
+def dwells(codes: NDArray[Any], names: Sequence[str]) -> list[StateDwell]:
     """Return how much and how long each state that occurs was there.
 
     The newest run may not have ended yet, nor the oldest have begun in the period; both count as seen.
@@ -88,6 +102,5 @@ def dwells(codes: NDArray[Any], names: Sequence[str]) -> list[Dwell]:
     for code, name in enumerate(names):
         lengths = runs.count[runs.code == code]
         if len(lengths):
-            middle, mean = float(np.median(lengths)), float(lengths.mean())
-            found.append(Dwell(name, int(lengths.sum()) / total, len(lengths), middle, mean, float(lengths.max())))
+            found.append(StateDwell(name, int(lengths.sum()) / total, Dwell.of(lengths)))
     return found

@@ -15,6 +15,7 @@ from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.domain.simulation.regimes import STRENGTHS
 from regime_pipeline.evaluation.baselines import Method
 from regime_pipeline.evaluation.datasets import TUNING_SEEDS
+from regime_pipeline.evaluation.markdown import markdown_table
 from regime_pipeline.evaluation.runner import Lengths, MarketResult, VerdictDetail
 from regime_pipeline.services.backtest.classes import CLASSES
 from regime_pipeline.services.backtest.metrics import Score, interval
@@ -150,7 +151,7 @@ def _goal_section(goals: dict[str, Any]) -> str:
          f"{_number(name, g['baseline_value'])} ({g['best_baseline']})"]
         for name, g in goals.items()
     ]  # fmt: skip
-    table = _table(["figure", "goal", "verdict", "reached", "best causal baseline in this figure alone"], rows)
+    table = markdown_table(["figure", "goal", "verdict", "reached", "best causal baseline in this figure alone"], rows)
     return f'## Goals, on "medium"\n\n{table}'
 
 
@@ -168,7 +169,7 @@ def _baselines_section(summary: dict[str, Any]) -> str:
         }
         cells = ["-" if value != value else f"{value:+.3f}" for value in ahead.values()]
         rows.append([baseline, *cells, f"{sum(value > 0 for value in ahead.values())} of {len(ahead)}"])
-    table = _table(["baseline", *[name.replace("_", " ") for name in _HIGHER_IS_BETTER], "ahead in"], rows)
+    table = markdown_table(["baseline", *[name.replace("_", " ") for name in _HIGHER_IS_BETTER], "ahead in"], rows)
     return f"{_BASELINES}\n\n{table}"
 
 
@@ -180,9 +181,9 @@ def _difficulty_section(name: str, part: dict[str, Any]) -> str:
         f"spells of {strength.spell_bars:g} bars."
     )
     rows = [[method, *[_with_interval(f, figures[f]) for f in FIGURES]] for method, figures in part["methods"].items()]
-    table = _table(["method", *[f.replace("_", " ") for f in FIGURES]], rows)
+    table = markdown_table(["method", *[f.replace("_", " ") for f in FIGURES]], rows)
     own = next(iter(part["confusion"]))
-    confusion = _table(
+    confusion = markdown_table(
         [f"{own}: true", *CLASSES, "abstained"],
         [[label, *[f"{count:,}" for count in row]] for label, row in zip(CLASSES, part["confusion"][own], strict=True)],
     )
@@ -193,12 +194,12 @@ def _difficulty_section(name: str, part: dict[str, Any]) -> str:
 def _null_section(null: dict[str, Any]) -> str:
     if not null:
         return ""
-    verdicts = _table(
+    verdicts = markdown_table(
         ["verdict", "share of driftless hours"],
         [[name, _with_interval("share", values)] for name, values in null["verdicts"].items()],
     )
     rows = [[name, *[f"{share:.2f}" for share in shares]] for name, shares in null["classes"].items()]
-    classes = _table(["method", *CLASSES, "abstained"], rows)
+    classes = markdown_table(["method", *CLASSES, "abstained"], rows)
     text = (
         "## Driftless walks\n\nA market without any regime: heavy tails and volatility waves, no drift, no reversion. "
         "A range found here is noise. Models were fitted on the labelled market of the same seed."
@@ -236,11 +237,6 @@ def _with_interval(name: str, values: Sequence[float]) -> str:
         return "-"
     shape = "{:.1f} [{:.1f}, {:.1f}]" if name in _PLAIN else "{:.3f} [{:.3f}, {:.3f}]"
     return shape.format(mean, low, high)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def to_json(results: Sequence[MarketResult], summary: dict[str, Any]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def verdict_classes(market: LabelledMarket) -> Classes:
     return CLASS_OF_VERDICT[market.analysis.verdicts["verdict"]]
 
 
-def verdict_weights(market: LabelledMarket) -> Float64:
+def class_weights(market: LabelledMarket) -> Float64:
     """Return the weights of the three classes, float64, shape (n, 3), NaN without a verdict."""
     ok, weak, trend, transition = (market.analysis.verdicts[name] for name in _WEIGHTS)
     return np.stack([ok + weak, trend, transition], axis=1)

@@ -14,6 +14,7 @@ import numpy as np
 from regime_pipeline.domain.errors import RegimeError
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.defaults import defaults_for
+from regime_pipeline.domain.grids.grid_run import simulate_grid
 from regime_pipeline.domain.grids.quick_stops import GridHealth, quick_stops
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.window import to_iso
@@ -21,7 +22,6 @@ from regime_pipeline.domain.restart_gates.machine import GateState
 from regime_pipeline.domain.restart_gates.replay import GateHistory, replay
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.evaluation.datasets import LabelledMarket
-from regime_pipeline.evaluation.grid_simulator import simulate_grid
 from regime_pipeline.policy import Policy
 
 SEGMENT_BARS: Final = 500
@@ -100,7 +100,7 @@ def _filtered(market: LabelledMarket, first: int, _policy: Policy) -> Spans:
 def _gated(market: LabelledMarket, first: int, policy: Policy) -> Spans:
     """Laid again like the always-on grid, ended by a quick stop, and laid again only when the gates permit it."""
     spans, start, last = [], first, len(market.candles) - 1
-    history = GateHistory(market.candles, market.analysis.features, market.analysis.scores)
+    history = GateHistory(market.candles, *market.analysis)
     while start < last:
         config, end = grid_around(market.candles, start, policy), min(start + SEGMENT_BARS, last)
         stop = next((row for row in range(start + 1, end) if _is_stopped(market, row, config, policy)), None)

@@ -30,6 +30,7 @@ from regime_pipeline.evaluation.hold_scores import (
     score,
     skill_interval,
 )
+from regime_pipeline.evaluation.markdown import markdown_table
 from regime_pipeline.policy import default_policy
 
 EVERY_HOURS: Final = 3
@@ -112,7 +113,7 @@ def _skill_table(judged: Forecasts, said: Mapping[str, np.ndarray]) -> str:
         shares = (_three(found.by_horizon[t]) for t in horizons)
         skill = f"{_three(found.skill)} [{_three(low)}, {_three(high)}]"
         rows.append([name, skill, *shares, _three(found.log_loss), _three(found.calibration_error)])
-    return _markdown(rows)
+    return markdown_table(rows[0], rows[1:])
 
 
 def _part_table(parts: Mapping[str, Forecasts], baselines: Mapping[str, Baseline]) -> str:
@@ -121,19 +122,14 @@ def _part_table(parts: Mapping[str, Forecasts], baselines: Mapping[str, Baseline
     for name, baseline in baselines.items():
         found = [score(bands, baseline(bands)) for bands in parts.values()]
         rows.append([name, *(f"{_three(one.skill)} / {_three(one.calibration_error)}" for one in found)])
-    return _markdown(rows)
+    return markdown_table(rows[0], rows[1:])
 
 
 def _reliability_table(judged: Forecasts, model: HoldModel) -> str:
     """What was said and what came, tenth by tenth."""
     found = reliability(judged.held, judged.probability(model))
-    said = ["said", *(f"{row[1]:.2f}" for row in found)]
-    return _markdown([["tenth", *map(str, range(1, len(found) + 1))], said, ["held", *(f"{r[2]:.2f}" for r in found)]])
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+    rows = [["said", *(f"{row[1]:.2f}" for row in found)], ["held", *(f"{row[2]:.2f}" for row in found)]]
+    return markdown_table(["tenth", *map(str, range(1, len(found) + 1))], rows)
 
 
 def _three(value: float) -> str:

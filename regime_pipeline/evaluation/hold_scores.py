@@ -57,7 +57,7 @@ def score(judged: Forecasts, probability: Float64) -> HoldScore:
         float(1 - error.sum() / base.sum()),
         {t: float(1 - error[at].sum() / base[at].sum()) for t, at in by_horizon(judged).items()},
         float(-np.log(np.where(judged.held, clipped, 1 - clipped)).mean()),
-        calibration_error(judged.held, probability),
+        reliability_error(judged.held, probability),
     )
 
 
@@ -85,7 +85,7 @@ def reliability(held: NDArray[np.bool_], probability: Float64, bins: int = 10) -
     return [(int(part.sum()), float(probability[part].mean()), float(held[part].mean())) for part in parts]
 
 
-def calibration_error(held: NDArray[np.bool_], probability: Float64) -> float:
+def reliability_error(held: NDArray[np.bool_], probability: Float64) -> float:
     """Return the expected calibration error over 15 bins of equal mass, 0..1."""
     rows = reliability(held, probability, BINS)
     return sum(count * abs(said - came) for count, said, came in rows) / max(len(held), 1)

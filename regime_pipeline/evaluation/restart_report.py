@@ -19,6 +19,7 @@ from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.verdicts.engine import analyze
 from regime_pipeline.evaluation.datasets import LabelledMarket, labelled_market
 from regime_pipeline.evaluation.grid_strategies import ARMS, ArmResult, run_arm
+from regime_pipeline.evaluation.markdown import markdown_table
 from regime_pipeline.evaluation.restart_rules import RULES, STOP_AFTER_BARS, Restart, restarts
 from regime_pipeline.policy import Policy
 from regime_pipeline.services.backtest.classes import ABSTAIN
@@ -173,7 +174,7 @@ def _rules_table(figures: dict[str, dict[str, Any]], first: str) -> str:
          *(_with_interval(f[figure]) for figure in _FIGURES), str(f["fresh grids"])]
         for name, f in figures.items()
     ]  # fmt: skip
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _arms_table(simulated: Sequence[MarketEvidence], real: Sequence[MarketEvidence]) -> str:
@@ -187,7 +188,7 @@ def _arms_table(simulated: Sequence[MarketEvidence], real: Sequence[MarketEviden
          f"{a.worst_run_pct:.1f}"]
         for market in real for arm, a in market.arms.items()
     ]  # fmt: skip
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _arm_means(arms: Sequence[ArmResult]) -> list[str]:
@@ -199,10 +200,6 @@ def _arm_means(arms: Sequence[ArmResult]) -> list[str]:
 def _with_interval(values: Sequence[float], digits: int = 2) -> str:
     mean, low, high = values
     return "-" if mean != mean else f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in [header, ["---"] * len(header), *rows])
 
 
 def to_json(simulated: Sequence[MarketEvidence], real: Sequence[MarketEvidence]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.errors import RegimeError
 from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.grids.grid_run import simulate_grid
 from regime_pipeline.domain.grids.probation import probationary_grid
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.restart_gates.conditions import GateBar, directional_energy, mean_reversion, tradable_range
@@ -22,7 +23,6 @@ from regime_pipeline.domain.restart_gates.machine import GateState
 from regime_pipeline.domain.restart_gates.replay import GateHistory, replay
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.evaluation.datasets import LabelledMarket
-from regime_pipeline.evaluation.grid_simulator import simulate_grid
 from regime_pipeline.evaluation.grid_strategies import grid_around
 from regime_pipeline.policy import Policy
 from regime_pipeline.services.backtest.classes import RANGE
@@ -105,7 +105,7 @@ def _first_loss_pct(candles: Candles, stop: int, row: int, config: GridConfig, p
 
 def gates_rule(market: LabelledMarket, stop: int, config: GridConfig, policy: Policy) -> Iterator[bool]:
     """The three gates."""
-    history = GateHistory(market.candles, market.analysis.features, market.analysis.scores)
+    history = GateHistory(market.candles, *market.analysis)
     state = GateState(int(market.candles.close_time_ms[stop]))
     until = int(market.candles.close_time_ms[-1])
     return (taken.state.is_permitted for taken in replay(state, until, history, config, policy))
@@ -135,7 +135,7 @@ def first_gates_rule(count: int) -> Rule:
     def rule(market: LabelledMarket, stop: int, config: GridConfig, policy: Policy) -> Iterator[bool]:
         thresholds = policy.gates.of(config.symbol)
         candles, stopped_ms = market.candles, int(market.candles.close_time_ms[stop])
-        history = GateHistory(candles, market.analysis.features, market.analysis.scores)
+        history = GateHistory(candles, *market.analysis)
         closes = candles.close_time_ms[stop + 1 :]
         measured = history.measured(closes)
         for place, close_ms in enumerate(closes.tolist()):

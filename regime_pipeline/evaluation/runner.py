@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.domain.simulation.regimes import Difficulty
 from regime_pipeline.domain.verdicts.engine import analyze
-from regime_pipeline.evaluation.baselines import Method, own_methods, verdict_weights
+from regime_pipeline.evaluation.baselines import Method, class_weights, own_methods
 from regime_pipeline.evaluation.datasets import (
     EMBARGO_BARS,
     TEST_BARS,
@@ -149,7 +149,7 @@ def _verdict_shares(market: LabelledMarket, judged: slice) -> list[float]:
 def _detail(market: LabelledMarket, judged: slice, policy: Policy) -> VerdictDetail:
     """The figures that only the verdict has."""
     verdict, truth = market.analysis.verdicts["verdict"][judged], market.truth[judged]
-    is_ok, weights = verdict == VERDICTS.index("RANGE_OK"), verdict_weights(market)[judged]
+    is_ok, weights = verdict == VERDICTS.index("RANGE_OK"), class_weights(market)[judged]
     known = ~np.isnan(weights).any(axis=1)
     is_range, is_trend = truth == RANGE, truth == TREND
     return VerdictDetail(
@@ -203,7 +203,7 @@ def judge(
     lengths : Lengths, optional
         Bars per market.
     tell : callable
-        Is told after each market how many of how many are done.
+        Called after each market with how many of how many are done.
     """
     tasks = [(difficulty, seed) for difficulty in difficulties for seed in seeds]
     work = partial(judge_market, policy, with_peers, lengths or Lengths())

@@ -123,6 +123,15 @@ class GridQuery(MarketQuery):
     )
 
 
+class HistoryQuery(PageQuery, MarketQuery):
+    """Arguments of `grid_events` and `verdict_history`."""
+
+    start: Moment | None = Field(
+        None, description=f"From this time on, seven days before the end without it; {_MOMENT}."
+    )
+    end: Moment | None = Field(None, description="Up to this time, now without it; same form as start.")
+
+
 def read_arguments(kind: type[_Some], tool: str, given: Mapping[str, Any]) -> _Some:
     """Return the arguments of a tool.
 

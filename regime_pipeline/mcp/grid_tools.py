@@ -10,7 +10,6 @@ from typing import Any, Final
 import numpy as np
 
 from regime_pipeline.domain.errors import MissingDataError
-from regime_pipeline.domain.grids.comparison import compare
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.formats import to_fields
 from regime_pipeline.domain.grids.versions import History, valid_at
@@ -19,16 +18,19 @@ from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.mcp.arguments import GridQuery, moment_ms
 from regime_pipeline.mcp.markets import stored_market
 from regime_pipeline.mcp.responses import single
-from regime_pipeline.mcp.verdict_tools import no_verdict, staleness, verdict_at
+from regime_pipeline.mcp.verdict_tools import no_verdict, verdict_at
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.services.grids import advice_at
+from regime_pipeline.services.queries.advice import advice_at
+from regime_pipeline.services.queries.freshness import stale_reason
+from regime_pipeline.services.queries.grid_comparison import grid_comparison
 from regime_pipeline.services.queries.json_records import plain
+from regime_pipeline.services.restarts import gates_now
 
 _ADVICE: Final = (
     *("status", "action", "is_actionable", "inventory", "config_version", "closes_outside", "bars_since_reposition"),
-    *("proposed_lower", "proposed_upper"),
+    *("proposed_lower", "proposed_upper", "edge_distance_atr", "hold_24h", "hold_72h", "graduation"),
 )
-_GATES: Final = ("gate_state", "stopped_at", "gate_bars", "gate_held", "gate_checks", "restart_grid")
+_GATES: Final = ("gate_state", "stopped_at", "gate_bars", "gate_held", "permit_bars", "gate_checks", "restart_grid")
 _VERDICT: Final = ("verdict", "confidence", "dominant_risk", "reason", "range", "as_of_close", "data_age_seconds")
 
 
@@ -54,9 +56,16 @@ def compare_grid(ws: Workspace, query: GridQuery) -> dict[str, Any]:
             "discovered": {name: verdict[name] for name in _VERDICT},
             "comparison": _comparison(ws, market, hour, config, verdict["range"]),
             "advice": _advice(ws, market, hour, config.version),
+            "stop": _stop(ws, market) if asked is None else None,
             "stale": verdict["stale"],
         }
     )
+
+
+def _stop(ws: Workspace, market: Market) -> dict[str, Any] | None:
+    """The stop in force with its gates now, from the moment of the stop on; None without one."""
+    found = gates_now(ws, market)
+    return None if found is None else found.document()
 
 
 def _history(ws: Workspace, symbol: str) -> History:
@@ -87,27 +96,9 @@ def _comparison(
 ) -> dict[str, Any]:
     """How the discovered range stands to the configured one; nulls where nothing is discovered."""
     measured = ws.warehouse.read_range("features", market, Window.hour(hour), ["close", "atr"])
-    close, atr = (measured[name] if len(measured[name]) else np.array([np.nan]) for name in ("close", "atr"))
-    low, high = (np.array([np.nan if discovered[edge] is None else discovered[edge]]) for edge in ("low", "high"))
-    found = compare(config, low, high, atr, ws.policy.grid_capacity)
-    is_found = discovered["low"] is not None
-    return {
-        "close": plain(close[0]),
-        "is_close_inside_grid": _is_inside(config, float(close[0])),
-        "atr": plain(atr[0]),
-        "iou": plain(found.iou[0]),
-        "lower_offset_atr": plain(found.lower_offset_atr[0]),
-        "upper_offset_atr": plain(found.upper_offset_atr[0]),
-        "configured_capacity": plain(found.then.score[0]),
-        "configured_net_gain_bps": min(config.net_gains_bps),
-        "discovered_capacity": plain(found.now.score[0]) if is_found else None,
-        "discovered_levels": plain(found.now.levels[0]) if is_found else None,
-        "discovered_net_gain_bps": plain(found.now.net_gain_bps[0]) if is_found else None,
-    }
-
-
-def _is_inside(config: GridConfig, close: float) -> bool | None:
-    return None if np.isnan(close) else float(config.lower) <= close <= float(config.upper)
+    close, atr = (float(measured[name][0]) if len(measured[name]) else np.nan for name in ("close", "atr"))
+    low, high = (np.nan if discovered[edge] is None else discovered[edge] for edge in ("low", "high"))
+    return grid_comparison(config, close, atr, low, high, ws.policy)
 
 
 def _advice(ws: Workspace, market: Market, hour: int, version: int) -> dict[str, Any] | None:
@@ -121,5 +112,5 @@ def _advice(ws: Workspace, market: Market, hour: int, version: int) -> dict[str,
         "is_of_configured_version": row["config_version"] == version,
         "reasons": [{"outcome": reason["outcome"], "sentence": reason["sentence"]} for reason in row["reasons"]],
         "gates": {name: row[name] for name in _GATES},
-        "stale": staleness(ws, market, "grid_advice", hour, row["advice_hash"]),
+        "stale": stale_reason(ws, market, "grid_advice", hour, row["advice_hash"]),
     }

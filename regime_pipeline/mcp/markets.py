@@ -11,11 +11,11 @@ from typing import Any
 
 from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.market_data.market import TIMEFRAME_MINUTES, Market, parse_symbol
-from regime_pipeline.domain.market_data.window import Window, to_iso
-from regime_pipeline.domain.schema import VERDICTS
+from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.mcp.arguments import MarketsQuery
 from regime_pipeline.mcp.responses import page
 from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.queries.overview import overview
 
 
 def list_markets(ws: Workspace, query: MarketsQuery) -> dict[str, Any]:
@@ -28,10 +28,12 @@ def list_markets(ws: Workspace, query: MarketsQuery) -> dict[str, Any]:
         for key in sorted(every)
         if symbol in ("", every[key].symbol) and timeframe in ("", every[key].timeframe)
     }
-    keys, with_grid = list(chosen), frozenset(ws.warehouse.grids.symbols())
+    keys = list(chosen)
 
     def rows(first: int, last: int) -> Sequence[dict[str, Any]]:
-        return [_row(ws, chosen[key], with_grid) for key in keys[first:last]]
+        wanted = [chosen[key] for key in keys[first:last]]
+        found = {(row["symbol"], row["timeframe"]): row for row in overview(ws, wanted)} if wanted else {}
+        return [_row(ws, market, found[market.symbol, market.timeframe]) for market in wanted]
 
     asked = ("list_markets", symbol, timeframe)
     return page(asked, keys, rows, limit=query.limit, cursor=query.cursor, context={"now": to_iso(ws.clock())})
@@ -103,24 +105,13 @@ def _key(market: Market) -> str:
     return f"{market.symbol} {TIMEFRAME_MINUTES[market.timeframe]:05d}"
 
 
-def _row(ws: Workspace, market: Market, with_grid: frozenset[str]) -> dict[str, Any]:
-    """What is stored of one market."""
+def _row(ws: Workspace, market: Market, newest: dict[str, Any]) -> dict[str, Any]:
+    """What is stored of one market, and what it does now."""
     first, last = ws.warehouse.oldest(market), ws.warehouse.latest(market)
-    closed = None if last is None else last + market.step_ms
     return {
         "symbol": market.symbol,
         "timeframe": market.timeframe,
         "first_candle": None if first is None else to_iso(first),
-        "last_close": None if closed is None else to_iso(closed),
-        "data_age_seconds": None if closed is None else (ws.clock() - closed) // 1000,
-        **_newest_verdict(ws, market),
-        "has_grid": market.symbol in with_grid,
+        "last_close": None if last is None else to_iso(last + market.step_ms),
+        **{name: value for name, value in newest.items() if name not in ("symbol", "timeframe")},
     }
-
-
-def _newest_verdict(ws: Workspace, market: Market) -> dict[str, Any]:
-    hour = ws.warehouse.latest(market, "regime_verdicts")
-    if hour is None:
-        return {"verdict": None, "verdict_hour": None}
-    code = ws.warehouse.read_range("regime_verdicts", market, Window.hour(hour), ["verdict"])["verdict"]
-    return {"verdict": VERDICTS[code[0]] if len(code) else None, "verdict_hour": to_iso(hour)}

@@ -54,7 +54,7 @@ def transition_stats(ws: Workspace, query: TransitionsQuery) -> dict[str, Any]:
     events = regimes.transition_events(series, before, after)
     counts = [
         row
-        for row in regimes.transition_counts(series)["transitions"]
+        for row in regimes.transition_shares(series)["transitions"]
         if before in ("", row["from"]) and after in ("", row["to"])
     ]
     return page(

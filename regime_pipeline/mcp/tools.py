@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.mcp import arguments as ask
 from regime_pipeline.mcp.grid_tools import compare_grid
+from regime_pipeline.mcp.history_tools import grid_events, verdict_history
 from regime_pipeline.mcp.hold_tools import HoldToolQuery, hold_probability
 from regime_pipeline.mcp.markets import list_markets
 from regime_pipeline.mcp.regime_tools import confidence_stats, find_periods, regime_performance, transition_stats
@@ -64,9 +65,12 @@ class RegimeTool(Generic[_Asked]):
 TOOLS: Final[dict[str, RegimeTool[Any]]] = {
     "list_markets": RegimeTool(
         "List the markets",
-        "Which symbols and timeframes are stored, one row per market: first_candle, last_close, data_age_seconds, "
-        "newest hourly verdict with its hour, has_grid. Use it first, to learn names and what span can be asked for. "
-        'Example: {"timeframe": "1h"}.',
+        "Every stored market and what it does now: first_candle, last_close, newest verdict, since when, confidence, "
+        "hold_24h and hold_72h (probability that the discovered range holds), close against range and configured grid "
+        "(edge_distance_*: negative outside), advice (action, is_actionable), the stop in force (stopped_at, by, "
+        "stop_why, gate_state, permitted_until), data_age_seconds, verdict_expected_at where there is no verdict, and "
+        "attention: OUTSIDE, RESTART, ACT, LATE or empty. Use it first, to learn names, and for 'where can I start a "
+        'grid now\' (action ENABLE) or \'what needs me\'. Example: {"timeframe": "1h"}.',
         ask.MarketsQuery,
         list_markets,
     ),
@@ -136,10 +140,28 @@ TOOLS: Final[dict[str, RegimeTool[Any]]] = {
         "A symbol's configured grid (amounts as exact decimal texts) beside the range discovered in the newest hour, "
         "or in the hour of `time` with the version valid then: overlap iou 0..1, edge offsets in ATR (discovered less "
         "configured), capacity 0..100, net gain per round trip in basis points; with that hour's stored advice "
-        "(action, reasons) and restart gates. is_of_configured_version is false where the advice is of another one. "
-        'Use it for \'does my grid still fit\'. Example: {"symbol": "ETH-USDT", "timeframe": "1h"}.',
+        "(action, reasons) and restart gates, and `stop`: the stop in force, who, when, why and what its gates wait "
+        "for. is_of_configured_version is false where the advice is of another one. Use it for 'does my grid fit' "
+        'and \'why was it stopped\'. Example: {"symbol": "ETH-USDT", "timeframe": "1h"}.',
         ask.GridQuery,
         compare_grid,
+    ),
+    "grid_events": RegimeTool(
+        "What happened to a grid",
+        "Oldest first, in words with numbers: versions of the grid, stops, changes of advice, of restart gates and of "
+        "the verdict, graduation; each with time, kind, text, and who and why where somebody did it. The last seven "
+        "days without start. Use it for 'what happened to my grid in the last day' and 'why was it stopped'. Example: "
+        '{"symbol": "ETH-USDT", "start": "2024-03-12T00:00:00Z"}.',
+        ask.HistoryQuery,
+        grid_events,
+    ),
+    "verdict_history": RegimeTool(
+        "Which verdicts a market had",
+        "Runs of one hourly verdict, oldest first: start (of its first hour), end (close of its last), verdict, hours, "
+        "mean_confidence 0..1. The last seven days without start. Use it for 'when did it stop ranging'. Example: "
+        '{"symbol": "ETH-USDT", "start": "2024-03-01T00:00:00Z", "end": "2024-04-01T00:00:00Z"}.',
+        ask.HistoryQuery,
+        verdict_history,
     ),
     "hold_probability": RegimeTool(
         "How long a band will hold",

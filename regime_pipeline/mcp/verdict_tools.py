@@ -16,10 +16,10 @@ from regime_pipeline.domain.verdicts.explanation import competing
 from regime_pipeline.mcp.arguments import ExplainQuery, MarketQuery, moment_ms
 from regime_pipeline.mcp.markets import stored_market
 from regime_pipeline.mcp.responses import single
-from regime_pipeline.services.chain.stages import config_hashes
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.explanations import EXPLAINED, verdict_factors
 from regime_pipeline.services.queries.candle_regimes import EVERY_BAR, RegimeSeries, regime_periods, regime_series
+from regime_pipeline.services.queries.freshness import stale_reason
 from regime_pipeline.services.queries.json_records import records
 
 _TABLE: Final = "regime_verdicts"
@@ -77,17 +77,8 @@ def verdict_at(ws: Workspace, market: Market, hour: int) -> dict[str, Any] | Non
         "reason": deciding(factors).sentence,
         "factors": [factor.document() for factor in factors],
         "policy_hash": row["policy_hash"],
-        "stale": staleness(ws, market, _TABLE, hour, row["policy_hash"]),
+        "stale": stale_reason(ws, market, _TABLE, hour, row["policy_hash"]),
     }
-
-
-def staleness(ws: Workspace, market: Market, table: str, hour: int, policy_hash: str) -> str | None:
-    """Return why a stored row no longer holds and what to do, None while it does."""
-    if policy_hash != config_hashes(ws.policy, ws.nulls)[table]:
-        return "Another policy wrote this row; bring it up to date with `regime backfill`."
-    marks = (mark for mark in ws.warehouse.dirty(market, table) if mark.window.start_ms <= hour < mark.window.end_ms)
-    reason = next((mark.reason for mark in marks), None)
-    return None if reason is None else f"Older than a change ({reason}); bring it up to date with `regime backfill`."
 
 
 def no_verdict(ws: Workspace, market: Market, hour: int) -> MissingDataError:

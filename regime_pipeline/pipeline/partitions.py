@@ -16,8 +16,6 @@ from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.services.universe import Universe
 
-MAX_PARTITIONS: Final = 100_000
-"""Dagster's own advice for the partitions of one asset."""
 HOUR_DIMENSION: Final = "hour"
 MARKET_DIMENSION: Final = "market"
 _HOUR_FORMAT: Final = "%Y-%m-%d-%H:%M"

@@ -73,11 +73,11 @@ def build_webhook_sensor(url: str, secret: str, is_on: bool = True) -> dg.Sensor
         workspace: Workspace = getattr(context.resources, WORKSPACE_KEY)
         patience = RetryPolicy(time.sleep, random.random, time.monotonic, _LIMIT_S)
         memory = json.loads(context.cursor) if context.cursor else {}
-        new, told, failure = notify_changes(workspace, memory, lambda change: deliver(url, secret, change, patience))
+        new, sent, failure = notify_changes(workspace, memory, lambda change: deliver(url, secret, change, patience))
         context.update_cursor(json.dumps(new))
         if failure:
             context.log.warning(failure)
-        return dg.SkipReason(f"{told} changes sent." + (f" {failure}" if failure else ""))
+        return dg.SkipReason(f"{sent} changes sent." + (f" {failure}" if failure else ""))
 
     return verdict_webhook_sensor
 
@@ -150,11 +150,11 @@ def _hourly(job_name: str, grain: str, default: dg.DefaultSensorStatus) -> dg.Se
 
 def _cursor(context: dg.SensorEvaluationContext, workspace: Workspace) -> int | None:
     """End of the last hour asked for; one that is ahead of the clock is set back."""
-    told = int(context.cursor) if context.cursor else None
-    cursor = repaired_cursor(workspace, told)
-    if told is not None and cursor != told:
+    stored = int(context.cursor) if context.cursor else None
+    cursor = repaired_cursor(workspace, stored)
+    if stored is not None and cursor != stored:
         where = to_iso(cursor) if cursor else "the newest hour"
-        context.log.error("The cursor, %s, is ahead of the clock. It is set back to %s.", to_iso(told), where)
+        context.log.error("The cursor, %s, is ahead of the clock. It is set back to %s.", to_iso(stored), where)
         context.update_cursor(str(cursor) if cursor else "")
     return cursor
 

@@ -34,6 +34,8 @@ class GateThresholds(PolicySection):
         Gate 3: width of the range discovered since the stop.
     hold_bars, fail_bars, floor_bars : int
         Bars gate 3 must hold in a row; bars a passed gate must fail in a row to be lost; bars since the stop.
+    permit_bars : int
+        Bars that a permission lasts, unless gate 1 fails or the verdict turns TREND or TRANSITION.
     """
 
     adx_falling_below: Percent
@@ -50,6 +52,7 @@ class GateThresholds(PolicySection):
     hold_bars: Bars
     fail_bars: Bars
     floor_bars: Bars
+    permit_bars: Bars
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -48,7 +48,7 @@ def candles_of_frame(frame: Any, timeframe: str | None, symbol: str, price_scale
         A column is missing or not numeric, times are naive, unsorted, doubled or off the timeframe's grid, a price is
         not finite or finer than a tick; names the first row.
     UsageError
-        The timeframe is unknown or cannot be told.
+        The timeframe is unknown or does not follow from the times.
     """
     columns = _columns(frame)
     times = _times(columns["open_time"], frame)

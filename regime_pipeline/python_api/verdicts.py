@@ -21,7 +21,9 @@ from regime_pipeline.domain.scoring.null_table import NullTable
 from regime_pipeline.domain.verdicts.engine import analyze, observed_hours, reach_hours
 from regime_pipeline.policy import Policy, default_policy
 from regime_pipeline.python_api.inputs import PRICE_SCALE, candles_of_frame
+from regime_pipeline.services.analysis_service import with_comparison
 from regime_pipeline.services.null_table import default_null_table
+from regime_pipeline.services.queries.grid_comparison import GivenGrid
 from regime_pipeline.services.queries.verdicts import verdict_frame
 from regime_pipeline.storage.snapshots.bundle import candles_of_bundle
 
@@ -84,6 +86,7 @@ def analyze_snapshot(
     *,
     policy: Policy | None = None,
     null_table: NullTable | None = None,
+    grid: GivenGrid | None = None,
 ) -> pd.Series:
     """Return the verdict of one hour from its bundle: a snapshot with its history (`regime export --bundle`).
 
@@ -95,11 +98,14 @@ def analyze_snapshot(
         Thresholds; the shipped ones if None.
     null_table : NullTable, optional
         Made for the policy; the shipped one if None.
+    grid : GridConfig, mapping, str or path, optional
+        A configured grid, its fields, or a file as `regime grid export` writes it.
 
     Returns
     -------
     Series
-        A row of `verdicts`, named by the market.
+        A row of `verdicts`, named by the market; with a grid also `grid_comparison`, a dict: overlap of the discovered
+        with the configured range (`iou`, 0..1), offsets of the edges in ATR, capacity and net gain of both.
 
     Raises
     ------
@@ -114,8 +120,8 @@ def analyze_snapshot(
     _refuse_short_history(document, candles, policy)
     hours = np.array([to_ms(document["hour_start"])], dtype=np.int64)
     found = analyze(candles, hours, policy, null_table or default_null_table())
-    row = verdict_frame(found, candles.market, hours, policy).iloc[0]
-    return row.rename(str(candles.market))
+    row = verdict_frame(found, candles.market, hours, policy).iloc[0].rename(str(candles.market))
+    return row if grid is None else with_comparison(row, candles.market, grid, policy)
 
 
 def _read(bundle: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:

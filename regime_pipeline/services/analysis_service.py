@@ -20,8 +20,18 @@ from regime_pipeline.domain.scoring.null_table import NullTable
 from regime_pipeline.domain.verdicts.engine import analyze, reach_hours
 from regime_pipeline.policy import Policy, default_policy
 from regime_pipeline.services.null_table import default_null_table
+from regime_pipeline.services.queries.grid_comparison import GivenGrid, grid_comparison, grid_of
 from regime_pipeline.services.queries.verdicts import verdict_frame
 from regime_pipeline.storage.snapshots.reader import SnapshotReader
+
+
+def with_comparison(row: pd.Series, market: Market, grid: GivenGrid, policy: Policy) -> pd.Series:
+    """Return a row of verdicts with `grid_comparison`; errors as `queries.grid_comparison.grid_of`."""
+    close_ms = round(row["open_time"].timestamp() * 1000) + market.observation_ms
+    config = grid_of(grid, market.symbol, close_ms)
+    close, atr, low, high = (float(row[name]) for name in ("close", "atr", "range_low", "range_high"))
+    found = grid_comparison(config, close, atr, low, high, policy)
+    return pd.Series([*row, found], index=[*row.index, "grid_comparison"], name=row.name, dtype=object)
 
 
 class RegimeAnalysisService:
@@ -52,7 +62,12 @@ class RegimeAnalysisService:
         self._nulls = null_table or default_null_table()
 
     def analyze_timestamp(
-        self, symbol: str, timestamp: datetime | str, timeframe: str = "1h", as_of: datetime | str | None = None
+        self,
+        symbol: str,
+        timestamp: datetime | str,
+        timeframe: str = "1h",
+        as_of: datetime | str | None = None,
+        grid: GivenGrid | None = None,
     ) -> pd.Series:
         """Return the verdict of the hour that holds a moment.
 
@@ -66,11 +81,14 @@ class RegimeAnalysisService:
             One of `1m 5m 15m 1h 4h 1d`.
         as_of : datetime or str, optional
             Read what was known at this time, instead of the newest revisions.
+        grid : GridConfig, mapping, str or path, optional
+            A configured grid, its fields, or a file as `regime grid export` writes it.
 
         Returns
         -------
         Series
-            A row of `regime_pipeline.verdicts`, named by the market.
+            A row of `regime_pipeline.verdicts`, named by the market; with a grid also `grid_comparison`, a dict of the
+            discovered beside the configured range (see `queries.grid_comparison`).
 
         Raises
         ------
@@ -84,8 +102,8 @@ class RegimeAnalysisService:
         market = Market(symbol, timeframe)
         snapshot = self._reader.load_snapshot(symbol, timestamp, timeframe, as_of)
         hours = np.array([snapshot.hour_start_ms], dtype=np.int64)
-        row = self._frame(market, hours, None if as_of is None else to_ms(as_of)).iloc[0]
-        return row.rename(str(market))
+        row = self._frame(market, hours, None if as_of is None else to_ms(as_of)).iloc[0].rename(str(market))
+        return row if grid is None else with_comparison(row, market, grid, self._policy)
 
     def analyze_range(
         self,

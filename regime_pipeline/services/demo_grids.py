@@ -71,5 +71,4 @@ def _stop(ws: Workspace, symbol: str, when_ms: int) -> None:
         when=datetime.fromtimestamp(when_ms / 1000, UTC),
         why="stopped",
     )
-    grids.append(history[-1], run_id)
-    grids.add_stop(StopEvent(symbol, when_ms, MANUAL, WHO, "to show the restart gates"), run_id)
+    grids.append(history[-1], run_id, StopEvent(symbol, when_ms, MANUAL, WHO, "to show the restart gates"))

@@ -14,9 +14,10 @@ import numpy as np
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.factors import DECIDED, Factor, deciding
 from regime_pipeline.domain.grids.advice_hourly import explain_rows
+from regime_pipeline.domain.grids.named_conditions import worded
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Int64, Window
-from regime_pipeline.domain.restart_gates.replay import worded_checks, worded_restart
+from regime_pipeline.domain.restart_gates.replay import worded_restart
 from regime_pipeline.domain.schema import WEIGHTS
 from regime_pipeline.domain.verdicts.explanation import NEEDED, explain
 from regime_pipeline.policy import Policy, recorded_policy
@@ -103,15 +104,17 @@ def advice_factors(ws: Workspace, market: Market, window: Window, advice: Rows) 
 
 
 def advice_documents(ws: Workspace, market: Market, window: Window, advice: Rows) -> list[dict[str, Any]]:
-    """Return `reasons`, `gate_checks` and `restart_grid` of each row of advice, with their sentences."""
-    rows = zip(advice_factors(ws, market, window, advice), advice["gate_checks"], advice["restart_grid"], strict=True)
+    """Return `reasons`, `gate_checks`, `restart_grid` and `graduation` of each row of advice, with their sentences."""
+    documents = (advice[name] for name in ("gate_checks", "restart_grid", "graduation"))
+    rows = zip(advice_factors(ws, market, window, advice), *documents, strict=True)
     return [
         {
             "reasons": [factor.document() for factor in factors],
-            "gate_checks": worded_checks(checks),
+            "gate_checks": worded(checks),
             "restart_grid": worded_restart(restart),
+            "graduation": worded(graduation),
         }
-        for factors, checks, restart in rows
+        for factors, checks, restart, graduation in rows
     ]
 
 

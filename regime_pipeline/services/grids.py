@@ -1,40 +1,44 @@
 """What people and bots do with grids: the first one, an update on a known version, a stop, import and export.
 
-Every change is a new version with who, when and why. See `chain.stages` for advice.
+Every change is a new version with who, when and why; disabling an enabled grid is a stop, and while a stop is in force
+enabling is refused. See `restarts` for the way back, `queries.advice` for what is advised.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from regime_pipeline._bounded_io import read_document
 from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.defaults import defaults_for
-from regime_pipeline.domain.grids.formats import from_json, from_toml
 from regime_pipeline.domain.grids.named_conditions import Condition
 from regime_pipeline.domain.grids.quick_stops import GridHealth, quick_stops
-from regime_pipeline.domain.grids.versions import History, new_version
+from regime_pipeline.domain.grids.versions import History
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
-from regime_pipeline.domain.restart_gates.machine import StopEvent
+from regime_pipeline.domain.restart_gates.machine import StopEvent, stop_in_force
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.services.explanations import advice_documents
-
-if TYPE_CHECKING:
-    import pandas as pd
+from regime_pipeline.services.restarts import next_version, restart_refusal
 
 MANUAL: Final = "MANUAL"
+DISABLED: Final = "DISABLED"
+"""Causes of stops besides the quick stops: somebody stopped the grid, or disabled it in a new version."""
+_OVERRIDE: Final = "; override: "
 
 
 def update_grid(
-    ws: Workspace, symbol: str, update: Mapping[str, Any], *, expected_version: int, who: str, why: str
+    ws: Workspace,
+    symbol: str,
+    update: Mapping[str, Any],
+    *,
+    expected_version: int,
+    who: str,
+    why: str,
+    override: bool = False,
 ) -> GridConfig:
-    """Store a new version of a symbol's grid, valid from now on, and return it.
+    """Store a new version of a symbol's grid, valid from now on, and return it; one that disables it is a stop.
 
     Parameters
     ----------
@@ -48,6 +52,8 @@ def update_grid(
         The version the update was made on, 0 for none.
     who, why : str
         Who changes it, and the reason.
+    override : bool
+        Enable it although a stop is in force. The version says so and the stop stays in force.
 
     Raises
     ------
@@ -55,18 +61,28 @@ def update_grid(
         Another version is the newest by now.
     GridConfigError
         The update is refused; every fault is named.
+    RestartRefusedError
+        It enables the grid, a stop is in force and there is no override.
     """
-    when = datetime.fromtimestamp(ws.clock() / 1000, UTC)
-    history = new_version(
-        ws.warehouse.grids.history(symbol),
-        {"symbol": symbol, **update},
-        expected_version=expected_version,
-        who=who,
-        when=when,
-        why=why,
-    )
-    ws.warehouse.grids.append(history[-1], ws.start_run(""))
-    return history[-1]
+    history = ws.warehouse.grids.history(symbol)
+    added = next_version(ws, history, {"symbol": symbol, **update}, expected_version, who=who, why=why)
+    before = history[-1] if history else None
+    if added.enabled and stop_in_force(ws.warehouse.grids.stops(symbol), history) is not None:
+        if not override and not _is_running(before):
+            raise restart_refusal(ws, symbol)
+        added = added.model_copy(update={"origin": "OVERRIDE"})
+    stop = None if added.enabled or not _is_running(before) else _stop_of(added, DISABLED, why)
+    ws.warehouse.grids.append(added, ws.start_run(""), stop)
+    return added
+
+
+def _is_running(config: GridConfig | None) -> bool:
+    return config is not None and config.enabled
+
+
+def _stop_of(config: GridConfig, cause: str, why: str) -> StopEvent:
+    """The stop that a version is which disables an enabled grid."""
+    return StopEvent(config.symbol, config.valid_from_ms, cause, config.who, why)
 
 
 def proposed_fields(ws: Workspace, symbol: str) -> dict[str, Any]:
@@ -87,87 +103,56 @@ def proposed_fields(ws: Workspace, symbol: str) -> dict[str, Any]:
     return defaults_for(symbol, int(candle.close[-1]) * tick, tick, ws.policy)
 
 
-def newest_advice(ws: Workspace, market: Market) -> dict[str, Any]:
-    """Return the newest hour of advice as `advice_at` does; errors as `advice_frame`."""
-    hour = advice_frame(ws, market, 1)["hour_start"].iloc[-1]
-    found = advice_at(ws, market, round(hour.timestamp() * 1000))
-    if found is None:
-        raise MissingDataError(f"The advice of {market} was removed meanwhile.", "Ask again.")
-    return found
-
-
-def advice_at(ws: Workspace, market: Market, hour_ms: int) -> dict[str, Any] | None:
-    """Return the row of `grid_advice` of an hour, names instead of codes, with reasons and gates in sentences.
-
-    Returns
-    -------
-    dict or None
-        The columns of the table and `reasons`; None where the hour has no row.
-    """
-    window = Window.hour(hour_ms)
-    rows = ws.warehouse.read_range("grid_advice", market, window)
-    if not len(rows["hour_start"]):
-        return None
-    frame = ws.warehouse.read_frame("grid_advice", market, window)
-    row = {str(name): value for name, value in frame.iloc[-1].items()}
-    return row | advice_documents(ws, market, window, rows)[-1]
-
-
-def advice_frame(ws: Workspace, market: Market, hours: int) -> pd.DataFrame:
-    """Return the newest hours of `grid_advice`, oldest first: aware UTC times, names instead of codes.
-
-    Raises
-    ------
-    MissingDataError
-        The market has no advice yet.
-    """
-    newest = ws.warehouse.latest(market, "grid_advice")
-    if newest is None:
-        raise MissingDataError(f"{market} has no advice yet.", "Materialize grid_advice, e.g. with `regime backfill`.")
-    window = Window(newest - (hours - 1) * HOUR_MS, newest + HOUR_MS)
-    return ws.warehouse.read_frame("grid_advice", market, window)
-
-
-def read_histories(path: Path) -> dict[str, History]:
-    """Read the histories of a TOML or JSON file by symbol.
-
-    Raises
-    ------
-    UsageError
-        The file is absent, of another kind, too large or not UTF-8.
-    GridConfigError
-        Anything in it is refused; every fault is named with its place.
-    """
-    read = {".toml": from_toml, ".json": from_json}.get(path.suffix.lower())
-    if read is None or not path.is_file():
-        raise UsageError(f"{path} is not a TOML or JSON file.", "Name a file ending in .toml or .json.")
-    try:
-        text = read_document(path)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.", "Export the grids again.") from error
-    return read(text)
-
-
-def import_history(ws: Workspace, history: History) -> int:
+def import_history(ws: Workspace, history: History, *, override: str = "") -> int:
     """Store the versions of a history that are not stored yet, as they are; return how many were.
+
+    Parameters
+    ----------
+    ws : Workspace
+        Where to.
+    history : sequence of GridConfig
+        Versions of one symbol, oldest first. One that disables an enabled grid is a stop.
+    override : str
+        Why versions may enable the grid although a stop is in force here; kept in their reasons, and the stop stays in
+        force.
 
     Raises
     ------
     UsageError
         A stored version differs from the one of the same number.
+    RestartRefusedError
+        A version enables the grid, a stop is in force here and there is no override.
     """
     symbol = history[0].symbol
     stored = ws.warehouse.grids.history(symbol)
     for mine, theirs in zip(stored, history, strict=False):
-        if mine != theirs:
+        if _as_imported(mine) != _as_imported(theirs):
             raise UsageError(
                 f"Version {mine.version} of the grid of {symbol} is stored with other values.",
                 "Histories are never rewritten: make the difference a new version with `regime grid set`.",
             )
+    added = history[len(stored) :]
+    if any(config.enabled for config in added) and stop_in_force(ws.warehouse.grids.stops(symbol), stored) is not None:
+        if not override:
+            raise restart_refusal(ws, symbol)
+        added = tuple(_overriding(config, override) for config in added)
     run_id = ws.start_run("")
-    for config in history[len(stored) :]:
-        ws.warehouse.grids.append(config, run_id)
-    return max(len(history) - len(stored), 0)
+    for before, config in zip((stored[-1] if stored else None, *added), added, strict=False):
+        is_stop = _is_running(before) and not config.enabled
+        ws.warehouse.grids.append(config, run_id, _stop_of(config, DISABLED, config.reason) if is_stop else None)
+    return len(added)
+
+
+def _overriding(config: GridConfig, why: str) -> GridConfig:
+    """The version as one that was enabled against the gates; unchanged where it is disabled."""
+    if not config.enabled:
+        return config
+    return config.model_copy(update={"origin": "OVERRIDE", "reason": f"{config.reason}{_OVERRIDE}{why}"})
+
+
+def _as_imported(config: GridConfig) -> GridConfig:
+    """The version without what an override added to it."""
+    return config.model_copy(update={"origin": "SET", "reason": config.reason.partition(_OVERRIDE)[0]})
 
 
 def stop_grid(ws: Workspace, symbol: str, *, who: str, why: str, cause: str = MANUAL) -> StopEvent:
@@ -181,10 +166,13 @@ def stop_grid(ws: Workspace, symbol: str, *, who: str, why: str, cause: str = MA
     history = ws.warehouse.grids.history(symbol)
     if not history:
         raise UsageError(f"{symbol} has no grid to stop.", "Configure one with `regime grid set`.")
-    if history[-1].enabled:
-        update_grid(ws, symbol, {"enabled": False}, expected_version=len(history), who=who, why=f"stopped: {why}")
-    stop = StopEvent(symbol, ws.clock(), cause, who, why)
-    ws.warehouse.grids.add_stop(stop, ws.start_run(""))
+    if not history[-1].enabled:
+        stop = StopEvent(symbol, ws.clock(), cause, who, why)
+        ws.warehouse.grids.add_stop(stop, ws.start_run(""))
+        return stop
+    added = next_version(ws, history, {"enabled": False}, len(history), who=who, why=f"stopped: {why}")
+    stop = _stop_of(added, cause, why)
+    ws.warehouse.grids.append(added, ws.start_run(""), stop)
     return stop
 
 

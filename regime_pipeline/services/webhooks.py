@@ -43,7 +43,7 @@ def send_alert(url: str, alert: Mapping[str, str]) -> None:
 
 TIMEOUT_S: Final = 5.0
 CATCH_UP_HOURS: Final = 24
-"""After downtime at most so many hours of a market are told; older changes are history."""
+"""After downtime at most so many hours of a market are reported; older changes are history."""
 SIGNATURE: Final = "X-Regime-Signature"
 DELIVERY: Final = "X-Regime-Delivery"
 Memory = dict[str, dict[str, Any]]
@@ -83,10 +83,10 @@ def verdict_changes(ws: Workspace, market: Market, known: Mapping[str, Any] | No
     changes, previous = [], str(known["verdict"])
     for hour, code, confidence in zip(*(column.tolist() for column in rows.values()), strict=True):
         if VERDICTS[code] != previous:
-            told = VerdictChange(
+            change = VerdictChange(
                 "verdict_changed", market.symbol, market.timeframe, to_iso(hour), VERDICTS[code], previous, confidence
             )
-            changes.append((told, hour))
+            changes.append((change, hour))
             previous = VERDICTS[code]
     return changes
 
@@ -132,7 +132,7 @@ def post_signed(url: str, secret: str, document: Mapping[str, Any], delivery: st
 
 
 def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
-    import httpx  # only those who are told of changes need it
+    import httpx  # only those who subscribe to changes need it
 
     try:
         answer = httpx.post(url, content=body, headers=dict(headers), timeout=TIMEOUT_S)
@@ -148,20 +148,20 @@ def notify_changes(ws: Workspace, memory: Memory, tell: Callable[[VerdictChange]
     Returns
     -------
     tuple
-        The new memory, how many changes were told, and the first failure in words (empty without one).
+        The new memory, how many changes were sent, and the first failure in words (empty without one).
     """
-    new, told, failure = dict(memory), 0, ""
+    new, sent, failure = dict(memory), 0, ""
     for market in ws.universe.markets:
         key = str(market)
         try:
             for change, hour in verdict_changes(ws, market, new.get(key)):
                 tell(change)
                 new[key] = {"hour": hour, "verdict": change.verdict}
-                told += 1
+                sent += 1
         except RegimeError as error:
             failure = failure or str(error)
             continue
         newest = newest_verdict(ws, market)
         if newest is not None:
             new[key] = newest
-    return new, told, failure
+    return new, sent, failure

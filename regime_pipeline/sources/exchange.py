@@ -56,8 +56,8 @@ class ExchangeSource:
 
         Notes
         -----
-        Closed is what the exchange's own clock says. Pages are spans of time, so an empty one inside an outage is no
-        end. A bar given twice counts once where both say the same; where they differ the later answer counts.
+        Closed is what the exchange's own clock says. Pages are spans of time, so an empty one inside an outage is not
+        its end. A bar given twice counts once where both say the same; where they differ the later answer counts.
         """
         deadline = self._patience.clock() + self._patience.limit_s
         now = self._ask(market, start_ms, end_ms, deadline, self._client.now_ms)

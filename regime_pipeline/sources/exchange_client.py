@@ -32,7 +32,7 @@ def exchange_class(name: str) -> Any:
 
     Notes
     -----
-    ccxt's own `__init__` imports every exchange. While one is imported, an empty package stands in its place; it is
+    ccxt's own `__init__` imports every exchange. While one is imported, an empty package takes its place; it is
     gone afterwards, so `import ccxt` elsewhere gets the whole, with the same classes.
 
     Raises

@@ -42,7 +42,7 @@ def utc_times(times_ms: NDArray[Any]) -> pd.DatetimeIndex:
 
 
 def column_values(kind: str, categories: Sequence[str], values: NDArray[Any]) -> Any:
-    """Return the values of one column as they stand in a frame: times aware, labels and texts categorical."""
+    """Return the values of one column as a frame has them: times aware, labels and texts categorical."""
     if kind == "time":
         return utc_times(values)
     if kind == "label":

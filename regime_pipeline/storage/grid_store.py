@@ -5,6 +5,7 @@ See `domain.grids.versions` for what a version means and whether an update is al
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any, Final
 
 import orjson
@@ -22,6 +23,8 @@ from regime_pipeline.storage.pool import ConnectionPool, Cursor
 ADVICE: Final = "grid_advice"
 """The table whose hours a new version or stop makes stale from its moment on."""
 _HISTORY: Final = "SELECT config FROM grid_config WHERE symbol = %s ORDER BY version"
+_HISTORIES: Final = "SELECT config FROM grid_config ORDER BY symbol, version"
+_ALL_STOPS: Final = "SELECT symbol, stopped_at, cause, who, why FROM grid_stop ORDER BY symbol, stopped_at"
 _SYMBOLS: Final = "SELECT DISTINCT symbol FROM grid_config ORDER BY symbol"
 _ADD: Final = (
     "INSERT INTO grid_config (symbol, version, valid_from, config) VALUES (%s, %s, %s, %s) "
@@ -53,7 +56,13 @@ class GridStore:
         rows = self._pool.query(lambda cursor: cursor.execute(_HISTORY, (symbol,)).fetchall())
         return check_history([GridConfig(**config) for (config,) in rows])
 
-    def append(self, config: GridConfig, run_id: int) -> None:
+    def histories(self) -> dict[str, History]:
+        """Return the history of every symbol that has a grid, in alphabetical order."""
+        rows = self._pool.query(lambda cursor: cursor.execute(_HISTORIES).fetchall())
+        configs = [GridConfig(**config) for (config,) in rows]
+        return {symbol: check_history(list(found)) for symbol, found in groupby(configs, lambda c: c.symbol)}
+
+    def append(self, config: GridConfig, run_id: int, stop: StopEvent | None = None) -> None:
         """Store a new version, and mark the hours of advice from its moment on as stale.
 
         Parameters
@@ -62,6 +71,8 @@ class GridStore:
             From `versions.new_version`.
         run_id : int
             From `Warehouse.start_run`.
+        stop : StopEvent, optional
+            The stop that this version is; stored with it, or not at all.
 
         Raises
         ------
@@ -75,6 +86,8 @@ class GridStore:
             if cursor.execute(_ADD, values).fetchone() is None:
                 return False
             _mark(cursor, config.symbol, config.valid_from_ms, run_id, f"grid version {config.version}")
+            if stop is not None:
+                _add_stop(cursor, stop, run_id)
             return True
 
         if not self._pool.transact(work):
@@ -88,17 +101,24 @@ class GridStore:
         rows: list[Any] = self._pool.query(lambda cursor: cursor.execute(_STOPS, (symbol,)).fetchall())
         return [StopEvent(name, epoch_ms(at), cause, who, why) for name, at, cause, who, why in rows]
 
+    def all_stops(self) -> dict[str, list[StopEvent]]:
+        """Return the stops of every symbol that has any, oldest first."""
+        rows: list[Any] = self._pool.query(lambda cursor: cursor.execute(_ALL_STOPS).fetchall())
+        found = [StopEvent(name, epoch_ms(at), cause, who, why) for name, at, cause, who, why in rows]
+        return {symbol: list(stops) for symbol, stops in groupby(found, lambda stop: stop.symbol)}
+
     def add_stop(self, stop: StopEvent, run_id: int) -> bool:
         """Store a stop and mark the hours of advice from its moment on as stale; False if it is there already."""
+        return self._pool.transact(lambda cursor: _add_stop(cursor, stop, run_id))
 
-        def work(cursor: Cursor) -> bool:
-            values = (stop.symbol, moment(stop.stopped_at_ms), stop.cause, stop.who, stop.why)
-            if cursor.execute(_STOP, values).fetchone() is None:
-                return False
-            _mark(cursor, stop.symbol, stop.stopped_at_ms, run_id, f"stop {stop.cause}")
-            return True
 
-        return self._pool.transact(work)
+def _add_stop(cursor: Cursor, stop: StopEvent, run_id: int) -> bool:
+    """Store a stop within a transaction; False if it is there already."""
+    values = (stop.symbol, moment(stop.stopped_at_ms), stop.cause, stop.who, stop.why)
+    if cursor.execute(_STOP, values).fetchone() is None:
+        return False
+    _mark(cursor, stop.symbol, stop.stopped_at_ms, run_id, f"stop {stop.cause}")
+    return True
 
 
 def _mark(cursor: Cursor, symbol: str, from_ms: int, run_id: int, reason: str) -> None:

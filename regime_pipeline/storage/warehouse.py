@@ -36,6 +36,7 @@ from regime_pipeline.storage.bulk.ledger import (
     stale_hours,
     whole_days,
 )
+from regime_pipeline.storage.bulk.newest_rows import NewestRow, read_newest
 from regime_pipeline.storage.bulk.regime_reads import (
     ReadVersion,
     RegimeQuery,
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PAGE_ROWS: Final = 131_072
-"""Most rows read by one statement: an array of texts then stays far below PostgreSQL's limit of 1 GB a value."""
+"""Most rows read by one statement: an array of texts stays far below PostgreSQL's 1 GB a value."""
 _BAR: Final = ("open", "high", "low", "close")
 
 
@@ -282,9 +283,8 @@ class Warehouse(SmallStores):
         """
         series = self._known(wanted.market)
         found = self._pool.query(lambda cursor: load_regimes(cursor, series, wanted))
-        if found.is_current.all():
-            return found
-        return self._pool.transact(lambda cursor: with_candles(cursor, series, wanted, found))
+        is_whole = found.is_current.all()
+        return found if is_whole else self._pool.transact(lambda c: with_candles(c, series, wanted, found))
 
     def are_regimes_as_marked(self, market: Market, mark: ReadVersion) -> bool:
         """Tell whether `regimes` would still return what it returned with this mark; errors as `regimes`."""
@@ -294,9 +294,7 @@ class Warehouse(SmallStores):
     def verdicts(self, market: Market, window: Window, config_hash: str, reach_hours: int) -> StoredVerdicts:
         """Read hourly verdicts and which of them hold, all of one moment (see `read_verdicts`); errors as `regimes`."""
         series = self._known(market)
-        return self._pool.transact(
-            lambda cursor: read_verdicts(cursor, series, market, window, config_hash, reach_hours)
-        )
+        return self._pool.transact(lambda c: read_verdicts(c, series, market, window, config_hash, reach_hours))
 
     def _read(
         self, table: BulkTable, market: Market, start_ms: int, end_ms: int, names: tuple[str, ...]
@@ -345,6 +343,10 @@ class Warehouse(SmallStores):
         """Return the oldest key of a market's rows in a bulk table, epoch milliseconds; None if there are none."""
         return self._end(market, table, "min")
 
+    def newest_rows(self) -> list[NewestRow]:
+        """Return candle, verdict and advice of every market's newest hour, in one statement."""
+        return self._pool.query(read_newest)
+
     def _end(self, market: Market, table: str, which: catalog.End) -> int | None:
         series, source = self._found(market), bulk_table(table)
         if series is None:
@@ -362,8 +364,8 @@ class Warehouse(SmallStores):
 
     def clear_stale(self, asset: str, market: Market, window: Window, run_id: int) -> None:
         """Clear the marks that the run could see over a window, for an asset that is stored outside the database."""
-        run, series_id = self._run(run_id), self._known(market).series_id
-        self._pool.transact(lambda cursor: clear(cursor, asset, series_id, window, run.dirty_mark))
+        mark, series_id = self._run(run_id).dirty_mark, self._known(market).series_id
+        self._pool.transact(lambda c: clear(c, asset, series_id, window, mark))
 
     def table_sizes(self) -> list[TableSize]:
         """Return every table with its estimated rows and its bytes, indexes included."""
@@ -372,8 +374,6 @@ class Warehouse(SmallStores):
     def seconds_since_writes(self) -> dict[str, float]:
         """Return by asset how long ago it last wrote an hour, seconds."""
         return self._pool.query(seconds_since_writes)
-
-    # Memory of what does not change
 
     def _found(self, market: Market) -> catalog.Series | None:
         series = self._series.get(market)
@@ -385,9 +385,9 @@ class Warehouse(SmallStores):
 
     def _known(self, market: Market) -> catalog.Series:
         series = self._found(market)
-        if series is None:
-            raise MissingDataError(f"{market} is not stored.", "Materialize its raw_candles first.")
-        return series
+        if series is not None:
+            return series
+        raise MissingDataError(f"{market} is not stored.", "Materialize its raw_candles first.")
 
     def _run(self, run_id: int) -> catalog.Run:
         if run_id not in self._runs:

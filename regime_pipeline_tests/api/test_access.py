@@ -158,7 +158,7 @@ FORGED = ({}, {"X-Forwarded-For": "203.0.113.7"}, {"X-API-Key": "regime_1_z"}, {
 """Headers that a caller makes up give it no bucket of its own."""
 
 
-def test_too_many_requests_are_told_when_to_come_back(ws: Workspace, reader: dict[str, str]) -> None:
+def test_too_many_requests_get_the_time_to_come_back(ws: Workspace, reader: dict[str, str]) -> None:
     with TestClient(create_app(ws, ApiOptions(rate_per_minute=3)), base_url="http://localhost") as client:
         assert client.get("/api/markets", headers=reader).status_code == 200
         answers = [client.get("/api/markets", headers=forged) for forged in FORGED]

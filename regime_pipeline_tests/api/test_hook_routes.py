@@ -83,7 +83,7 @@ def test_what_takes_long_is_asked_for_again(ws: Workspace, monkeypatch: pytest.M
     assert (done.status_code, done.json()["ok"], done.json()["request_id"]) == (200, True, "slow")
 
 
-def test_a_failure_is_told_and_may_be_asked_again(
+def test_a_failure_is_reported_and_may_be_asked_again(
     client: TestClient, ws: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     question = {"symbol": "ETH-USDT", "request_id": "again"}

@@ -114,7 +114,7 @@ def test_periods_and_transitions_come_in_pages(ws: Workspace, client: TestClient
     assert events == service.transition_events(found)
     some, _ = pages(client, f"{BASE}/transitions", limit=2, **{"from": "NEUTRAL", "to": "TREND_UP"})
     assert some == service.transition_events(found, "NEUTRAL", "TREND_UP")
-    assert client.get(f"{BASE}/transitions").json()["counts"] == service.transition_counts(found)
+    assert client.get(f"{BASE}/transitions").json()["counts"] == service.transition_shares(found)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def is_beside_what_it_tests(path: Path) -> bool:
     return any(is_within(name, each) for name in imports_of(path) for each in rooms)
 
 
-def test_tests_stand_in_the_room_of_what_they_test() -> None:
+def test_tests_are_in_the_room_of_what_they_test() -> None:
     tests = [path for room in ROOMS for path in sorted((TESTS / room).rglob("test_*.py"))]
     assert len(tests) > 150
     misplaced = {path.relative_to(TESTS).as_posix() for path in tests if not is_beside_what_it_tests(path)}

@@ -46,7 +46,7 @@ PLANTED = {
 
 
 def tracked_files() -> list[Path]:
-    """The files of the repository; skips where it is no repository."""
+    """The files of the repository; skips where it is not a repository."""
     try:
         done = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:

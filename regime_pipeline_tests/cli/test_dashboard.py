@@ -73,7 +73,7 @@ def test_a_served_site_answers_on_this_machine_alone(site: Path) -> None:
         assert get(f"{address}../site.txt")[0] == 404
 
 
-def test_serve_runs_until_it_is_told_to_stop(site: Path) -> None:
+def test_serve_runs_until_it_is_asked_to_stop(site: Path) -> None:
     command = [sys.executable, "-c", "from regime_pipeline.cli.app import main; main()", "dashboard", "serve"]
     environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
     command += ["--output", str(site), "--port", "0"]

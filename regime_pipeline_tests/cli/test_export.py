@@ -55,6 +55,20 @@ def test_a_lean_snapshot_is_the_stored_one(
     assert (snapshot.market, to_iso(snapshot.hour_start_ms), len(snapshot.bars)) == (MARKET, LAST, 1)
 
 
+def test_many_markets_become_files_named_by_hour_symbol_and_timeframe(
+    snapshots: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = snapshots / "out" / "deep"
+
+    assert regime(monkeypatch, "export", "ALFA-USDT_1h,ALFA-USDT_1h", LAST, "--yaml", "--output", str(folder)) == 0
+    assert regime(monkeypatch, "export", "ALFA-USDT_1h", LAST, "--yaml", "--output", str(folder)) == 0
+
+    (file,) = folder.iterdir()
+    assert file.name == f"{LAST[11:13]}_ALFA-USDT_1h.yaml"
+    assert from_document(yaml.safe_load(file.read_text("utf-8"))).market == MARKET
+    assert "1 files written" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -62,6 +76,10 @@ def test_a_lean_snapshot_is_the_stored_one(
         (["ALFA-USDT_1h", LAST, "--as-of", "2020-01-01T00:00:00Z"], 1, "There is no snapshot"),
         (["ALFA-USDT_1h", "2026-09-01T00:00:00"], 2, "offset"),
         (["ALFA-USDT_1h", LAST, "--bundle", "--yaml"], 2, "exclude each other"),
+        (["ALFA-USDT_1h,ALFA-USDT_4h", LAST], 2, "Several markets go into a folder"),
+        (["ALFA-USDT_1h,ALFA-USDT_1h", LAST, "--yaml"], 2, "Several markets go into a folder"),
+        (["ALFA-USDT_1h", LAST, "--output", "/nowhere/at/all.json"], 2, "cannot be written"),
+        (["ALFA-USDT_1h,ALFA-USDT_1h", LAST, "--yaml", "--output", "/dev/null/x"], 2, "cannot be made"),
     ],
 )
 def test_refusals_are_sentences(

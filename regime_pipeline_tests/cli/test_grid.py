@@ -104,7 +104,15 @@ def test_a_grid_from_its_first_version_to_its_advice(
     assert regime(monkeypatch, "gates", "stop", "ALFA-USDT", "--why", "news", "--who", "ada") == 0
     assert "Stopped the grid of ALFA-USDT" in capsys.readouterr().out
     assert regime(monkeypatch, "gates", "show", "ALFA-USDT_1h") == 0
-    assert "ALFA-USDT_1h 2026-09-01T02:00:00Z: NONE" in capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "ALFA-USDT_1h: GATE_1 Stopped" in shown
+    assert "by ada (MANUAL): news; no hour has closed since then" in shown
+    assert regime(monkeypatch, "grid", "log", "ALFA-USDT", "--since", "2026-09-01") == 0
+    assert "MANUAL (ada: news)" in capsys.readouterr().out
+    assert regime(monkeypatch, "grid", "log", "ALFA-USDT", "--since", "-1w", "--until", "-6d") == 0
+    assert "Nothing happened to the grid of ALFA-USDT" in capsys.readouterr().out
+    assert regime(monkeypatch, "grid", "log", "ALFA-USDT", "--since", "2026-09-01", "--format", "csv") == 0
+    assert capsys.readouterr().out.startswith("time,kind,text,who,why")
     assert regime(monkeypatch, "gates", "log", "ALFA-USDT_1h", "--hours", "2") == 0
     assert "2026-09-01 02:00" in capsys.readouterr().out
 
@@ -125,8 +133,8 @@ def test_the_gates_of_a_stop_are_shown_with_every_condition(
     assert regime(monkeypatch, "gates", "show", "ALFA-USDT_1h") == 0
 
     said = " ".join(capsys.readouterr().out.split())
-    assert "ALFA-USDT_1h 2026-09-01T02:00:00Z: GATE_1" in said
-    assert "by ada (MANUAL): news; 3 observations ago" in said
+    assert "ALFA-USDT_1h: GATE_1" in said
+    assert "by ada (MANUAL): news; its restart gates wait at gate 1 after 3 bars" in said
     assert said.count("gate 1 not met") == 3
     assert regime(monkeypatch, "gates", "log", "ALFA-USDT_1h") == 0
     assert "ADX_DECAY" in capsys.readouterr().out

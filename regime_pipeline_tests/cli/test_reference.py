@@ -1,4 +1,4 @@
-"""docs/cli.md is the command line's own help; `python -m regime_pipeline_tests.cli.test_reference` writes it anew."""
+"""docs/cli.md is the command line's own help; `python -m regime_pipeline_tests.cli.test_reference` writes it again."""
 
 from __future__ import annotations
 

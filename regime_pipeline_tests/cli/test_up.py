@@ -69,7 +69,7 @@ def test_a_killed_embedded_server_is_started_again(home: Path) -> None:
     server.release()
 
 
-def test_a_child_that_dies_is_started_again_until_we_are_told_to_stop(tmp_path: Path) -> None:
+def test_a_child_that_dies_is_started_again_until_we_are_asked_to_stop(tmp_path: Path) -> None:
     file = tmp_path / "starts"
     file.write_text("")
 

@@ -69,7 +69,7 @@ def test_every_page_opens_without_an_error(visit: Open, site: Path) -> None:
         assert blank == 0
 
 
-def test_without_scripts_the_newest_hours_stand_in_a_table(plain: Page, rows: MarketRows) -> None:
+def test_without_scripts_the_newest_hours_are_in_a_table(plain: Page, rows: MarketRows) -> None:
     found = cells(plain.get_by_role("region", name="Newest hours, newest first").locator("table"))
 
     assert len(found) == 24
@@ -130,9 +130,11 @@ def hours(text: str) -> float:
     return sum(float(count) * each[unit] for count, unit in zip(parts[::2], parts[1::2], strict=True))
 
 
-def test_grid_events_and_gates_stand_in_tables(plain: Page, rows: MarketRows) -> None:
+def test_grid_events_and_gates_are_in_tables(plain: Page, rows: MarketRows) -> None:
     found = cells(plain.get_by_role("region", name="Grid events, newest first").locator("table"))
 
+    assert "Verdict" in {row[1] for row in found}
+    found = [row for row in found if row[1] != "Verdict"]
     assert [row[1] for row in found] == ["Advice", "Gate", "Stop", "Grid", "Grid"]
     assert found[2][2] == "MANUAL (ann: news <b>& more</b>)"  # as text, never as markup
     assert "Version 2: 95 to 105, 5 levels, disabled (ann: calm)" in found[3][2]

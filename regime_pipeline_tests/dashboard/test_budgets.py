@@ -1,4 +1,4 @@
-"""What a page costs its reader: bytes, requests, shifting layout, time; every limit stands in `budget.toml`."""
+"""What a page costs its reader: bytes, requests, shifting layout, time; every limit is in `budget.toml`."""
 
 from __future__ import annotations
 

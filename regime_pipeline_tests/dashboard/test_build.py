@@ -1,4 +1,4 @@
-"""The dashboard from a real chain: pages name what is stored, and only markets whose rows changed are made anew."""
+"""The dashboard from a real chain: pages name what is stored, and only markets whose rows changed are rebuilt."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_page_for_every_market_with_rows(workspace: Workspace, tmp_path: Path)
     assert payload(tmp_path / "site", ALFA)["hours"] == HOURS
 
 
-def test_a_new_hour_makes_its_market_anew_and_no_other(
+def test_a_new_hour_rebuilds_its_market_and_no_other(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build_site(workspace, tmp_path / "site")
@@ -95,7 +95,7 @@ def test_a_new_hour_makes_its_market_anew_and_no_other(
     assert content(tmp_path / "site") == content(tmp_path / "fresh")
 
 
-def test_a_grid_and_a_stop_make_their_symbol_anew(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_grid_and_a_stop_rebuild_their_symbol(workspace: Workspace, tmp_path: Path) -> None:
     build_site(workspace, tmp_path / "site")
     grids, run_id = workspace.warehouse.grids, workspace.start_run("")
     grids.append(GridConfig(**GRID), run_id)

@@ -62,10 +62,10 @@ def test_every_chart_tells_the_hour_under_the_pointer(page: Page, rows: MarketRo
         point_at(page, chart, hour)
         wait_for_hour(page, rows, hour)
 
-        assert_told(page, rows, hour)
+        assert_described(page, rows, hour)
 
 
-def assert_told(page: Page, rows: MarketRows, hour: int) -> None:
+def assert_described(page: Page, rows: MarketRows, hour: int) -> None:
     def value(name: str) -> float:
         return float(rows.on_calendar(name)[hour])
 
@@ -109,7 +109,7 @@ def test_an_hour_without_bars_has_no_close(page: Page, rows: MarketRows) -> None
     assert (facts(page)["Close"], facts(page)["Candles"]) == ("\N{EN DASH}", "Missing")
 
 
-def test_too_little_data_is_told_as_such(visit: Open, address: str, rows: MarketRows) -> None:
+def test_too_little_data_is_described_as_such(visit: Open, address: str, rows: MarketRows) -> None:
     page = visit(address + link(rows, 0, 48, 5))
 
     assert "Insufficient data" in page.locator("#r-verdict").inner_text()

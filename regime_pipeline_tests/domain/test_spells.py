@@ -52,6 +52,6 @@ def test_tables_agree_with_each_other(codes: list[float]) -> None:
         assert shares == [None] * len(seen) or sum(share or 0 for share in shares) == pytest.approx(1)
         assert [cell.path for cell in row[1:]] == [f"at/{seen[moves.rows.index(row)]}/{to}" for to in seen]
     for state, row in zip(states, dwell.rows, strict=True):
-        assert (state.median_hours or 0) <= (state.longest_hours or 0)
-        assert row[3].value == state.median_hours
+        assert (state.dwell.median_hours or 0) <= (state.dwell.longest_hours or 0)
+        assert row[3].value == state.dwell.median_hours
         assert {cell.path for cell in row} == {""}

@@ -1,6 +1,6 @@
 """Dagster's own commands work in a fresh clone, and the definitions are the ones that were reviewed.
 
-After a wanted change: `python -m regime_pipeline_tests.e2e.test_dagster_commands` writes the golden file anew.
+After a wanted change: `python -m regime_pipeline_tests.e2e.test_dagster_commands` writes the golden file again.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def test_means_stand_between_their_ends(results: list[MarketResult], summary: di
     assert set(summary["null"]["verdicts"]) == set(VERDICTS)
 
 
-def test_the_page_names_goals_rivals_walks_and_peers_that_did_not_run(summary: dict[str, Any]) -> None:
+def test_the_page_names_goals_baselines_walks_and_peers_that_did_not_run(summary: dict[str, Any]) -> None:
     page = to_markdown(summary, "regime benchmark accuracy --quick", LENGTHS)
 
     goal = summary["goals"]["balanced_accuracy"]

@@ -40,7 +40,7 @@ def test_planted_numbers_are_found_again_and_nowhere_is_more_likely() -> None:
             assert likelihood(type(found)(*moved)) < likelihood(found)
 
 
-def test_the_report_has_every_table_with_the_rivals_beside() -> None:
+def test_the_report_has_every_table_with_the_baselines_beside() -> None:
     series = [HoldSeries(part, simulated(1_500, seed=n)) for n, part in enumerate((FIT, *HELD_OUT))]
     fitted = bands_to_fit(series)
 

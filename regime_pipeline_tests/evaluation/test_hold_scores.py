@@ -8,11 +8,11 @@ import pytest
 from regime_pipeline.evaluation.hold_forecasts import Forecasts
 from regime_pipeline.evaluation.hold_scores import (
     PLAIN_BARRIER,
-    calibration_error,
     climatology,
     fit_volatility_alone,
     fit_width_alone,
     reliability,
+    reliability_error,
     score,
     skill_interval,
 )
@@ -35,7 +35,7 @@ def bands(count: int = 20_000, seed: int = 3) -> Forecasts:
     return Forecasts(hour, made.close, lower, upper, ahead, variance, held, made.step_hours)
 
 
-def test_the_model_that_made_the_outcomes_beats_every_rival_and_is_calibrated() -> None:
+def test_the_model_that_made_the_outcomes_beats_every_baseline_and_is_calibrated() -> None:
     fitted, judged = bands(seed=3), bands(seed=4)
     baselines = {
         "width": fit_width_alone(fitted)(judged),
@@ -68,7 +68,7 @@ def test_a_bias_is_the_calibration_error() -> None:
     said = np.linspace(0.1, 0.8, 30_000)
     held = np.random.default_rng(1).random(30_000) < said + 0.1
 
-    assert calibration_error(held, said) == pytest.approx(0.1, abs=0.01)
+    assert reliability_error(held, said) == pytest.approx(0.1, abs=0.01)
     rows = reliability(held, said)
     assert [row[0] for row in rows] == [3_000] * 10
     assert all(came > said for _, said, came in rows)

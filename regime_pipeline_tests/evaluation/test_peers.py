@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from regime_pipeline.domain.verdicts.engine import analyze
-from regime_pipeline.evaluation.baselines import Method, Predictor, own_methods, verdict_weights
+from regime_pipeline.evaluation.baselines import Method, Predictor, class_weights, own_methods
 from regime_pipeline.evaluation.datasets import (
     REPORTING_SEEDS,
     TUNING_SEEDS,
@@ -81,7 +81,7 @@ def test_the_majority_is_one_class_from_the_training_bars(market: LabelledMarket
 def test_the_warm_up_is_abstained_from_and_has_no_weights(market: LabelledMarket) -> None:
     for method in OWN[:3]:
         assert (method.fit(market, TRAIN)(market)[:160] == ABSTAIN).all()
-    weights = verdict_weights(market)
+    weights = class_weights(market)
     assert np.isnan(weights[:160]).all()
     np.testing.assert_allclose(weights[500:].sum(axis=1), 1.0)
 

@@ -12,9 +12,9 @@ import orjson
 import pytest
 
 from regime_pipeline.cli.app import main
+from regime_pipeline.domain.grids.grid_run import simulate_grid
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.evaluation.datasets import LabelledMarket, labelled_market
-from regime_pipeline.evaluation.grid_simulator import simulate_grid
 from regime_pipeline.evaluation.grid_strategies import ARMS, _always, _filtered, _gated, grid_around, run_arm
 from regime_pipeline.evaluation.restart_report import judge_candles, judge_seed, summarize, to_markdown
 from regime_pipeline.evaluation.restart_rules import RULES, STOP_AFTER_BARS, labelled_stops, restarts

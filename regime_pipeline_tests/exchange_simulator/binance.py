@@ -111,14 +111,14 @@ def routes(exchange: Exchange) -> list[Route]:
         return await exchange.answer(request, "", 1, json_answer({}), ERRORS)
 
     async def time(request: Request) -> Response:
-        return await exchange.answer(request, "", 1, json_answer({"serverTime": exchange.told_time_ms()}), ERRORS)
+        return await exchange.answer(request, "", 1, json_answer({"serverTime": exchange.shown_time_ms()}), ERRORS)
 
     async def listing(request: Request) -> Response:
         symbols = [_entry(exchange, s, of) for s, of in exchange.tape.listings.items() if not exchange.is_unknown(s)]
         limits = [{"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1}]
         body = {
             "timezone": "UTC",
-            "serverTime": exchange.told_time_ms(),
+            "serverTime": exchange.shown_time_ms(),
             "rateLimits": [{**limits[0], "limit": exchange.ledger.limit}],
             "exchangeFilters": [],
             "symbols": symbols,

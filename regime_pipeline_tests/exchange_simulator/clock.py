@@ -1,6 +1,6 @@
 """The exchange's clock: real time, or one that stands where it is set until it is set again.
 
-What time means for a bar stands in `tape`.
+See `price_feed` for what time means for a bar.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One exchange: its tape, clock, faults and ledger together, and how every answer passes through them.
 
-The forms of the answers stand in `binance`, `kucoin` and `archive`.
+See `binance`, `kucoin` and `archive` for the forms of the answers.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Exchange:
         """Wind the tape."""
         self.tape = Tape(self.listings, self.clock, self.faults)
 
-    def told_time_ms(self) -> int:
+    def shown_time_ms(self) -> int:
         """Return the time as the exchange tells it, off by a fault where there is one."""
         fault = self.faults.hit(Kind.CLOCK_OFFSET)
         return self.clock.now_ms() + (round(fault.seconds * 1000) if fault else 0)

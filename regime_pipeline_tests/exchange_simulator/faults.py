@@ -1,6 +1,6 @@
 """What can go wrong at an exchange, as data: which requests and which bars a fault hits, and how often.
 
-How a fault shows in an answer stands in `responses` and `tape`.
+See `responses` and `price_feed` for how a fault shows in an answer.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Fault(BaseModel):
     path : str
         In requests whose path holds this text; empty for all but the control endpoint's.
     times : int, optional
-        How many requests it hits before it is over; None for ever.
+        How many requests it hits before it is over; None for all of them.
     probability : float
         Chance of hitting a request.
     start_ms, end_ms : int

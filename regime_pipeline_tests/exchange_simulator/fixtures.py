@@ -56,7 +56,7 @@ def truth(market: Market, start_ms: int, end_ms: int) -> Candles:
 
 
 def fault(kind: Kind, **values: object) -> Fault:
-    """One fault, once unless told otherwise."""
+    """One fault, once unless `times` says otherwise."""
     return Fault.model_validate({"kind": kind, "times": 1, **values})
 
 

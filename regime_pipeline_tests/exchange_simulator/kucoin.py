@@ -39,7 +39,7 @@ def routes(exchange: Exchange) -> list[Route]:
     """Return the routes of the form."""
 
     async def time(request: Request) -> Response:
-        return await exchange.answer(request, "", 3, _sound(exchange.told_time_ms()), ERRORS)
+        return await exchange.answer(request, "", 3, _sound(exchange.shown_time_ms()), ERRORS)
 
     async def listing(request: Request) -> Response:
         listings = exchange.tape.listings.items()

@@ -1,6 +1,6 @@
 """What the exchange's trading left: closed bars, the open bar as it stands, and the faults that lie in the bars.
 
-In which form they are told stands with each exchange's routes.
+See each exchange's routes for the form of its answers.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Tape:
         if first <= now < last:
             minutes = concatenate([minutes, self._running_minute(market.symbol, now)])
         whole = minutes if market.timeframe == "1m" else resample(minutes, market.timeframe)
-        return self._with_faults_of_bars(market, _told(whole.between(start_ms, end_ms)))
+        return self._with_faults_of_bars(market, _bars_of(whole.between(start_ms, end_ms)))
 
     def _running_minute(self, symbol: str, now_ms: int) -> Candles:
         """The open minute: part of its volume and a close between its low and high, another one at every question."""
@@ -138,7 +138,7 @@ class Tape:
         return bars
 
     def _with_faults_of_answers(self, market: Market, bars: list[Bar]) -> list[Bar]:
-        """What one answer gets wrong: the newest closed bar is not there yet, or a bar is told twice."""
+        """What one answer gets wrong: the newest closed bar is not there yet, or a bar is given twice."""
         newest_closed = (self._clock.now_ms() // market.step_ms - 1) * market.step_ms
         if bars and bars[-1].open_ms >= newest_closed and self._faults.hit(Kind.LATE, market.symbol):
             bars = [bar for bar in bars if bar.open_ms < newest_closed]
@@ -159,7 +159,7 @@ def _changed(bar: Bar, fault: Fault, tick: float) -> Bar:
     return replace(bar, high=bar.high + tick, low=bar.low - tick, volume=bar.volume * fault.factor)
 
 
-def _told(candles: Candles) -> list[Bar]:
+def _bars_of(candles: Candles) -> list[Bar]:
     """Candles as bars in units of the quote currency."""
     step = candles.market.step_ms
     prices = np.array([candles.open, candles.high, candles.low, candles.close]) / candles.price_scale

@@ -1,4 +1,4 @@
-"""The exchange as a program: every route in one application, served until told to stop, or within a test.
+"""The exchange as a program: every route in one application, served until asked to stop, or within a test.
 
 What is listed is the caller's choice.
 """

@@ -172,7 +172,7 @@ class Refusing:
         return None
 
 
-def test_history_is_served_where_the_exchange_refuses_and_the_failure_is_told(tmp_path: Path) -> None:
+def test_history_is_served_where_the_exchange_refuses_and_the_failure_is_reported(tmp_path: Path) -> None:
     now = TODAY + 5 * HOUR_MS
     with exchange(now) as (_, url):
         made = archive(url, tmp_path, now, Refusing())

@@ -50,7 +50,7 @@ def test_orders_that_are_not_understood_are_refused(body: bytes) -> None:
         assert httpx.post(f"{url}/control/faults", content=body).status_code == 422
 
 
-def test_weights_are_told_then_refused_then_banned() -> None:
+def test_weights_are_reported_then_refused_then_banned() -> None:
     with exchange() as (one, url):
         httpx.put(f"{url}/control/limit", json={"weight_per_minute": 3})
         one.ledger._clock = lambda: 6_000.0  # the minute does not turn within the test

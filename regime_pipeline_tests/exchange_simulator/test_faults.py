@@ -69,7 +69,7 @@ def test_what_does_not_pass_ends_with_an_error_that_counts_the_tries() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_bars_told_twice_count_once_and_a_late_one_is_not_known_yet(form: str) -> None:
+def test_bars_given_twice_count_once_and_a_late_one_is_not_known_yet(form: str) -> None:
     with exchange(NOW // 3_600_000 * 3_600_000 + 25_000) as (one, url):
         one.faults.add(fault(Kind.DUPLICATE))
         one.faults.add(fault(Kind.LATE))

@@ -63,7 +63,7 @@ def test_an_outage_longer_than_a_page_is_a_gap_and_no_end(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_open_bar_is_told_and_changes_but_the_source_never_keeps_it(form: str) -> None:
+def test_the_open_bar_is_given_and_changes_but_the_source_never_keeps_it(form: str) -> None:
     opened = NOW // HOUR_MS * HOUR_MS
     with exchange() as (_, url):
         told = [client(form, url).page(ETH, opened, opened + HOUR_MS)[-1] for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Celery workers killed or told to stop, two daemons at once, a Redis that forgets: every run succeeds."""
+"""Celery workers killed or asked to stop, two daemons at once, a Redis that forgets: every run succeeds."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def await_the_end(up: Up, markets: set[str]) -> list[str]:
     return up.statuses()
 
 
-def test_a_worker_that_is_told_to_stop_finishes_its_run_first(cluster: Up) -> None:
+def test_a_worker_that_is_asked_to_stop_finishes_its_run_first(cluster: Up) -> None:
     markets = launch(cluster)
     worker, run = until(180, lambda: busy_worker(cluster), "a run at work", 0.05)
     process = psutil.Process(worker)

@@ -29,7 +29,7 @@ LATER = to_ms("2026-01-01T00:00:00Z")
 
 
 class Recorded:
-    """An exchange that answers with recorded candles and vouches for the whole of their span."""
+    """An exchange that answers with recorded candles and confirms the whole of their span."""
 
     venue = "recorded"
 

@@ -49,7 +49,7 @@ def bars_of(library: Workspace, market: Market) -> list[Bar]:
     """A market's candles of 2024, nearly all of them."""
     with psycopg.connect(library.warehouse.url) as connection:
         rows = connection.execute(_BARS, (market.symbol, market.timeframe, *IN_2024.values())).fetchall()
-    assert len(rows) > 0.99 * 366 * 24 * market.bars_per_hour
+    assert len(rows) > 0.99 * 366 * 24 * 3_600_000 // market.step_ms
     return [Bar(*row) for row in rows]
 
 

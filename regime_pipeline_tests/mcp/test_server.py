@@ -34,7 +34,7 @@ from regime_pipeline_tests.mcp.fixtures import COMMAND, Agent, Desk
 pytestmark = pytest.mark.postgres
 NAMES = [
     *("list_markets", "current_regime", "find_periods", "transition_stats", "confidence_stats", "regime_performance"),
-    *("explain_verdict", "compare_grid", "hold_probability"),
+    *("explain_verdict", "compare_grid", "grid_events", "verdict_history", "hold_probability"),
 ]
 HELLO = {
     "jsonrpc": "2.0",
@@ -93,7 +93,7 @@ def test_the_documentation_names_every_tool_and_argument_and_its_json_is_json() 
     assert len(documents) == 5
 
 
-def test_every_argument_and_its_bounds_stand_in_the_schema(agent: Agent) -> None:
+def test_every_argument_and_its_bounds_are_in_the_schema(agent: Agent) -> None:
     schema = agent.tools()["find_periods"].input_schema
 
     assert list(schema["properties"]) == ["symbol", "timeframe", "start", "end", "limit", "cursor", "regime"]
@@ -192,7 +192,7 @@ def signals() -> Iterator[None]:
     ],
 )
 @pytest.mark.usefixtures("signals")
-def test_the_address_is_the_loopback_unless_told_otherwise(
+def test_the_address_is_the_loopback_unless_another_is_given(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     words: list[str],

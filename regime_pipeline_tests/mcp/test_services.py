@@ -71,7 +71,7 @@ def test_transitions(desk: Desk, series: RegimeSeries, asked: dict[str, str], be
     pages = list(desk.pages("transition_stats", **asked, from_regime=before, to_regime=after, limit=200))
 
     assert [row for answer in pages for row in answer["rows"]] == regimes.transition_events(series, before, after)
-    counts = regimes.transition_counts(series)["transitions"]
+    counts = regimes.transition_shares(series)["transitions"]
     chosen = [row for row in counts if before in ("", row["from"]) and after in ("", row["to"])]
     assert all(answer["counts"] == chosen for answer in pages)
     assert pages[0]["total"] == sum(row["count"] for row in chosen)

@@ -16,8 +16,9 @@ from regime_pipeline.mcp import verdict_tools
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.explanations import verdict_factors
-from regime_pipeline.services.grids import advice_at
+from regime_pipeline.services.queries.advice import advice_at
 from regime_pipeline.services.queries.json_records import plain, records
+from regime_pipeline.services.queries.overview import overview
 from regime_pipeline_tests.factories import START, hours_from_start, simulated_workspace
 from regime_pipeline_tests.mcp.fixtures import BTC, CHAIN, MOMENTS, YEAR, Agent, Desk
 
@@ -38,18 +39,23 @@ def stored(ws: Workspace, table: str, hour: int = NEWEST) -> dict[str, Any]:
 def test_markets_are_listed_with_what_is_stored_of_them(desk: Desk, library: Workspace) -> None:
     quarters, hours, candles_only = desk.ask("list_markets")["rows"]
 
-    assert hours == {
+    verdict = stored(library, "regime_verdicts")
+    assert {name: hours[name] for name in ("symbol", "timeframe", "first_candle", "last_close", "as_of")} == {
         "symbol": "BTC-USDT",
         "timeframe": "1h",
         "first_candle": "2023-12-10T00:00:00Z",
         "last_close": "2025-01-10T00:00:00Z",
-        "data_age_seconds": 0,
-        "verdict": stored(library, "regime_verdicts")["verdict"],
-        "verdict_hour": "2025-01-09T23:00:00Z",
-        "has_grid": True,
+        "as_of": "2025-01-10T00:00:00Z",
     }
-    assert (quarters["verdict"], quarters["has_grid"]) == (None, True)
-    assert (candles_only["verdict"], candles_only["has_grid"]) == (None, False)
+    assert {name: hours[name] for name in ("verdict", "confidence", "hold_24h", "range_low")} == {
+        name: verdict[name] for name in ("verdict", "confidence", "hold_24h", "range_low")
+    }
+    rows = {(row["symbol"], row["timeframe"]): row for row in overview(library)}
+    for row in (quarters, hours, candles_only):
+        newest = rows[row["symbol"], row["timeframe"]]
+        assert {name: value for name, value in row.items() if name not in ("first_candle", "last_close")} == newest
+    assert (quarters["verdict"], quarters["grid"] != "none") == (None, True)
+    assert (candles_only["verdict"], candles_only["grid"]) == (None, "none")
 
 
 def test_the_current_regime_is_the_newest_row_of_each_family(desk: Desk, library: Workspace) -> None:

@@ -20,7 +20,7 @@ from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import to_ms
 from regime_pipeline.policy import load_policy
 from regime_pipeline.python_api.verdicts import _read as read_bundle
-from regime_pipeline.services.grids import read_histories
+from regime_pipeline.services.grid_files import read_histories
 from regime_pipeline.services.universe import load_universe
 from regime_pipeline.storage.snapshots.bundle import candles_of_bundle
 from regime_pipeline.storage.snapshots.codec import bar_rows, encode, hash_of, to_document

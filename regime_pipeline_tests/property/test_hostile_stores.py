@@ -100,7 +100,7 @@ def test_an_empty_list_is_added_to(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("volume", [[1.0, 2.0], [[1.0]], {}, "1", None, True])
-def test_a_volume_that_is_no_number_is_refused(store: SnapshotStore, volume: object) -> None:
+def test_a_volume_that_is_not_a_number_is_refused(store: SnapshotStore, volume: object) -> None:
     """A list used to become a second dimension, and then an IndexError."""
     document = json.loads(SOUND)
     document["bars"][0][5] = volume
@@ -112,7 +112,7 @@ def test_a_volume_that_is_no_number_is_refused(store: SnapshotStore, volume: obj
 
 @pytest.mark.parametrize("collected_at", [5, None, [], {}, True, 1.5, "x", "2020-01-01"])
 def test_the_one_field_without_a_hash_is_checked_when_it_is_needed(store: SnapshotStore, collected_at: object) -> None:
-    """A collected_at that is no text used to end in an AttributeError when an earlier state was asked for."""
+    """A collected_at that is not text used to end in an AttributeError when an earlier state was asked for."""
     document = json.loads(SOUND)
     document["metadata"]["collected_at"] = collected_at
     (file,) = Path(store.root).rglob("*.json")

@@ -85,7 +85,7 @@ def changed(row: int, name: str, value: Any) -> pd.DataFrame:
         (FRAME.assign(open_time=FRAME["open_time"] + pd.Timedelta("5min")), "not a multiple of 1h"),
     ],
 )
-def test_what_is_no_candles_is_refused_with_column_or_row(frame: Any, says: str) -> None:
+def test_what_is_not_candles_is_refused_with_column_or_row(frame: Any, says: str) -> None:
     with pytest.raises(RegimeError) as refused:
         read(frame)
     assert says in str(refused.value)

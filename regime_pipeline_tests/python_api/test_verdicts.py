@@ -125,7 +125,7 @@ def test_property_79_a_bundle_without_enough_history_is_refused(store: SnapshotS
 
 
 @pytest.mark.parametrize(("content", "says"), [("{", "is not JSON"), ("[]", "top level is not"), ("{}", "symbol")])
-def test_what_is_no_bundle_is_refused(tmp_path: Path, content: str, says: str) -> None:
+def test_what_is_not_a_bundle_is_refused(tmp_path: Path, content: str, says: str) -> None:
     path = tmp_path / "bundle.json"
     path.write_text(content)
 

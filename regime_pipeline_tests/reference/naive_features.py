@@ -1,7 +1,7 @@
 """The hourly features written down hour by hour in pandas: yardstick of speed and oracle of every value.
 
-Nothing is shared with the engine but the policy; being quick is not its purpose. Scores and verdicts stand in
-`naive_verdicts`.
+Nothing is shared with the engine but the policy; being quick is not its purpose. See `naive_verdicts` for
+scores and verdicts.
 """
 
 from __future__ import annotations

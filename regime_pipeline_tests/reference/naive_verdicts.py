@@ -1,7 +1,7 @@
 """Scores and verdicts written down hour by hour in pandas: yardstick of speed and oracle of every value.
 
-Nothing is shared with the engine but the policy and the null table; being quick is not its purpose. Features stand in
-`naive_features`.
+Nothing is shared with the engine but the policy and the null table; being quick is not its purpose. See
+`naive_features` for features.
 """
 
 from __future__ import annotations

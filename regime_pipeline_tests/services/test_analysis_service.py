@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import regime_pipeline as rp
 from regime_pipeline.domain.errors import MissingDataError, UsageError
+from regime_pipeline.domain.grids.comparison import compare
+from regime_pipeline.domain.grids.formats import to_toml
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.domain.verdicts.engine import reach_hours
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.explanations import verdict_factors
+from regime_pipeline.services.queries.grid_comparison import grid_of
+from regime_pipeline.storage.snapshots.bundle import bundle
+from regime_pipeline_tests.domain.grids.factories import POLICY, grid
 from regime_pipeline_tests.served_home import BTC, ETH, HOURS, WINDOW, hour
 
 SCORES = ["trend_score", "mean_rev_score", "vol_change_score", "range_quality_score", "grid_capacity_score"]
@@ -83,3 +91,36 @@ def test_what_was_known_at_a_time_is_analyzed(service: rp.RegimeAnalysisService)
     now = service.analyze_timestamp("ETH-USDT", to_iso(hour(400)))
     later = service.analyze_timestamp("ETH-USDT", to_iso(hour(400)), as_of="2030-01-01T00:00:00Z")
     pd.testing.assert_series_equal(now, later)
+
+
+def test_a_grid_is_compared_with_the_range_of_the_hour(
+    ws: Workspace, service: rp.RegimeAnalysisService, tmp_path: Path
+) -> None:
+    low = ws.warehouse.read_range("features", ETH, WINDOW, ["range_low"])["range_low"]
+    number = int(np.flatnonzero(~np.isnan(low))[-1])
+    time = to_iso(hour(number))
+    plain = service.analyze_timestamp("ETH-USDT", time)
+    config = grid(symbol="ETH-USDT", lower="1", upper="2", limit_lower=None, limit_upper=None)
+    file = tmp_path / "grids.toml"
+    file.write_text(to_toml([config]), "utf-8")
+    bundled = rp.analyze_snapshot(bundle(ws.snapshots, ETH, hour(number), reach_hours(ETH, POLICY)), grid=config)
+
+    for given in (config, config.model_dump(), file, str(file)):
+        found = service.analyze_timestamp("ETH-USDT", time, grid=given)
+        assert repr(found.drop("grid_comparison").to_dict()) == repr(plain.to_dict())
+        compared = found["grid_comparison"]
+        assert compared == bundled["grid_comparison"]
+        assert (compared["is_close_inside_grid"], compared["close"]) == (False, plain["close"])
+        expected = compare(
+            config,
+            np.array([plain["range_low"]]),
+            np.array([plain["range_high"]]),
+            np.array([plain["atr"]]),
+            POLICY.grid_capacity,
+        )
+        assert compared["iou"] == expected.iou[0]
+        assert compared["lower_offset_atr"] == expected.lower_offset_atr[0]
+    with pytest.raises(UsageError, match="The grid is of DOGE-USDT, the hour of ETH-USDT"):
+        service.analyze_timestamp("ETH-USDT", time, grid=config.model_copy(update={"symbol": "DOGE-USDT"}))
+    with pytest.raises(UsageError, match="holds no grid of BTC-USDT"):
+        grid_of(file, "BTC-USDT", hour(number))

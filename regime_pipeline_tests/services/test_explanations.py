@@ -10,8 +10,9 @@ import psycopg
 import pytest
 from alembic import command
 
+from regime_pipeline.domain.grids.named_conditions import worded
 from regime_pipeline.domain.market_data.window import Window
-from regime_pipeline.domain.restart_gates.replay import worded_checks, worded_restart
+from regime_pipeline.domain.restart_gates.replay import worded_restart
 from regime_pipeline.policy import default_policy, recorded_policy
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.explanations import EXPLAINED, factors_of, policy_of, reasons_of, verdict_factors
@@ -61,7 +62,7 @@ def test_a_policy_of_another_version_keeps_what_both_know() -> None:
 
 
 def test_conditions_and_grids_of_stored_advice_get_their_sentences_back() -> None:
-    assert worded_checks([]) == []
+    assert worded([]) == []
     assert worded_restart(None) is None
 
 

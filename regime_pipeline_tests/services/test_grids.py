@@ -133,7 +133,7 @@ STOPPED = START + 380 * HOUR_MS
 def test_gates_are_the_same_by_single_hours_by_a_range_and_by_replay(
     database_url: str, tmp_path: Path, make_database: Callable[[], str]
 ) -> None:
-    """The stop stands in the middle of the rows; the last hours come live, one by one, or in one run."""
+    """The stop is in the middle of the rows; the last hours come live, one by one, or in one run."""
     live, whole = LONG.hours.tolist()[-12:], []
     for folder, url in (("single", database_url), ("range", make_database())):
         with simulated_workspace(url, tmp_path / folder, [MARKET], clock=lambda: STOPPED) as ws:
@@ -162,6 +162,7 @@ def gate_history(ws: Workspace) -> GateHistory:
         ws.snapshots.read_candles(MARKET, LONG.start_ms, LONG.end_ms),
         ws.warehouse.read_range("features", MARKET, LONG),
         ws.warehouse.read_range("scores", MARKET, LONG),
+        ws.warehouse.read_range("regime_verdicts", MARKET, LONG),
     )
 
 

@@ -46,7 +46,7 @@ def test_a_changed_coefficient_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"coefficients": {"level": 1}, "hash": ""}'])
-def test_what_is_no_model_is_refused_with_the_command(tmp_path: Path, content: str) -> None:
+def test_what_is_not_a_model_is_refused_with_the_command(tmp_path: Path, content: str) -> None:
     path = tmp_path / "model.json"
     path.write_text(content)
 

@@ -17,7 +17,7 @@ def test_a_table_survives_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "[]", "{", '{"made_for": "x", "quantiles": [1], "knots": {}}', "{}"])
-def test_what_is_no_table_is_refused(tmp_path: Path, content: str | None) -> None:
+def test_what_is_not_a_table_is_refused(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "table.json"
     if content is not None:
         path.write_text(content)

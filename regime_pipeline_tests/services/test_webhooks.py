@@ -117,7 +117,7 @@ def test_a_refusal_is_final_and_an_unreachable_receiver_an_error() -> None:
             deliver(url, secret, CHANGE, patience())
 
 
-def test_what_could_not_be_told_is_told_the_next_time_and_nothing_twice(served: Workspace) -> None:
+def test_what_could_not_be_sent_is_sent_the_next_time_and_nothing_twice(served: Workspace) -> None:
     names = verdicts(served)
     changes = [n for n in range(1, HOURS) if names[n] != names[n - 1]]
     start = max(changes[-3] - 1, HOURS - CATCH_UP_HOURS)

@@ -32,7 +32,7 @@ def test_a_package_that_is_there_is_used() -> None:
 
 
 @pytest.mark.parametrize("name", ["binanse", "__init__", "../os", ""])
-def test_what_is_no_exchange_is_refused(name: str) -> None:
+def test_what_is_not_an_exchange_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="There is no exchange"):
         ccxt_import.exchange_class(name)
 

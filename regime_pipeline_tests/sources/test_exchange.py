@@ -25,7 +25,7 @@ START = 1_788_220_800_000 // HOUR_MS * HOUR_MS
 
 @dataclass
 class Script:
-    """An exchange that knows some bars, and fails as told."""
+    """An exchange that knows some bars, and fails when its script says so."""
 
     known: Sequence[int] = range(200)
     now: int = START + 300 * HOUR_MS
@@ -121,7 +121,7 @@ def test_a_bar_is_asked_for_when_it_has_settled() -> None:
     assert source(Script(now=closed + SETTLE_MS)).newest_closed_ms(MARKET) == closed
 
 
-def test_an_exchange_that_knows_the_newest_bars_only_vouches_for_those_only() -> None:
+def test_an_exchange_that_knows_the_newest_bars_only_confirms_those_only() -> None:
     script = Script(known=range(150, 200), now=START + 200 * HOUR_MS + 1, known_bars=50, page_bars=100)
 
     found = source(script).fetch(MARKET, START, START + 200 * HOUR_MS)

@@ -146,7 +146,7 @@ def test_dagster_url_is_checked_on_the_embedded_server_too(home: Path) -> None:
     embedded_server(home, "nobody").release()
 
 
-def test_windows_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_on_windows_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(databases, "_IS_WINDOWS", True)
     with pytest.raises(StorageError, match="Set REGIME_DATABASE_URL, or use WSL"):
         resolve_database(tmp_path, None, None, "nobody")

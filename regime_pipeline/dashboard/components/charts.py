@@ -101,10 +101,10 @@ def share_bars(rows: Mapping[str, Mapping[str, float]]) -> Svg:
             if part >= _LETTER_WIDTH:
                 parts.append(label(x + part / 2, y + 18, share(shares[verdict]), "on", "middle"))
             x += part
-    told = "; ".join(
+    described = "; ".join(
         f"{name}: " + ", ".join(f"{word(v)} {share(s[v])}" for v in ORDER if s[v]) for name, s in rows.items()
     )
-    return drawing(_ROW * len(rows), f"Share of the hours by verdict. {told}.", parts)
+    return drawing(_ROW * len(rows), f"Share of the hours by verdict. {described}.", parts)
 
 
 def _said(name: str, verdict: str, shares: Mapping[str, float]) -> str:
@@ -128,8 +128,8 @@ def histogram(stacks: Mapping[str, Sequence[int]], width: float = 460.0, height:
                 said = f"{word(verdict)}, {at / bins:.1f} to {(at + 1) / bins:.1f}: {count(stack[at])} hours"
                 parts.append(rectangle(left + at * step + 1, y, step - 2, size, verdict, said))
     parts += [label(left + at * step, height - 6, f"{at / bins:.1f}", "tick", "middle") for at in range(0, bins + 1, 2)]
-    told = ", ".join(f"{at / bins:.1f} to {(at + 1) / bins:.1f} {count(total)}" for at, total in enumerate(totals))
-    return drawing(height, f"Hours by confidence: {told}.", parts, width + 14)
+    described = ", ".join(f"{at / bins:.1f} to {(at + 1) / bins:.1f} {count(total)}" for at, total in enumerate(totals))
+    return drawing(height, f"Hours by confidence: {described}.", parts, width + 14)
 
 
 def _levels(highest: int, left: float, right: float, bottom: float, top: float) -> list[Svg]:
@@ -169,8 +169,8 @@ def return_bars(returns: Mapping[str, ReturnFigures], width: float = 460.0) -> S
             line(middle + (mean - error) * scale, y + 9, middle + (mean + error) * scale, y + 9, "whisker"),
             label(width, y + 14, signed(mean), "tick", "end"),
         ]
-    told = ", ".join(f"{word(name)} {signed(found.mean_bps or 0.0)}" for name, found in rows)
-    return drawing(height, f"Mean return of the bar after, basis points: {told or 'none'}.", parts, width)
+    described = ", ".join(f"{word(name)} {signed(found.mean_bps or 0.0)}" for name, found in rows)
+    return drawing(height, f"Mean return of the bar after, basis points: {described or 'none'}.", parts, width)
 
 
 def _error(found: ReturnFigures) -> float:

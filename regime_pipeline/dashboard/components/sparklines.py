@@ -46,8 +46,8 @@ def strip(close: Float64, verdict: Float64, title: str) -> Sparkline:
     Longer ones show the least and the greatest close of each of `_COLUMNS` stretches.
     """
     shares = [(np.mean(verdict == code), label) for code, label in enumerate(VERDICTS) if np.any(verdict == code)]
-    told = ", ".join(f"{name(label)} {percent(float(share))}" for share, label in sorted(shares, reverse=True))
-    return Sparkline(len(close), _path(close), _verdict_paths(verdict), f"{title}: {told or 'none'}")
+    described = ", ".join(f"{name(label)} {percent(float(share))}" for share, label in sorted(shares, reverse=True))
+    return Sparkline(len(close), _path(close), _verdict_paths(verdict), f"{title}: {described or 'none'}")
 
 
 def _verdict_paths(verdict: Float64) -> dict[str, str]:

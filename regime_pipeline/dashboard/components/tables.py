@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from regime_pipeline.dashboard.components.sparklines import Sparkline
 from regime_pipeline.dashboard.formatting import NOTHING, duration, name, number, percent
-from regime_pipeline.domain.spells import Dwell
+from regime_pipeline.domain.spells import StateDwell
 
 Form = Callable[[float], str]
 
@@ -95,7 +95,7 @@ def moves_table(caption: str, counts: Mapping[str, Mapping[str, int]], path: str
 
 
 def dwell_table(
-    caption: str, states: Sequence[Dwell], path: Callable[[str, str], str] = lambda *_: "", note: str = ""
+    caption: str, states: Sequence[StateDwell], path: Callable[[str, str], str] = lambda *_: "", note: str = ""
 ) -> Table:
     """Return how much and how long each state was there.
 
@@ -103,18 +103,19 @@ def dwell_table(
     ----------
     caption, note : str
         As printed.
-    states : sequence of Dwell
+    states : sequence of StateDwell
         In the order of the rows.
     path : callable
-        Gives the place of a state's field (of `Dwell`) in the document that holds it.
+        Gives the place of a state's `share` and fields (of `Dwell`) in the document that holds them.
     """
     forms: dict[str, Form] = {
-        "share": percent, "runs": count, "median_hours": duration, "mean_hours": duration, "longest_hours": duration
+        "spells": count, "median_hours": duration, "mean_hours": duration, "longest_hours": duration
     }  # fmt: skip
     rows = [
         [
             said(name(state.name), state.name),
-            *(figure(path(state.name, field), getattr(state, field), form) for field, form in forms.items()),
+            figure(path(state.name, "share"), state.share, percent),
+            *(figure(path(state.name, field), getattr(state.dwell, field), form) for field, form in forms.items()),
         ]
         for state in states
     ]

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from regime_pipeline.dashboard.data.factor_codec import pack_factors
-from regime_pipeline.dashboard.data.grid_events import grid_events, grid_spans
+from regime_pipeline.dashboard.data.grid_history import grid_spans, marked_events
 from regime_pipeline.dashboard.data.integer_codec import pack, printed
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.data.prices import DrawnPrices, drawn_prices
@@ -63,7 +63,7 @@ def market_payload(rows: MarketRows) -> dict[str, Any]:
         "outcomes": OUTCOMES,
         "factors": pack_factors(rows.documents("factors"), {name: rows.on_calendar(name) for name in SCORE_COLUMNS}),
         "grids": grid_spans(rows),
-        "events": [{"ms": event.time_ms, "kind": event.kind, "text": event.text} for event in grid_events(rows)],
+        "events": [{"ms": event.time_ms, "kind": event.kind, "text": event.text} for event in marked_events(rows)],
     }
 
 

@@ -30,7 +30,7 @@ class DrawnPrices:
     start_ms, step_ms : int
         Open of the first bar, and how long each is.
     price_step_ticks : int
-        Closes are told in such steps.
+        Closes are counted in such steps.
     steps : ndarray of float64, shape (n,)
         Closes in steps; NaN where a bar, or one of those that a longer one stands for, is missing.
     """

@@ -21,7 +21,7 @@ from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.domain.schema import DIRECTIONS, VERDICTS
-from regime_pipeline.domain.spells import Dwell
+from regime_pipeline.domain.spells import StateDwell
 from regime_pipeline.services.backtest.classes import ABSTAIN, CLASSES
 from regime_pipeline.services.backtest.figures import CONFIDENCE_BINS, DelayFigures, Distribution, Figures, LabelFigures
 from regime_pipeline.services.backtest.hours import BacktestHours
@@ -99,10 +99,6 @@ def _bars(hours: BacktestHours, window: Window) -> dict[str, Any]:
     return DrawnPrices.of(first, step_ms, close).document
 
 
-_DWELLS: Final = {"share": "share", "runs": "dwell/spells"} | {
-    f"{kind}_hours": f"dwell/{kind}_hours" for kind in ("median", "mean", "longest")
-}
-"""Where report.json holds each field of a `Dwell`, below its verdict."""
 _LABEL_NOTE: Final = (
     "Range ok and Range weak count as Range, Transition as Volatile. Found: share of the label's hours that got its "
     "class. Right: share of the hours of that class which have the label."
@@ -144,15 +140,11 @@ def _summary(path: str, found: Figures, has_truth: bool) -> list[Cell]:
 
 def run_table(path: str, found: Figures) -> Table:
     """Return how much and how long each verdict was there, as the dashboard tells it."""
-    states = []
-    for verdict in ORDER:
-        each = found.verdicts[verdict]
-        spells = each.dwell
-        states.append(
-            Dwell(verdict, each.share, spells.spells, spells.median_hours, spells.mean_hours, spells.longest_hours)
-        )
+    states = [StateDwell(verdict, found.verdicts[verdict].share, found.verdicts[verdict].dwell) for verdict in ORDER]
     return dwell_table(
-        "How long verdicts last", states, lambda verdict, field: f"{path}/verdicts/{verdict}/{_DWELLS[field]}"
+        "How long verdicts last",
+        states,
+        lambda verdict, field: f"{path}/verdicts/{verdict}/{'' if field == 'share' else 'dwell/'}{field}",
     )
 
 

@@ -14,7 +14,7 @@ from regime_pipeline.dashboard import formatting
 from regime_pipeline.dashboard.components.sparklines import Sparkline
 from regime_pipeline.dashboard.components.tables import Table, dwell_table, moves_table
 from regime_pipeline.dashboard.components.templates import environment
-from regime_pipeline.dashboard.data.grid_events import grid_events
+from regime_pipeline.dashboard.data.grid_history import shown_events
 from regime_pipeline.dashboard.data.latest_hour import LatestHour, worst_first
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.data.payload import SCORE_COLUMNS, simplified
@@ -86,7 +86,7 @@ def market_page(rows: MarketRows, newest: LatestHour, markets: Sequence[Market],
         holes=_holes(rows),
         completeness=float(np.mean(rows.on_calendar("hour_status") == HOUR_STATUSES.index("complete"))),
         policies=len(set(rows.hours["policy_hash"])),
-        events=grid_events(rows)[::-1],
+        events=shown_events(rows)[::-1],
         has_gates=bool(np.any(rows.advice_on_calendar("gate_state") > 0)),
         verdicts=VERDICTS,
         simplified=SIMPLIFIED,

@@ -130,7 +130,7 @@ def script(payload: Mapping[str, Any]) -> bytes:
 
 
 def inline_json(payload: Mapping[str, Any]) -> str:
-    """Return JSON that may stand in a script: nothing in it can end the script."""
+    """Return JSON that is safe inside a script: nothing in it can end the script."""
     text = orjson.dumps(payload).decode()
     for character, escape in _ESCAPES.items():
         text = text.replace(character, escape)

@@ -55,7 +55,7 @@ function readPayload(raw) {
   };
 }
 
-/* One rule's outcome and sentence at any hour: numbers that stand in no column follow the order of hours. */
+/* One rule's outcome and sentence at any hour: numbers that no column has follow the order of hours. */
 function readRule(rule, raw, columns) {
   const template = unpack(rule.template);
   const kept = rule.numbers.map((all) => all.map(({ text, data, decimals }) =>

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.factors import DECIDED, Factor, RuleColumns
 from regime_pipeline.domain.grids.advice_state import Decisions, Situation
-from regime_pipeline.domain.grids.schema import ACTIONS, GATE_STATES, INVENTORY
+from regime_pipeline.domain.grids.schema import ACTIONS, ADVICE_STATUSES, GATE_STATES, INVENTORY
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.policy.grids import GridsPolicy
 
-RULES: Final = ("ACTION", "BOUNDS", "NEW_RANGE", "REPOSITION_GAP", "INVENTORY", "RESTART_GATES")
 NO_GRID_FACTOR: Final = Factor(
     "ACTION", {}, None, None, DECIDED, "No grid is configured at this hour, so there is nothing to advise on."
 )
@@ -27,15 +26,17 @@ _TODO: Final = {
     "STOP_PLACING": "place no new orders; whether to close what was bought is a separate decision.",
     "REPOSITION": "move it to the discovered range.",
 }
+_OUTSIDE: Final = _TODO | {"KEEP": "watch it; the next close outside stops new orders."}
 _INVENTORY: Final = {
     "NONE": "there is no newest close to judge by.",
     "KEEP": "keep what was bought; a verdict alone never closes it.",
     "CLOSE_AT_LIMIT": "the price is beyond the owner's own limit, so close what was bought.",
 }
+_IS_OUTSIDE: Final = ADVICE_STATUSES.index("OUTSIDE")
 _GATES: Final = {
     "NONE": "No stop is in force.",
-    "PASSED": "The gates are passed, but the minimum time since the stop, or this bar, still withholds the restart.",
-    "PERMITTED": "The gates permit a fresh probationary grid.",
+    "PASSED": "The gates are passed, but the minimum time since the stop, or the verdict, still withholds the restart.",
+    "PERMITTED": "The gates permit a fresh probationary grid; `regime gates restart` starts it.",
 }
 
 
@@ -52,7 +53,7 @@ def explain_advice(situation: Situation, decided: Decisions, policy: GridsPolicy
     Returns
     -------
     list of list of Factor, n lists
-        In the order of `RULES`: ACTION decided, the others met or not met.
+        ACTION first, which decided; the others met or not met.
     """
     columns = (
         _action(situation, decided),
@@ -85,8 +86,11 @@ def _action(s: Situation, decided: Decisions) -> RuleColumns:
         },
         None,
         np.ones(count, dtype=np.bool_),
-        tuple(f"The grid is {state} and the verdict is {{verdict}}: {_TODO[name]}" for name in ACTIONS),
-        decided.action,
+        (
+            *(f"The grid is {state} and the verdict is {{verdict}}: {_TODO[name]}" for name in ACTIONS),
+            *(f"The price is outside the enabled grid, verdict {{verdict}}: {_OUTSIDE[name]}" for name in ACTIONS),
+        ),
+        decided.action + np.where(decided.status == _IS_OUTSIDE, len(ACTIONS), 0),
     )
 
 

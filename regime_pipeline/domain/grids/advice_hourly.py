@@ -19,6 +19,7 @@ from regime_pipeline.domain.grids.advice_explanation import NO_GRID_FACTOR, expl
 from regime_pipeline.domain.grids.advice_state import Decisions, Situation
 from regime_pipeline.domain.grids.comparison import compare
 from regime_pipeline.domain.grids.config import GridConfig, GridConfigError
+from regime_pipeline.domain.grids.graduation import graduation_rows
 from regime_pipeline.domain.grids.schema import GRID_ADVICE, without_stop
 from regime_pipeline.domain.grids.versions import repositions_ms, valid_at
 from regime_pipeline.domain.hold.model import HoldModel
@@ -62,9 +63,11 @@ def grid_advice_rows(
     hours : ndarray of int64, shape (n,)
         Starts of the hours, epoch milliseconds UTC, ascending.
     verdicts, features : Rows
-        A row for each hour; others change nothing.
+        A row for each hour; where a probationary grid runs, of the verdicts also since its start
+        (`graduation.first_needed_ms`). Others change nothing.
     candles : Candles
-        Bars of the market; a row uses the last `advice_lookback_bars` bars closed by the end of its hour.
+        Bars of the market; a row uses the last `advice_lookback_bars` bars closed by the end of its hour, and those
+        since the start of a probationary grid.
     history : sequence of GridConfig
         Versions of the symbol's grid, oldest first; empty without a grid. A row uses those valid from its hour's
         close or earlier, and no other.
@@ -89,6 +92,7 @@ def grid_advice_rows(
     own, measured = rows_at(verdicts, hours, "verdicts"), rows_at(features, hours, "features")
     stopped = without_stop(len(hours)) if gates is None else gates
     rows = _without_grid(len(hours)) | {name: verdicts[name][own] for name in _CALENDAR} | stopped
+    rows["graduation"] = graduation_rows(hours, history, candles, verdicts, policy.grids.graduation)
     rows["advice_hash"] = np.array([advice_hash(text, policy) for text in verdicts["policy_hash"][own]], dtype=object)
     verdict = {name: verdicts[name][own] for name in ("verdict", "range_low", "range_high")}
     places = valid_at(history, hours + HOUR_MS)
@@ -136,6 +140,7 @@ def _of_version(config: GridConfig, verdict: Rows, atr: Float64, closes: Float64
         "config_version": np.full(len(atr), config.version),
         "close": closes[0],
         "closes_outside": outside,
+        "edge_distance_atr": _edge_distance(config, closes[0], atr),
         "iou": compared.iou,
         "lower_offset_atr": compared.lower_offset_atr,
         "upper_offset_atr": compared.upper_offset_atr,
@@ -147,6 +152,12 @@ def _of_version(config: GridConfig, verdict: Rows, atr: Float64, closes: Float64
         "capacity_net_gain_now_bps": compared.now.net_gain_bps,
         "bars_since_reposition": moved["bars_since_reposition"],
     }
+
+
+def _edge_distance(config: GridConfig, close: Float64, atr: Float64) -> Float64:
+    """How far each close is beyond the nearer edge, in ATR of at least one tick; negative inside."""
+    beyond = np.maximum(float(config.lower) - close, close - float(config.upper))
+    return np.asarray(beyond / np.maximum(atr, float(config.tick)), dtype=np.float64)
 
 
 def _variances(scores: Rows | None, hours: Int64) -> Float64:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -39,6 +39,7 @@ from regime_pipeline.domain.grids.config_rules import (
 from regime_pipeline.domain.market_data.market import parse_symbol
 from regime_pipeline.domain.market_data.window import to_iso, to_ms
 
+Origin = Literal["SET", "RESTART", "OVERRIDE"]
 _MAX_DIGITS: Final = 16
 _MAX_DECIMALS: Final = 18
 
@@ -130,6 +131,9 @@ class GridConfig(BaseModel):
         Aware, UTC, to the millisecond.
     reason, who : str
         Why and by whom the version was made.
+    origin : str
+        `SET` by its owner; `RESTART`: the probationary grid that the restart gates permitted; `OVERRIDE`: enabled
+        against them, which does not end the stop.
 
     Raises
     ------
@@ -157,6 +161,7 @@ class GridConfig(BaseModel):
     valid_from: Moment
     reason: str
     who: str
+    origin: Origin = "SET"
 
     @model_validator(mode="wrap")
     @classmethod
@@ -191,11 +196,6 @@ class GridConfig(BaseModel):
     def valid_from_ms(self) -> int:
         """Start of validity, epoch milliseconds UTC."""
         return to_ms(self.valid_from)
-
-    @property
-    def is_geometric(self) -> bool:
-        """Whether lines have equal ratios."""
-        return self.spacing == "geometric"
 
     @property
     def line_ticks(self) -> tuple[int, ...]:

@@ -5,8 +5,8 @@ See `quick_stops`, `probation` and `restart_gates.conditions` for when each is c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from operator import ge, gt, le, lt
 from typing import Any, Final
 
@@ -78,6 +78,10 @@ class Condition:
         detail = f", {self.detail}" if self.detail else ""
         return f"{what}{detail}: {known} ({_WORDS[holds]} {self.threshold:.6g})."
 
+    def stored(self) -> dict[str, Any]:
+        """Return the fields as tables hold them: without the sentence, which `worded` makes."""
+        return {name: value for name, value in asdict(self).items() if name != "detail" or value}
+
 
 def check(name: str, value: float, threshold: float, detail: str = "") -> Condition:
     """Compare a value as the named condition does."""
@@ -89,3 +93,8 @@ def condition_of(stored: Mapping[str, Any]) -> Condition:
     """Return a condition from its stored fields; a value that was not known is null there and NaN here."""
     value, threshold = (float("nan") if stored[name] is None else stored[name] for name in ("value", "threshold"))
     return Condition(stored["name"], value, threshold, stored["is_met"], stored.get("detail", ""))
+
+
+def worded(stored: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return stored conditions, each with its sentence."""
+    return [{**made, "sentence": condition_of(made).sentence} for made in stored]

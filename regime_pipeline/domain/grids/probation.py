@@ -1,6 +1,6 @@
-"""The probationary grid after a restart (small, few levels, wide spacing, post-stop prices only) and its graduation.
+"""The probationary grid after a restart: small, few levels, wide spacing, post-stop prices only.
 
-See `quick_stops` for what stops it at once, `restart_gates` for when it may start.
+See `restart_gates` for when it may start, `quick_stops` for what stops it at once, `graduation` for what it must show.
 """
 
 from __future__ import annotations
@@ -20,48 +20,6 @@ from regime_pipeline.domain.grids.config_rules import from_ticks, whole_ticks
 from regime_pipeline.domain.grids.named_conditions import Condition, check
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.policy import Policy
-from regime_pipeline.policy.grids import GraduationPolicy
-
-
-@dataclass(frozen=True, slots=True)
-class ProbationRecord:
-    """What a probationary grid did since its start.
-
-    Parameters
-    ----------
-    bars, range_ok_bars : int
-        Bars since the start, and those whose verdict is RANGE_OK.
-    round_trips : int
-        Completed: bought at a line and sold at the next.
-    excursion_spacings : float
-        Farthest price beyond an edge, in spacings; 0 inside.
-    net_quote : float
-        Realised gain after fees, quote currency.
-    """
-
-    bars: int
-    range_ok_bars: int
-    round_trips: int
-    excursion_spacings: float
-    net_quote: float
-
-
-def graduation(record: ProbationRecord, policy: GraduationPolicy) -> tuple[Condition, ...]:
-    """Return every condition of graduation; the grid graduates when all are met."""
-    share = record.range_ok_bars / record.bars if record.bars else 0.0
-    return (
-        check("BARS", record.bars, policy.min_bars),
-        check("RANGE_OK_SHARE", share, policy.range_ok_share_from),
-        check("ROUND_TRIPS", record.round_trips, policy.min_round_trips),
-        check("EXCURSION", record.excursion_spacings, policy.excursion_spacings_below),
-        check("NET", record.net_quote, policy.net_quote_from),
-    )
-
-
-def has_graduated(checks: tuple[Condition, ...]) -> bool:
-    """Return whether every condition is met."""
-    return all(made.is_met for made in checks)
-
 
 _WINDOWS: Final = ("quantile_bars", "donchian_bars", "pivot_bars", "profile_bars", "channel_bars", "quality_bars")
 

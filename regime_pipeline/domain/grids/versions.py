@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from regime_pipeline.domain.grids.config import GridConfig, GridConfigError, StaleGridError
+from regime_pipeline.domain.grids.config import GridConfig, GridConfigError, Origin, StaleGridError
 from regime_pipeline.domain.market_data.window import Int64, to_iso
 
 History = tuple[GridConfig, ...]
 """Versions 1, 2, … of one symbol's grid, oldest first."""
-KEPT_BY_THE_HISTORY: Final = ("version", "supersedes", "valid_from", "reason", "who")
+KEPT_BY_THE_HISTORY: Final = ("version", "supersedes", "valid_from", "reason", "who", "origin")
 
 
 def new_version(
@@ -28,6 +28,7 @@ def new_version(
     who: str,
     when: datetime,
     why: str,
+    origin: Origin = "SET",
 ) -> History:
     """Return the history with one more version; the versions before it stay as they are.
 
@@ -43,6 +44,8 @@ def new_version(
         Who changes it, and the reason.
     when : datetime
         Aware; the version is valid from then on, later than the one before.
+    origin : str
+        See `GridConfig`.
 
     Raises
     ------
@@ -54,7 +57,7 @@ def new_version(
     versions = tuple(history)
     _refuse_stale(versions, expected_version)
     before = versions[-1].model_dump() if versions else {}
-    kept = {"supersedes": expected_version or None, "version": expected_version + 1}
+    kept = {"supersedes": expected_version or None, "version": expected_version + 1, "origin": origin}
     faults = [f"{name} = {update[name]!r}: is set by the history" for name in KEPT_BY_THE_HISTORY if name in update]
     wanted = {name: value for name, value in update.items() if name not in KEPT_BY_THE_HISTORY}
     try:

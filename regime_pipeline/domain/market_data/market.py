@@ -73,11 +73,6 @@ class Market:
         return TIMEFRAME_MINUTES[self.timeframe] * MINUTE_MS
 
     @property
-    def bars_per_hour(self) -> int:
-        """Bars that close in an hour; 0 above one hour, where a bar closes in some hours only."""
-        return HOUR_MS // self.step_ms
-
-    @property
     def observation_ms(self) -> int:
         """Distance of two observations: an hour, or a bar above one hour, in milliseconds."""
         return max(HOUR_MS, self.step_ms)

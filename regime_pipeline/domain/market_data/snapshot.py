@@ -56,6 +56,8 @@ class HourSnapshot:
         Hash of the configuration behind the collection.
     collected_at_ms : int
         When the bars were collected, epoch milliseconds UTC; not part of the content.
+    is_verified : bool
+        The file that it was read from carries the hash of its content; false for files of other programs without one.
 
     Raises
     ------
@@ -70,6 +72,7 @@ class HourSnapshot:
     source: str
     config_hash: str
     collected_at_ms: int
+    is_verified: bool = True
 
     def __post_init__(self) -> None:
         """Refuse parts that contradict each other."""

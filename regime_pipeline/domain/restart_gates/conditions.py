@@ -40,11 +40,14 @@ class GateBar:
         `MEASURED`; NaN where it is not known.
     candles : Candles
         Bars of the market closed by then; those opened before the stop change nothing.
+    is_barred : bool
+        Its verdict is TREND or TRANSITION.
     """
 
     close_ms: int
     measured: Mapping[str, float]
     candles: Candles
+    is_barred: bool = False
 
 
 def directional_energy(bar: GateBar, thresholds: GateThresholds) -> tuple[Condition, ...]:

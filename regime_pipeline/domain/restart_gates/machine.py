@@ -40,6 +40,10 @@ class StopEvent:
     why: str
 
 
+class RestartRefusedError(UsageError):
+    """A grid was to be enabled while a stop is in force whose gates do not permit it; says what they wait for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Episode:
     """A stop while it is in force: from `start_ms` on, before `end_ms`; `config` is the grid that was stopped."""
@@ -61,7 +65,8 @@ def episodes(stops: Sequence[StopEvent], grids: Sequence[GridConfig]) -> tuple[E
 
     Notes
     -----
-    A stop ends with the next one, or with the first later version that is enabled.
+    A stop ends with the next one, or with the first later version that is enabled, unless that was enabled against the
+    gates (`OVERRIDE`).
     """
     found = []
     for place, stop in enumerate(stops):
@@ -69,9 +74,20 @@ def episodes(stops: Sequence[StopEvent], grids: Sequence[GridConfig]) -> tuple[E
         if not before:
             continue
         again = [later.stopped_at_ms for later in stops[place + 1 : place + 2]]
-        again += [g.valid_from_ms for g in grids if g.enabled and g.valid_from_ms > stop.stopped_at_ms]
+        again += [g.valid_from_ms for g in grids if _ends_stops(g) and g.valid_from_ms > stop.stopped_at_ms]
         found.append(Episode(stop.stopped_at_ms, min(again, default=FOREVER_MS), before[-1]))
     return tuple(found)
+
+
+def stop_in_force(stops: Sequence[StopEvent], grids: Sequence[GridConfig]) -> StopEvent | None:
+    """Return the stop that nothing has ended so far, None where there is none; arguments as `episodes`."""
+    newest = episodes(stops, grids)[-1:]
+    return stops[-1] if newest and newest[0].end_ms == FOREVER_MS else None
+
+
+def _ends_stops(config: GridConfig) -> bool:
+    """Enabled as the gates allow, or before there was a stop."""
+    return config.enabled and config.origin != "OVERRIDE"
 
 
 GATES: Final = 3
@@ -96,8 +112,8 @@ class GateState:
         Bars since the stop.
     last_close_ms : int or None
         Close of the newest bar seen, epoch milliseconds UTC; None before the first.
-    is_permitted : bool
-        The newest bar permits a fresh grid.
+    permit_bars : int
+        Bars for which a fresh grid is still permitted, this one included; 0 without a permission.
     """
 
     stopped_at_ms: int
@@ -106,17 +122,24 @@ class GateState:
     held: int = 0
     bars: int = 0
     last_close_ms: int | None = None
-    is_permitted: bool = False
+    permit_bars: int = 0
 
     @property
     def name(self) -> str:
         """One of `GATE_STATES`, never NONE."""
-        if self.passed < GATES:
-            return GATE_STATES[1 + self.passed]
-        return "PERMITTED" if self.is_permitted else "PASSED"
+        if self.is_permitted:
+            return "PERMITTED"
+        return GATE_STATES[1 + self.passed] if self.passed < GATES else "PASSED"
+
+    @property
+    def is_permitted(self) -> bool:
+        """A fresh grid may start now."""
+        return self.permit_bars > 0
 
 
-def step(state: GateState, close_ms: int, holds: Callable[[int], bool], thresholds: GateThresholds) -> GateState:
+def step(
+    state: GateState, close_ms: int, holds: Callable[[int], bool], thresholds: GateThresholds, is_barred: bool = False
+) -> GateState:
     """Return the state after one more bar.
 
     Parameters
@@ -129,7 +152,9 @@ def step(state: GateState, close_ms: int, holds: Callable[[int], bool], threshol
         Whether gate 1, 2 or 3 (given as 0, 1, 2) holds on the bar. A gate is asked only if every gate before it holds
         on this very bar.
     thresholds : GateThresholds
-        `hold_bars`, `fail_bars`, `floor_bars`.
+        `hold_bars`, `fail_bars`, `floor_bars`, `permit_bars`.
+    is_barred : bool
+        The verdict on the bar is TREND or TRANSITION: nothing is permitted, whatever the gates say.
 
     Returns
     -------
@@ -144,13 +169,18 @@ def step(state: GateState, close_ms: int, holds: Callable[[int], bool], threshol
     if close_ms == state.last_close_ms:
         return state
     _refuse_older(state, close_ms)
-    bars = state.bars + 1
-    seen = replace(state, bars=bars, last_close_ms=close_ms, is_permitted=False)
+    seen = replace(state, bars=state.bars + 1, last_close_ms=close_ms)
     failing = next((gate for gate in range(state.passed) if not holds(gate)), None)
     if failing is not None:
-        return _fail(seen, failing, thresholds)
+        return replace(_fail(seen, failing, thresholds), permit_bars=0 if failing == 0 or is_barred else _left(seen))
     after = _advance(replace(seen, fails=_NO_FAILS), holds, thresholds)
-    return replace(after, is_permitted=after.passed == GATES and bars >= thresholds.floor_bars)
+    is_passed = after.passed == GATES and after.bars >= thresholds.floor_bars
+    return replace(after, permit_bars=0 if is_barred else thresholds.permit_bars if is_passed else _left(seen))
+
+
+def _left(state: GateState) -> int:
+    """What is left of a permission after one more bar that neither renews nor withdraws it."""
+    return max(state.permit_bars - 1, 0)
 
 
 def _fail(state: GateState, gate: int, thresholds: GateThresholds) -> GateState:

@@ -6,11 +6,12 @@ See `machine` and `conditions` for the rules.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.features.observations import Observations
@@ -18,7 +19,7 @@ from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.named_conditions import Condition, condition_of
 from regime_pipeline.domain.grids.probation import Probation, probationary_grid
 from regime_pipeline.domain.grids.schema import GATE_STATES, without_stop
-from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.candles import Candles, Float64
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.domain.restart_gates.conditions import (
@@ -29,6 +30,7 @@ from regime_pipeline.domain.restart_gates.conditions import (
     tradable_range,
 )
 from regime_pipeline.domain.restart_gates.machine import Episode, GateState, StopEvent, episodes, step
+from regime_pipeline.domain.verdicts.rules import TRANSITION, TREND
 from regime_pipeline.policy import Policy
 
 
@@ -78,7 +80,9 @@ def _fill(rows: Rows, at: Int64, closes: Int64, episode: Episode, history: GateH
         taken = steps[newest]
         rows["stopped_at"][place] = episode.start_ms
         rows["gate_state"][place] = GATE_STATES.index(taken.state.name)
-        rows["gate_bars"][place], rows["gate_held"][place] = taken.state.bars, taken.state.held
+        for name in ("bars", "held"):
+            rows[f"gate_{name}"][place] = getattr(taken.state, name)
+        rows["permit_bars"][place] = taken.state.permit_bars
         rows["gate_checks"][place] = _checks_json(taken)
         if taken.state.is_permitted:
             known = history.candles.closed_by(int(closes[place]))
@@ -87,30 +91,20 @@ def _fill(rows: Rows, at: Int64, closes: Int64, episode: Episode, history: GateH
 
 
 def _checks_json(taken: GateStep) -> str:
-    return _json([{"gate": gate, **_data(made)} for gate, made in taken.checks])
+    return _json([{"gate": gate, **made.stored()} for gate, made in taken.checks])
 
 
 def _grid_json(found: Probation) -> str:
     if found.grid is None:
-        return _json({"grid": None, "failed": _data(found.checks[-1])})
+        return _json({"grid": None, "failed": found.checks[-1].stored()})
     plain = {name: value for name, value in found.grid.update().items() if value is not None}
     spacing = {"spacing_quote": found.grid.spacing_quote, "atr_quote": found.grid.atr_quote}
     return _json({"grid": plain | spacing, "failed": None})
 
 
-def _data(made: Condition) -> dict[str, Any]:
-    """A condition as it is stored: without its sentence, which `worded_checks` makes."""
-    return {name: value for name, value in asdict(made).items() if name != "detail" or value}
-
-
 def _json(document: Any) -> str:
     """Print JSON; decimals as numbers' texts, NaN as null."""
     return orjson.dumps(document, default=str).decode()
-
-
-def worded_checks(stored: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the stored conditions of the gates (`gate_checks`), each with its sentence."""
-    return [{**made, "sentence": condition_of(made).sentence} for made in stored]
 
 
 def worded_restart(stored: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -132,13 +126,14 @@ class GateHistory:
     ----------
     candles : Candles
         Bars from the stop on; others change nothing.
-    features, scores : Rows
+    features, scores, verdicts : Rows
         A row for each hour from the stop on; an hour without one holds nothing.
     """
 
     candles: Candles
     features: Rows
     scores: Rows
+    verdicts: Rows
 
     @property
     def market(self) -> Market:
@@ -152,8 +147,13 @@ class GateHistory:
         tables = {name: score_rows if name == "mean_rev_score" else feature_rows for name in MEASURED}
         return {name: _at(table, name, closes_ms) for name, table in tables.items()}
 
+    def is_barred(self, closes_ms: Int64) -> NDArray[np.bool_]:
+        """Return whether the verdict is TREND or TRANSITION at the observations that close then; bool, shape (n,)."""
+        verdicts = _at(Observations.of(self.verdicts, self.market), "verdict", closes_ms)
+        return np.asarray((verdicts == TREND) | (verdicts == TRANSITION))
 
-def _at(table: Observations, name: str, closes_ms: Int64) -> Int64:
+
+def _at(table: Observations, name: str, closes_ms: Int64) -> Float64:
     """A column at the observations that close then, NaN outside the calendar."""
     column = np.append(table.column(name), np.nan)
     place = closes_ms // table.market.observation_ms - 1 - table.first
@@ -202,7 +202,7 @@ class _Asked:
 def take(state: GateState, bar: GateBar, config: GridConfig, policy: Policy) -> GateStep:
     """Return the state after one more bar, with what was looked at; see `machine.step`."""
     asked = _Asked(bar, state.stopped_at_ms, config, policy)
-    after = step(state, bar.close_ms, asked.holds, policy.gates.of(config.symbol))
+    after = step(state, bar.close_ms, asked.holds, policy.gates.of(config.symbol), bar.is_barred)
     return GateStep(after, tuple((gate + 1, made) for gate in sorted(asked.found) for made in asked.found[gate]))
 
 
@@ -231,9 +231,10 @@ def replay(
     every = history.market.observation_ms
     newest = state.stopped_at_ms if state.last_close_ms is None else state.last_close_ms
     closes = np.arange(newest // every + 1, until_ms // every + 1, dtype=np.int64) * every
-    measured = history.measured(closes)
+    measured, is_barred = history.measured(closes), history.is_barred(closes)
     for place, close_ms in enumerate(closes.tolist()):
         values = {name: float(column[place]) for name, column in measured.items()}
-        found = take(state, GateBar(close_ms, values, history.candles.closed_by(close_ms)), config, policy)
+        bar = GateBar(close_ms, values, history.candles.closed_by(close_ms), bool(is_barred[place]))
+        found = take(state, bar, config, policy)
         state = found.state
         yield found

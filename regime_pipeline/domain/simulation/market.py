@@ -136,7 +136,7 @@ class MarketSimulation:
         random = self._random(2, index)
         schedule = self._schedule(index)
         times: Int64 = EPOCH_MS + index * CHUNK_MS + np.arange(_CHUNK_MINUTES, dtype=np.int64) * MINUTE_MS
-        strength = _minute_strength()
+        strength = _per_minute(STRENGTHS["medium"])
         sigma = self._sigma / np.sqrt(_HOUR_MINUTES)
         labels = np.repeat(schedule.hour_labels, _HOUR_MINUTES)
         force = dynamics(labels, strength, sigma)
@@ -200,10 +200,8 @@ def _next_schedule(random: np.random.Generator, previous: _Schedule | None) -> _
     return _Schedule(labels, is_start, start, net)
 
 
-@lru_cache(1)
-def _minute_strength() -> RegimeStrength:
-    """The "medium" strengths of an hour, per minute."""
-    hourly = STRENGTHS["medium"]
+def _per_minute(hourly: RegimeStrength) -> RegimeStrength:
+    """The strengths of an hour, per minute."""
     return RegimeStrength(
         hourly.half_life_bars * _HOUR_MINUTES,
         hourly.trend_drift_sigmas / np.sqrt(_HOUR_MINUTES),

@@ -19,8 +19,8 @@ from dagster._serdes import deserialize_value
 class WatchedRunLauncher(DefaultRunLauncher):
     """The default launcher with a health check.
 
-    Without one, runs that were under way when the machine or `regime up` was killed would count as started for ever,
-    and each would hold one of the four slots.
+    Without one, runs that were under way when the machine or `regime up` was killed would count as started
+    indefinitely, and each would hold one of the four slots.
     """
 
     @property

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from regime_pipeline.domain.spells import Dwell
+
 CONFIDENCE_BINS: Final = 10
 """Equal bins of confidence from 0 to 1; the last one holds 1 itself."""
 
@@ -25,18 +27,8 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True)
-class Dwell:
-    """Spells of one verdict: maximal runs of hours in a row, as far as the span shows them; lengths in hours."""
-
-    spells: int
-    mean_hours: float | None
-    median_hours: float | None
-    longest_hours: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class VerdictFigures:
-    """One verdict: hours, share of all hours (0..1), spells, confidences."""
+    """One verdict: hours, share of all hours (0..1), spells as far as the span shows them, confidences."""
 
     hours: int
     share: float

@@ -73,7 +73,7 @@ class BacktestHours:
         return joined
 
 
-def observed_hours(market: Market, window: Window) -> Int64:
+def closing_hours(market: Market, window: Window) -> Int64:
     """Return the hours of a window at whose end an observation closes, int64 epoch milliseconds UTC, ascending."""
     hours = window.hours
     return np.asarray(hours[(hours + HOUR_MS) % market.observation_ms == 0])
@@ -97,7 +97,7 @@ def market_hours(
     rule : HindsightRule
         How hindsight labels are made.
     """
-    calendar = observed_hours(market, window)
+    calendar = closing_hours(market, window)
     closes = _closes(found.candles, calendar)
     labels = hindsight_classes(closes, rule)
     keep = np.isin(found.hour_start, calendar)
@@ -123,7 +123,7 @@ def market_hours(
 def no_hours(market: Market, window: Window) -> BacktestHours:
     """Return the rows of a market that has none in the span."""
     ints, codes, floats = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int8), np.empty(0)
-    asked = len(observed_hours(market, window))
+    asked = len(closing_hours(market, window))
     return BacktestHours(market, asked, 1, (), ints, codes, codes, floats, floats, floats, codes, codes)
 
 

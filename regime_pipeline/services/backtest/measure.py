@@ -15,11 +15,11 @@ from regime_pipeline.domain.candle_regimes.periods import summarize_returns
 from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.schema import DIRECTIONS, VERDICTS
+from regime_pipeline.domain.spells import Dwell
 from regime_pipeline.services.backtest.classes import ABSTAIN
 from regime_pipeline.services.backtest.figures import (
     CONFIDENCE_BINS,
     Distribution,
-    Dwell,
     Figures,
     ReturnFigures,
     VerdictFigures,
@@ -76,7 +76,7 @@ def _verdict_figures(
         found[name] = VerdictFigures(
             hours=int(is_it.sum()),
             share=float(is_it.mean()) if len(verdict) else 0.0,
-            dwell=_dwell(lengths[codes == code] * hours_each),
+            dwell=Dwell.of(lengths[codes == code] * hours_each),
             confidence=distribution(confidence[is_it]),
         )
     return found
@@ -108,12 +108,6 @@ def distribution(values: Float64) -> Distribution:
         return Distribution(0, None, None, None, None, histogram)
     low, median, high = np.quantile(values, [0.25, 0.5, 0.75]).tolist()
     return Distribution(len(values), float(values.mean()), low, median, high, histogram)
-
-
-def _dwell(hours: Float64) -> Dwell:
-    if not len(hours):
-        return Dwell(0, None, None, None)
-    return Dwell(len(hours), float(hours.mean()), float(np.median(hours)), float(hours.max()))
 
 
 def _named(table: NDArray[np.int64]) -> dict[str, dict[str, int]]:

@@ -99,7 +99,7 @@ def run_backtest(
     workers : int, optional
         Markets read at once; as many as there are cores if None.
     tell : callable
-        Is told after each market.
+        Called after each market.
 
     Raises
     ------

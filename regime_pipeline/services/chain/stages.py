@@ -17,6 +17,7 @@ from regime_pipeline.domain.errors import MissingDataError, SourceError
 from regime_pipeline.domain.features.hourly import compute_features, feature_lookback_bars, features_hash
 from regime_pipeline.domain.grids.advice_hourly import advice_hash, advice_lookback_bars, grid_advice_rows
 from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.grids.graduation import first_needed_ms as probation_from_ms
 from regime_pipeline.domain.grids.schema import GRID_ADVICE, without_stop
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.completeness import confirmed_spans, hour_statuses
@@ -209,11 +210,12 @@ def regime_verdicts(ws: Workspace, run_id: int, market: Market, window: Window) 
 
 def grid_advice(ws: Workspace, run_id: int, market: Market, window: Window) -> StageReport:
     """Compare each hour's verdict and range with the grid that was configured then, and say what to do with it."""
-    verdict_rows = ws.warehouse.read_range("regime_verdicts", market, window)
+    history = ws.warehouse.grids.history(market.symbol)
+    whole = _since(probation_from_ms(window.hours, history), window)
+    verdict_rows = ws.warehouse.read_range("regime_verdicts", market, whole)
     _require_hours(verdict_rows, window, market, "regime_verdicts")
     feature_rows = ws.warehouse.read_range("features", market, window)
-    candles = snapshot_candles(ws, market, window, advice_lookback_bars(ws.policy))
-    history = ws.warehouse.grids.history(market.symbol)
+    candles = snapshot_candles(ws, market, whole, advice_lookback_bars(ws.policy))
     gates = gates_of(ws, market, window, history)
     score_rows = ws.warehouse.read_range("scores", market, window, ["hour_start", *VARIANCES])
     _require_hours(score_rows, window, market, "scores")
@@ -232,13 +234,19 @@ def gates_of(ws: Workspace, market: Market, window: Window, grids: Sequence[Grid
     since = first_needed_ms(window.hours, stops, grids)
     if since is None:
         return without_stop(len(window))
-    whole = Window(since // HOUR_MS * HOUR_MS, window.end_ms)
+    whole = _since(since, window)
     history = GateHistory(
         candles=ws.snapshots.read_candles(market, since, window.end_ms),
         features=ws.warehouse.read_range("features", market, whole),
         scores=ws.warehouse.read_range("scores", market, whole, ["hour_start", "as_of_bar", "mean_rev_score"]),
+        verdicts=ws.warehouse.read_range("regime_verdicts", market, whole, ["hour_start", "as_of_bar", "verdict"]),
     )
     return gate_rows(window.hours, history, stops, grids, ws.policy)
+
+
+def _since(start_ms: int | None, window: Window) -> Window:
+    """The window, begun earlier where that is needed."""
+    return window if start_ms is None else Window(min(start_ms // HOUR_MS * HOUR_MS, window.start_ms), window.end_ms)
 
 
 def dashboard_hours(ws: Workspace, run_id: int, market: Market, window: Window) -> StageReport:

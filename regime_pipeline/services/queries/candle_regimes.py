@@ -19,6 +19,7 @@ from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.policy import CandleRegimePolicy
 from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.queries.json_records import plain
 from regime_pipeline.storage.bulk.regime_reads import ReadVersion, RegimeQuery, StoredRegimes
 
 EVERY_BAR: Final = 2**31 - 1
@@ -144,7 +145,7 @@ def _head(series: RegimeSeries) -> dict[str, Any]:
     }
 
 
-def transition_counts(series: RegimeSeries) -> dict[str, Any]:
+def transition_shares(series: RegimeSeries) -> dict[str, Any]:
     """Return how often one simplified regime followed another without a gap, and the shares of each row."""
     matrix = transitions(periods(series.regimes, series.market))
     totals = matrix.sum(axis=1)
@@ -206,7 +207,7 @@ def regime_performance(ws: Workspace, series: RegimeSeries) -> dict[str, Any]:
     candles = ws.warehouse.read_candles(series.market, int(times[0]), int(times[-1]) + step)
     found = performance(*_common(series.regimes, candles))
     rows = {
-        name: {field: _plain(values[number]) for field, values in found._asdict().items()}
+        name: {field: plain(values[number]) for field, values in found._asdict().items()}
         for number, name in enumerate(SIMPLIFIED)
     }
     return {**_head(series), "regimes": rows}
@@ -217,9 +218,3 @@ def _common(regimes: CandleRegimes, candles: Candles) -> tuple[CandleRegimes, Ca
     _, mine, theirs = np.intersect1d(regimes.open_time_ms, candles.open_time_ms, return_indices=True)
     kept = CandleRegimes(regimes.open_time_ms[mine], regimes.state[mine], regimes.confidence[mine])
     return kept, candles[theirs]
-
-
-def _plain(value: Any) -> Any:
-    """A numpy number as a JSON value, NaN as None."""
-    plain = value.item()
-    return None if isinstance(plain, float) and np.isnan(plain) else plain

@@ -1,4 +1,4 @@
-"""Rows of JSON: lists of lists or of records, wherever they stand in a vendor's reply, and JSON lines.
+"""Rows of JSON: lists of lists or of records, wherever they are in a vendor's reply, and JSON lines.
 
 See `text` for text, `columnar` for Parquet, `columns` for what a column means.
 """

@@ -147,12 +147,6 @@ def restore_backup(urls: DatabaseUrls, path: Path, *, is_replacing: bool = False
     return manifest
 
 
-def read_manifest(path: Path) -> Manifest:
-    """Return what an archive says of itself, without verifying its dumps; errors as `restore_backup`."""
-    with _opened(path) as archive:
-        return _manifest(archive, path)
-
-
 def _dumped(urls: DatabaseUrls) -> tuple[tuple[_DumpName, str], ...]:
     return ("regimes.dump", urls.regimes), ("dagster.dump", urls.dagster)
 

@@ -39,8 +39,6 @@ class WriteReport:
         Rows sent to and removed from the table; a changed row counts in both.
     is_written : ndarray of bool
         Hours whose content differs from what was recorded.
-    row_counts : ndarray of int32
-        Rows of each hour.
     hashes : ndarray of int64
         Content hash of each hour: equal content, equal hash, whatever the run.
     """
@@ -51,7 +49,6 @@ class WriteReport:
     inserted_rows: int
     deleted_rows: int
     is_written: Mask
-    row_counts: NDArray[np.int32]
     hashes: Int64
 
     @property
@@ -63,14 +60,6 @@ class WriteReport:
     def unchanged_partitions(self) -> int:
         """Hours that already held the same content."""
         return len(self.is_written) - self.written_partitions
-
-    def data_version(self, window: Window) -> str:
-        """Return sixteen hexadecimal digits for the content of a window inside: a data version for lineage."""
-        first = (window.start_ms - self.window.start_ms) // HOUR_MS
-        mixed = 0
-        for value in self.hashes[first : first + len(window)].tolist():
-            mixed = (mixed * 0x100000001B3 + value) % 2**64
-        return f"{mixed:016x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +139,7 @@ def record(cursor: Cursor, batch: Batch, ledger: Recorded, is_changed: Mask, ser
 def report(batch: Batch, is_changed: Mask, inserted: int, deleted: int) -> WriteReport:
     """Sum up a write."""
     rows = len(batch.times_ms)
-    return WriteReport(batch.table.name, batch.window, rows, inserted, deleted, is_changed, batch.counts, batch.hashes)
+    return WriteReport(batch.table.name, batch.window, rows, inserted, deleted, is_changed, batch.hashes)
 
 
 def key_span(batch: Batch, is_changed: Mask) -> tuple[int, int]:

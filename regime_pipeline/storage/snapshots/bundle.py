@@ -93,8 +93,8 @@ def to_yaml(snapshot: HourSnapshot) -> str:
 
 
 def yaml_name(snapshot: HourSnapshot) -> str:
-    """Return the export's file name, `HH_SYMBOL.yaml`, for example `10_ETH-USDT.yaml`."""
-    return f"{to_iso(snapshot.hour_start_ms)[11:13]}_{snapshot.market.symbol}.yaml"
+    """Return the export's file name, `HH_SYMBOL_TIMEFRAME.yaml`, for example `10_ETH-USDT_1h.yaml`."""
+    return f"{to_iso(snapshot.hour_start_ms)[11:13]}_{snapshot.market}.yaml"
 
 
 def _plain(value: Any) -> Any:

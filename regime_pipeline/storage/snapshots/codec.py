@@ -53,11 +53,6 @@ def encode(snapshot: HourSnapshot) -> bytes:
     return orjson.dumps(to_document(snapshot))
 
 
-def content_sha256(snapshot: HourSnapshot) -> str:
-    """Return the hash of what the snapshot says, whenever it was collected: 64 hexadecimal digits."""
-    return str(to_document(snapshot)["metadata"]["sha256"])
-
-
 def content_hash(document: Mapping[str, Any]) -> str:
     """Return the SHA-256 of a document's canonical JSON without `sha256`, `collected_at` and a bundle's history.
 

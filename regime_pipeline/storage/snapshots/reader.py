@@ -104,8 +104,8 @@ class SnapshotReader:
         Returns
         -------
         tuple of str
-            Every fault: damaged files, absent bars (the minutes are named), files that tell of different prices.
-            Empty if the hour is sound and whole.
+            Every fault: damaged files, absent bars (the minutes are named), files that tell of different prices, files
+            without a hash. Empty if the hour is sound and whole.
         """
         hour_ms = _hour(timestamp)
         faults: list[str] = []
@@ -120,11 +120,16 @@ class SnapshotReader:
                 snapshots.append(snapshot)
         if not snapshots and not faults:
             faults.append(f"there is no snapshot of {symbol} {to_iso(hour_ms)}")
+        faults += [f"{s}: no hash, so nobody can tell whether it is as it was written" for s in _unverified(snapshots)]
         return (*faults, *(fault for s in snapshots for fault in _absences(s)), *_disagreements(snapshots))
 
 
 def _hour(timestamp: datetime | str) -> int:
     return to_ms(timestamp) // HOUR_MS * HOUR_MS
+
+
+def _unverified(snapshots: Sequence[HourSnapshot]) -> list[HourSnapshot]:
+    return [snapshot for snapshot in snapshots if not snapshot.is_verified]
 
 
 def _absences(snapshot: HourSnapshot) -> list[str]:

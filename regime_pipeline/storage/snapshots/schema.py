@@ -46,7 +46,7 @@ class Summary(_Shape):
 
 
 class Metadata(_Shape):
-    """`metadata`: origin and completeness of the bars; times are ISO-8601 with offset."""
+    """`metadata`: origin and completeness of the bars; times are ISO-8601 with offset. Other programs write no hash."""
 
     source: Text
     expected: Count
@@ -54,7 +54,7 @@ class Metadata(_Shape):
     status: Literal["complete", "exchange_gap", "missing"]
     gaps: list[tuple[Text, Text]]
     config_hash: Text
-    sha256: Sha256
+    sha256: Sha256 | None = None
     collected_at: Text
 
 

@@ -85,6 +85,7 @@ def from_document(document: Mapping[str, Any], where: str = "the snapshot") -> H
         source=metadata.source,
         config_hash=metadata.config_hash,
         collected_at_ms=known["collected_at_ms"],
+        is_verified=metadata.sha256 is not None,
     )
 
 
@@ -150,9 +151,9 @@ def _summary_rule(candles: Candles, stated: Summary | None) -> list[str]:
 
 
 def _hash_rule(document: Mapping[str, Any], metadata: Metadata) -> list[str]:
-    """The stated hash is that of the content."""
+    """The stated hash is that of the content; without one nothing can be compared, and `is_verified` says so."""
     actual = content_hash(document)
-    return [] if metadata.sha256 == actual else [f"the hash does not match: the content has {actual}"]
+    return [] if metadata.sha256 in (None, actual) else [f"the hash does not match: the content has {actual}"]
 
 
 def _open_times(rows: Rows) -> Int64:

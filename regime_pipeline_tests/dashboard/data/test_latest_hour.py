@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from regime_pipeline.dashboard import formatting
 from regime_pipeline.dashboard.components.sparklines import strip, strip_of
-from regime_pipeline.dashboard.data.grid_events import grid_events, grid_spans
+from regime_pipeline.dashboard.data.grid_history import grid_spans, marked_events, shown_events
 from regime_pipeline.dashboard.data.latest_hour import AdviceSummary, LatestHour, latest_hour_of, worst_first
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.domain.candle_regimes.states import COLORS
@@ -65,7 +65,7 @@ def test_the_newest_close_is_the_newest_there_is() -> None:
     assert latest_hour_of(rows, rows.through_ms).hour_status == "missing"
 
 
-def test_advice_of_an_older_hour_is_no_advice_now() -> None:
+def test_advice_of_an_older_hour_is_not_advice_for_now() -> None:
     rows = make_rows(24, has_advice=True)
     assert rows.advice is not None
     older = {name: column[:-1] for name, column in rows.advice.items()}
@@ -75,13 +75,14 @@ def test_advice_of_an_older_hour_is_no_advice_now() -> None:
     assert (found.advice, found.gates) == (None, None)
 
 
-def test_events_are_told_in_order_and_within_the_period() -> None:
+def test_events_are_listed_in_order_and_within_the_period() -> None:
     rows = make_rows(24, has_advice=True)
 
-    events = grid_events(rows)
+    events = shown_events(rows)
 
     assert [event.time_ms for event in events] == sorted(event.time_ms for event in events)
-    assert {event.kind for event in events} == {"Grid", "Stop", "Gate", "Advice"}
+    assert {event.kind for event in events} == {"Grid", "Stop", "Gate", "Advice", "Verdict"}
+    assert {event.kind for event in marked_events(rows)} == {"Grid", "Stop", "Gate", "Advice"}
     assert all(rows.start_ms <= event.time_ms <= rows.through_ms for event in events)
     spans = grid_spans(rows)
     assert [span["enabled"] for span in spans] == [True, False]

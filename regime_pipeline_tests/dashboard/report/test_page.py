@@ -343,7 +343,7 @@ def test_refusals(folder: Path, symbols: list[str], start: str, end: str, error:
         run_backtest(reader_of(folder), symbols, start, end)
 
 
-def test_progress_is_told_once_a_market(folder: Path) -> None:
+def test_progress_is_reported_once_a_market(folder: Path) -> None:
     told: list[int] = []
 
     judged(folder, ["ALFA-USDT", "BRAVO-USDT", "NIX-USDT"], tell=lambda: told.append(1))

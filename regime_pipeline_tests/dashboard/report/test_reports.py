@@ -148,29 +148,29 @@ def test_price_and_confidence_stand_where_the_rows_say(page: Page, hours: Backte
     assert np.median(far) <= 3
 
 
-def test_an_hour_is_told_by_pointer_click_and_keys(page: Page, hours: BacktestHours) -> None:
+def test_an_hour_is_described_by_pointer_click_and_keys(page: Page, hours: BacktestHours) -> None:
     root, at = over_time(page, "BRAVO-USDT"), 60
     box = root.locator("[data-chart='ribbons'] .u-over").bounding_box()
     assert box
     page.mouse.move(box["x"] + box["width"] * across(hours)[at], box["y"] + 10)
-    _assert_told(root, hours, at)
+    _assert_described(root, hours, at)
     page.mouse.down()
     page.mouse.up()
     page.mouse.move(2, 2)
-    _assert_told(root, hours, at)
+    _assert_described(root, hours, at)
 
     slider = root.locator("input[type='range']")
     assert slider.input_value() == str(at)
     slider.focus()
     page.keyboard.press("ArrowRight")
 
-    _assert_told(root, hours, at + 1)
+    _assert_described(root, hours, at + 1)
     assert " UTC, " in (slider.get_attribute("aria-valuetext") or "")
     page.keyboard.press("End")
-    _assert_told(root, hours, len(hours) - 1)
+    _assert_described(root, hours, len(hours) - 1)
 
 
-def _assert_told(root: Locator, hours: BacktestHours, at: int) -> None:
+def _assert_described(root: Locator, hours: BacktestHours, at: int) -> None:
     close = to_iso(int(hours.hour_start[at]) + HOUR_MS)[:16].replace("T", " ")
     root.locator("time", has_text=close).wait_for()
     terms, values = (root.locator(f"dl {tag}").all_text_contents() for tag in ("dt", "dd"))

@@ -1,4 +1,4 @@
-"""The site's folder: the same rows make the same bytes, only what changed is made anew, and nobody's files are lost."""
+"""The site's folder: the same rows make the same bytes, only what changed is rebuilt, and nobody's files are lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_same_rows_make_the_same_bytes(tmp_path: Path) -> None:
     assert content(tmp_path / "one") == content(tmp_path / "two")
 
 
-def test_only_a_changed_market_is_made_anew_and_the_result_is_that_of_a_fresh_build(tmp_path: Path) -> None:
+def test_only_a_changed_market_is_rebuilt_and_the_result_is_that_of_a_fresh_build(tmp_path: Path) -> None:
     before, after = site_rows(), site_rows()
     after[2] = make_rows(230, BRAVO, seed=9, end_verdict="TRANSITION")
     write(before, tmp_path / "site")

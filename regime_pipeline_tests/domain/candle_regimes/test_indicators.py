@@ -70,7 +70,7 @@ def test_real_hours(shared_data: Path) -> None:
     assert_equals_talib(candles, SETTLED)
 
 
-def test_history_begins_anew_behind_a_gap() -> None:
+def test_history_begins_again_behind_a_gap() -> None:
     whole = walk(1500, 7)
     broken = compute_indicators(without(whole, 700, 3), POLICY)
     alone = compute_indicators(whole[703:], POLICY)

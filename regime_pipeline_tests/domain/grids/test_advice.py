@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regime_pipeline.domain.factors import Factor
-from regime_pipeline.domain.grids.advice import Advice, advise
 from regime_pipeline.domain.grids.comparison import compare
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.schema import GATE_STATES
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline_tests.domain.grids.factories import POLICY, grid
+from regime_pipeline_tests.domain.grids.one_hour import Advice, advise
 
 P = POLICY.grids
 DANGER = st.sampled_from(["TREND", "TRANSITION"])
@@ -56,10 +56,26 @@ def test_property_49_advice_considers_and_carries_enabled(
     allowed = {"STOP_PLACING", "REPOSITION", "KEEP", "NONE"} if enabled else {"ENABLE", "NONE"}
     assert got.enabled is enabled
     assert got.action in allowed
-    assert (got.action == "NONE") == (verdict == "INSUFFICIENT_DATA" or (not enabled and verdict != "RANGE_OK"))
-    assert got.is_actionable == (got.action in {"ENABLE", "STOP_PLACING", "REPOSITION"})
+    is_outside = enabled and bool(closes) and not 90 <= closes[-1] <= 110
+    is_unknown = verdict == "INSUFFICIENT_DATA" and not is_outside
+    assert (got.action == "NONE") == (is_unknown or (not enabled and verdict != "RANGE_OK"))
+    assert got.is_actionable == (got.action in {"ENABLE", "STOP_PLACING", "REPOSITION"} or is_outside)
     assert got.reasons[0].inputs == {"enabled": enabled, "verdict": verdict, "action": got.action}
-    assert got.status == ("NO_VERDICT" if verdict == "INSUFFICIENT_DATA" else "OK")
+    assert got.status == ("OUTSIDE" if is_outside else "NO_VERDICT" if is_unknown else "OK")
+
+
+@given(VERDICT, CLOSES, RANGES, AGES)
+@settings(max_examples=150, deadline=None)
+def test_property_52_a_price_outside_an_enabled_grid_is_never_a_calm_keep(
+    verdict: str, closes: list[float], found: tuple[float, float] | None, ages: list[int]
+) -> None:
+    got = advice(verdict, [*closes, 112.0], found, ages)
+
+    assert (got.status, got.is_actionable) == ("OUTSIDE", True)
+    is_left = len(closes) >= 1 and not 90 <= closes[-1] <= 110
+    expected = {"REPOSITION", "STOP_PLACING"} if is_left or verdict in {"TREND", "TRANSITION"} else {"KEEP"}
+    assert got.action in expected
+    assert "outside the enabled grid" in got.reasons[0].sentence
 
 
 @given(CLOSES, RANGES, AGES)
@@ -186,10 +202,11 @@ def test_property_53_a_reposition_says_where_to_and_why() -> None:
         ({"ages": [60, 3]}, "REPOSITION_GAP"),
     ],
 )
-def test_property_53_one_missing_condition_keeps_the_grid(change: dict[str, Any], rule: str) -> None:
+def test_property_53_one_missing_condition_does_not_move_the_grid(change: dict[str, Any], rule: str) -> None:
     got = advice("RANGE_OK", **({"closes": [112.0, 112.0], "found": FAR, "ages": [30]} | change))
 
-    assert (got.action, got.is_actionable, got.proposed_lower) == ("KEEP", False, None)
+    action = "KEEP" if rule == "BOUNDS" else "STOP_PLACING"
+    assert (got.status, got.action, got.is_actionable, got.proposed_lower) == ("OUTSIDE", action, True, None)
     assert reason(got, rule).outcome == "not met"
 
 
@@ -198,8 +215,9 @@ def test_property_50_enabling_proposes_edges_only_where_the_range_moved() -> Non
     assert advice("RANGE_OK", found=FAR, enabled=False).proposed_lower == 110.0
 
 
-def test_a_weak_range_keeps_the_grid() -> None:
-    assert advice("RANGE_WEAK", [112.0, 112.0], FAR).action == "KEEP"
+def test_a_weak_range_keeps_the_grid_unless_the_price_has_left_it() -> None:
+    assert advice("RANGE_WEAK", [100.0, 100.0], FAR).action == "KEEP"
+    assert advice("RANGE_WEAK", [112.0, 112.0], FAR).action == "STOP_PLACING"
     assert P.reposition_gap_bars == 24
     assert P.outside_closes == 2
     assert P.reposition_iou_below == 0.6

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from regime_pipeline.domain.columnar import DTYPES, Rows
 from regime_pipeline.domain.errors import MissingDataError
-from regime_pipeline.domain.grids.advice import advise
 from regime_pipeline.domain.grids.advice_hourly import advice_hash, advice_lookback_bars, explain_rows, grid_advice_rows
 from regime_pipeline.domain.grids.comparison import compare
 from regime_pipeline.domain.grids.config import GridConfigError
@@ -22,6 +21,7 @@ from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.schema import FEATURES, VERDICT_COLUMNS, VERDICTS
 from regime_pipeline_tests.domain.grids.factories import FIELDS, MARKET, POLICY, START, START_MS, bars, history_of
+from regime_pipeline_tests.domain.grids.one_hour import advise
 from regime_pipeline_tests.domain.verdicts.factories import assert_same, blank_rows, take
 
 HOURS = 120

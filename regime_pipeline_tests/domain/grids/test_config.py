@@ -189,7 +189,7 @@ def test_property_43_lines_are_the_nearest_ticks_of_the_exact_lines(fields: dict
     assert all(a < b for a, b in pairwise(lines))
     assert config.lines == tuple(line * config.tick for line in lines)
     for place, line in enumerate(lines):
-        if config.is_geometric:  # (line - 1/2)^k <= low^(k-i) high^i < (line + 1/2)^k, in integers
+        if config.spacing == "geometric":  # (line - 1/2)^k <= low^(k-i) high^i < (line + 1/2)^k, in integers
             exact = 2**count * low ** (count - place) * high**place
             assert (2 * line - 1) ** count <= exact < (2 * line + 1) ** count
         else:

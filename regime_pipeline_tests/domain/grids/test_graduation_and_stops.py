@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regime_pipeline.domain.grids.probation import ProbationRecord, graduation, has_graduated
+from regime_pipeline.domain.grids.graduation import ProbationRecord, graduation, has_graduated
 from regime_pipeline.domain.grids.quick_stops import GridHealth, quick_stops
 from regime_pipeline_tests.domain.grids.factories import POLICY, grid
 

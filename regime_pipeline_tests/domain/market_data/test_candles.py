@@ -53,7 +53,7 @@ def test_prices_round_to_the_nearest_tick_and_back() -> None:
     assert made.prices("close").tolist() == [1.01]
 
 
-def test_a_price_that_is_no_number_is_named() -> None:
+def test_a_price_that_is_not_a_number_is_named() -> None:
     prices = [np.array([1.0, 1.0]), np.array([1.0, np.inf]), np.array([1.0, 1.0]), np.array([1.0, 1.0])]
 
     with pytest.raises(BadCandlesError, match="1970-01-01T01:00:00Z.*row 1.*not finite"):

@@ -109,7 +109,7 @@ def test_an_empty_window_has_no_hours() -> None:
 
 @pytest.mark.parametrize("timeframe", TIMEFRAMES)
 @given(data=st.data())
-def test_stored_hours_vouch_for_what_the_source_vouched_for(timeframe: str, data: st.DataObject) -> None:
+def test_stored_hours_confirm_what_the_source_confirmed(timeframe: str, data: st.DataObject) -> None:
     market = Market("BTC-USDT", timeframe)
     window = Window(DAY, DAY + 48 * HOUR_MS)
     step_hours = market.observation_ms // HOUR_MS

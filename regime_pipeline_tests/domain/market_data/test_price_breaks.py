@@ -58,7 +58,7 @@ def test_no_window_reaches_across_a_break(breaks: list[int], window: int) -> Non
         assert start == max(place - window, floor)
 
 
-def test_ranks_begin_anew_behind_a_break_and_go_on_across_a_mere_hole() -> None:
+def test_ranks_begin_again_behind_a_break_and_go_on_across_a_mere_hole() -> None:
     """Another asset takes the name after a week: 150 observations must come together again."""
     rng = np.random.default_rng(3)
     is_hole = (np.arange(900) >= 300) & (np.arange(900) < 470)

@@ -100,6 +100,6 @@ def test_a_partly_covered_hour_has_a_bar_but_is_not_complete() -> None:
     assert resample_complete(minutes, "1h").open_time_ms.tolist() == [DAY + HOUR_MS]
 
 
-def test_a_timeframe_that_is_no_multiple_is_refused() -> None:
+def test_a_timeframe_that_is_not_a_multiple_is_refused() -> None:
     with pytest.raises(UsageError, match=r"BTC-USDT_1h cannot be resampled to 15m\. Choose a multiple"):
         resample(Candles.empty(Market("BTC-USDT", "1h"), 100), "15m")

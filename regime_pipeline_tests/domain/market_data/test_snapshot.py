@@ -53,7 +53,7 @@ def test_every_hour_holds_the_bars_that_closed_in_it(timeframe: str, bars: int) 
 
 
 @pytest.mark.parametrize(("timeframe", "hours"), [("4h", [3, 7, 11, 15, 19, 23]), ("1d", [23])])
-def test_a_long_bar_stands_in_the_hour_in_which_it_closes(timeframe: str, hours: list[int]) -> None:
+def test_a_long_bar_is_in_the_hour_in_which_it_closes(timeframe: str, hours: list[int]) -> None:
     snapshots = cut(whole(Market("ETH-USDT", timeframe), 24), 24)
 
     assert [at for at, s in enumerate(snapshots) if s.present] == hours

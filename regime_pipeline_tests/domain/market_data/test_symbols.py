@@ -7,8 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.domain.market_data import symbols
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.symbols import parse_symbol
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_cached() -> None:
+    """Spellings that another test has parsed already would not be parsed here."""
+    symbols._parse.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -61,7 +68,7 @@ def test_a_symbol_with_several_splits_is_refused_with_them_unless_one_is_known(
 @pytest.mark.parametrize(
     "text", ["BTC-USDT-240329", "BTC/USDT:USDT-240329", "BTC-PERP", "BTC-USD-USDT", "A B-USDT", "A/../B"]
 )
-def test_what_is_no_symbol(text: str) -> None:
+def test_what_is_not_a_symbol(text: str) -> None:
     with pytest.raises(UsageError):
         parse_symbol(text)
 

@@ -23,13 +23,17 @@ from regime_pipeline_tests.domain.verdicts.factories import NULLS
 POLICY = default_policy()
 MARKET = Market("TEST-USDT", "1h")
 STOP_MS = 1_000 * HOUR_MS
-Course = list[tuple[bool, bool, bool]]
-COURSES = st.lists(st.tuples(*[st.sampled_from([True, True, True, False])] * 3), max_size=40)
+Course = list[tuple[bool, ...]]
+_OFTEN = st.sampled_from([True] * 7 + [False])
+_SELDOM = st.sampled_from([False] * 11 + [True])
+COURSES = st.lists(st.tuples(_OFTEN, _OFTEN, _OFTEN, _SELDOM), min_size=24, max_size=60)
+"""Of each bar whether gates 1 to 3 hold and whether the verdict bars a restart; many courses get a permission."""
 THRESHOLDS = st.builds(
-    lambda hold, fail, floor: thresholds(hold_bars=hold, fail_bars=fail, floor_bars=floor),
+    lambda hold, fail, floor, permit: thresholds(hold_bars=hold, fail_bars=fail, floor_bars=floor, permit_bars=permit),
     st.integers(1, 6),
     st.integers(1, 3),
     st.integers(1, 15),
+    st.integers(1, 8),
 )
 
 
@@ -49,7 +53,7 @@ def run(course: Sequence[tuple[bool, ...]], limits: GateThresholds, state: GateS
     states = [state or GateState(STOP_MS)]
     for bar in course:
         newest = states[-1].last_close_ms or STOP_MS
-        states.append(step(states[-1], newest + HOUR_MS, bar.__getitem__, limits))
+        states.append(step(states[-1], newest + HOUR_MS, bar[:3].__getitem__, limits, any(bar[3:])))
     return states
 
 
@@ -58,7 +62,7 @@ def market(seed: int = 3, bars: int = 1_500) -> GateHistory:
     """A simulated hourly market and the rows of its later hours."""
     candles: Candles = simulate(MARKET, bars, seed, "easy").candles
     found = analyze(candles, candles.open_time_ms[-600:], POLICY, NULLS)
-    return GateHistory(candles, found.features, found.scores)
+    return GateHistory(candles, *found)
 
 
 def grid_around(history: GateHistory, at_ms: int, version: int = 1, **update: Any) -> GridConfig:

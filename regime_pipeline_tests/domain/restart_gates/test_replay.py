@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,19 +13,18 @@ from hypothesis import strategies as st
 
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.grids.config import GridConfig
-from regime_pipeline.domain.grids.named_conditions import condition_of
+from regime_pipeline.domain.grids.named_conditions import condition_of, worded
 from regime_pipeline.domain.grids.probation import probationary_grid
 from regime_pipeline.domain.grids.schema import GATE_COLUMNS, GATE_STATES, without_stop
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.domain.restart_gates.machine import FOREVER_MS, GateState, StopEvent, episodes
+from regime_pipeline.domain.restart_gates.machine import FOREVER_MS, GateState, StopEvent, episodes, stop_in_force
 from regime_pipeline.domain.restart_gates.replay import (
     GateHistory,
     first_needed_ms,
     gate_rows,
     replay,
-    worded_checks,
     worded_restart,
 )
 from regime_pipeline.policy import Policy
@@ -83,7 +83,7 @@ def test_property_68_every_hour_has_every_column_and_the_conditions_that_were_lo
         gates = sorted({made["gate"] for made in checks})
         assert len(checks) == sum(counts[gate] for gate in gates)
         assert gates == list(range(1, len(gates) + 1))
-        assert [made["sentence"] for made in worded_checks(checks)] == [condition_of(made).sentence for made in checks]
+        assert [made["sentence"] for made in worded(checks)] == [condition_of(made).sentence for made in checks]
         assert all(set(made) - {"detail"} == {"gate", "name", "value", "threshold", "is_met"} for made in checks)
         assert (GATE_STATES[code] == "NONE") == (WHOLE["stopped_at"][place] == without_stop(1)["stopped_at"][0])
         assert (json.loads(WHOLE["restart_grid"][place]) is not None) == (GATE_STATES[code] == "PERMITTED")
@@ -156,6 +156,7 @@ def test_what_comes_after_an_hour_changes_nothing(first: int) -> None:
         HISTORY.candles.closed_by(known_until),
         {name: column[: first + 1] for name, column in HISTORY.features.items()},
         {name: column[: first + 1] for name, column in HISTORY.scores.items()},
+        {name: column[: first + 1] for name, column in HISTORY.verdicts.items()},
     )
 
     assert_same(rows(HOURS[: first + 1], cut), {name: column[: first + 1] for name, column in WHOLE.items()})
@@ -169,6 +170,7 @@ def test_what_comes_before_the_stop_is_not_needed() -> None:
         HISTORY.candles.between(STOP, LAST),
         {name: column[later] for name, column in HISTORY.features.items()},
         {name: column[later] for name, column in HISTORY.scores.items()},
+        {name: column[later] for name, column in HISTORY.verdicts.items()},
     )
 
     assert_same(rows(history=part), WHOLE)
@@ -212,7 +214,7 @@ def test_property_74_any_confidence_gives_the_same_rows(seed: int) -> None:
     """Whatever column speaks of confidence, in whatever table."""
     rng = np.random.default_rng(seed)
     noisy = {"confidence": rng.random(len(HOURS)), "range_confidence": rng.random(len(HOURS))}
-    fuzzed = GateHistory(HISTORY.candles, HISTORY.features | noisy, HISTORY.scores | noisy)
+    fuzzed = GateHistory(HISTORY.candles, HISTORY.features | noisy, HISTORY.scores | noisy, HISTORY.verdicts | noisy)
 
     assert_same(rows(history=fuzzed), WHOLE)
 
@@ -226,6 +228,7 @@ def test_an_hour_without_rows_holds_nothing() -> None:
         HISTORY.candles,
         {name: column[keep] for name, column in HISTORY.features.items()},
         {name: column[keep] for name, column in HISTORY.scores.items()},
+        {name: column[keep] for name, column in HISTORY.verdicts.items()},
     )
 
     found = rows(history=holed)
@@ -246,13 +249,17 @@ def test_a_stop_ends_with_the_next_one_or_with_an_enabled_version(is_enabled: bo
     end = again.valid_from_ms if is_enabled else FOREVER_MS
 
     assert [(e.start_ms, e.end_ms) for e in episodes([stop_at(STOP)], [GRID, again])] == [(STOP, end)]
+    against = again.model_copy(update={"origin": "OVERRIDE"})
+    assert [(e.start_ms, e.end_ms) for e in episodes([stop_at(STOP)], [GRID, against])] == [(STOP, FOREVER_MS)]
+    assert stop_in_force([stop_at(STOP)], [GRID, against]) == stop_at(STOP)
+    assert (stop_in_force([stop_at(STOP)], [GRID, again]) is None) == is_enabled
     second = stop_at(STOP + 7)
     found = episodes([stop_at(GRID.valid_from_ms - 1), stop_at(STOP), second], [GRID])
     assert [(e.start_ms, e.end_ms) for e in found] == [(STOP, STOP + 7), (STOP + 7, FOREVER_MS)]
 
 
 def test_no_bars_no_permission() -> None:
-    empty = GateHistory(Candles.empty(MARKET, 100), HISTORY.features, HISTORY.scores)
+    empty = replace(HISTORY, candles=Candles.empty(MARKET, 100))
 
     assert "PERMITTED" not in {GATE_STATES[code] for code in rows(history=empty)["gate_state"]}
 
@@ -277,4 +284,4 @@ def test_stored_grids_and_conditions_get_their_sentences_back() -> None:
     assert older["sentence"] == "No fresh grid fits: the bars since the stop carry none."
     checks = [made for text in WHOLE["gate_checks"] for made in json.loads(text)]
     assert checks
-    assert [made["sentence"] for made in worded_checks(checks)] == [condition_of(made).sentence for made in checks]
+    assert [made["sentence"] for made in worded(checks)] == [condition_of(made).sentence for made in checks]

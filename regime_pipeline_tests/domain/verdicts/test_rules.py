@@ -118,7 +118,7 @@ def test_transition_is_left_only_below_50_even_for_a_trend() -> None:
     assert held(vol_change_score=[80, 80, BELOW_50, 40], **trend)[1:] == ["TRANSITION", "TREND", "TREND"]
 
 
-def test_a_doubt_that_passes_starts_the_count_anew() -> None:
+def test_a_doubt_that_passes_starts_the_count_again() -> None:
     assert held(range_quality_score=[80, 50, 80, 50, 80, 50, 50])[-2:] == ["RANGE_OK", "RANGE_WEAK"]
 
 

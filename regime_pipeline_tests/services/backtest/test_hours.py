@@ -14,7 +14,7 @@ from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.services.backtest.classes import ABSTAIN
 from regime_pipeline.services.backtest.hindsight import HindsightRule
-from regime_pipeline.services.backtest.hours import BacktestHours, market_hours, no_hours, observed_hours
+from regime_pipeline.services.backtest.hours import BacktestHours, closing_hours, market_hours, no_hours
 from regime_pipeline.services.backtest.readers import FoundVerdicts
 from regime_pipeline_tests.factories import hours_from_start
 from regime_pipeline_tests.services.backtest.factories import ALFA, candles_of
@@ -86,7 +86,7 @@ def test_above_one_hour_only_hours_in_which_a_bar_closes(timeframe: str, asked: 
 
     rows = rows_of(market, WINDOW.hours, candles_of(market, WINDOW))
 
-    assert len(rows) == rows.asked == len(observed_hours(market, WINDOW)) == asked
+    assert len(rows) == rows.asked == len(closing_hours(market, WINDOW)) == asked
     assert not np.isnan(rows.close).any()
     assert rows.is_joined.tolist() == [False] + [True] * (asked - 1)
 

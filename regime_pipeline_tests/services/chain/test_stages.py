@@ -126,7 +126,7 @@ def test_only_the_stages_that_read_a_changed_section_become_stale(database_url: 
         assert stale_hours(ws) == {"candle_regimes": {market: 20}}
 
 
-def test_a_source_changes_only_what_it_vouches_for(database_url: str, tmp_path: Path) -> None:
+def test_a_source_changes_only_what_it_confirms(database_url: str, tmp_path: Path) -> None:
     """One that fails, and one that has forgotten all but the newest ten hours, lose nothing that is stored."""
 
     class Forgetful(SimulatedSource):

@@ -25,8 +25,8 @@ from regime_pipeline.services.queries.candle_regimes import (
     regime_periods,
     regime_series,
     regime_stats,
-    transition_counts,
     transition_events,
+    transition_shares,
 )
 from regime_pipeline.storage import warehouse as warehouse_module
 from regime_pipeline_tests.factories import NOW, hours_from_start, run_stages, simulated_workspace
@@ -212,7 +212,7 @@ def test_statistics_are_those_of_a_plain_count(ws: Workspace) -> None:
         assert periods.candles.tolist() == sizes["size"][sizes["first"] == name].tolist()
         assert stats["regimes"][name]["periods"] == len(periods.candles)
     everything = regime_periods(found)
-    events, counts = transition_events(found), transition_counts(found)["transitions"]
+    events, counts = transition_events(found), transition_shares(found)["transitions"]
     assert len(events) == len(everything.candles) - 1 == sum(row["count"] for row in counts)
     for row in counts:
         assert len(transition_events(found, row["from"], row["to"])) == row["count"]

@@ -66,7 +66,7 @@ def test_a_contradiction_names_both_places_and_the_values(parts: Callable[..., l
         merge_rows(parts([(0, "1"), (0, "2")]), MARKET, LATER)
 
 
-def test_bars_that_are_not_closed_are_left_out_and_nothing_vouches_for_them(
+def test_bars_that_are_not_closed_are_left_out_and_nothing_confirms_them(
     parts: Callable[..., list[FileRows]],
 ) -> None:
     merged = merge_rows(parts([(0, "1"), (1, "1"), (2, "1")]), MARKET, DAY + 179_999)

@@ -230,7 +230,7 @@ def test_a_file_is_refused_that_does_not_hold_what_its_name_says(name: str, reas
         one(write(name, csv(bars())))
 
 
-def test_a_hole_too_long_for_an_outage_is_not_vouched_for(write: Write) -> None:
+def test_a_hole_too_long_for_an_outage_is_not_confirmed(write: Write) -> None:
     later = DAY + 100 * HOUR_MS
     rows = one(write("cut.csv", csv(bars(2) + bars(3, later))))
     assert rows.covered == ((DAY, DAY + 120_000), (later, later + 180_000))

@@ -60,7 +60,7 @@ def test_a_newer_database_is_refused_untouched(database_url):
     assert current(database_url) == "9999"
 
 
-def test_an_older_database_is_told_to_upgrade(database_url, monkeypatch):
+def test_an_older_database_gets_the_command_to_upgrade(database_url, monkeypatch):
     upgrade(database_url)
     monkeypatch.setattr(migrate, "head", lambda: "0005")
     with pytest.raises(StorageError, match=r"at revision 0004, behind 0005.*regime db upgrade"):

@@ -52,7 +52,7 @@ def answers(url: str) -> bool:
         return connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_half_made_cluster_is_made_anew(home: Path) -> None:
+def test_half_made_cluster_is_rebuilt(home: Path) -> None:
     draft = home / "postgres" / "data.init"
     draft.mkdir(parents=True)
     (home / "postgres").chmod(0o755)
@@ -67,9 +67,7 @@ def test_pid_file_that_names_a_stranger(cluster: Cluster, server: EmbeddedServer
     (cluster.place.socket / ".s.PGSQL.5432.lock").write_text(stale)
     cluster.stop(force=True)  # nothing runs: nobody is to be signalled
     assert stranger.poll() is None
-    began = time.monotonic()
     assert answers(server.attach())
-    assert time.monotonic() - began < 5.0
     server.release()
     assert stranger.poll() is None
 
@@ -92,10 +90,8 @@ def test_broken_settings_are_reported_with_the_log(cluster: Cluster, server: Emb
     settings = cluster.place.data / "postgresql.conf"
     good = settings.read_text()
     settings.write_text(good + "shared_buffers = 'a lot'\n")
-    began = time.monotonic()
     with pytest.raises(StorageError, match=r"(?s)does not start\. Its log ends:.*shared_buffers") as caught:
         server.attach()
-    assert time.monotonic() - began < 10.0
     assert str(cluster.place.base) in caught.value.what
     settings.write_text(good)
     assert answers(server.attach())
@@ -137,9 +133,8 @@ def test_recovering_server_is_waited_for(
     monkeypatch.setattr(embedded_cluster, "_START_S", 0.1)
     replies = iter([Ping.NO_RESPONSE, *[Ping.REJECT] * 20, Ping.OK, Ping.OK])
     monkeypatch.setattr(Cluster, "ping", lambda _: next(replies))
-    began = time.monotonic()
     server.attach()
-    assert time.monotonic() - began > 0.3
+    assert Ping.REJECT not in list(replies)
     monkeypatch.undo()
     assert server.stop()
 

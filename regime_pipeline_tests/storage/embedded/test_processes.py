@@ -114,9 +114,7 @@ def test_killed_server_is_replaced_with_its_rows(home: Path, start_client: Start
         writer.ask("write", f"row-{row}")
     (pid,) = server_processes(home)
     os.kill(pid, signal.SIGKILL)
-    began = time.monotonic()
     assert reader.ask("count") == "20"
-    assert time.monotonic() - began < 30.0
     assert writer.ask("write", "after") == "after"  # the old client finds the new server by itself
     (replacement,) = server_processes(home)
     assert replacement != pid

@@ -106,7 +106,7 @@ def test_stop_by_force_and_attach_again(server: EmbeddedServer, used_home: Path)
     assert not server.status().is_running
 
 
-def test_own_use_does_not_stand_in_the_way_of_stop(server: EmbeddedServer) -> None:
+def test_own_use_does_not_prevent_a_stop(server: EmbeddedServer) -> None:
     server.attach()
     assert server.stop()
     assert not server.status().is_running
@@ -120,7 +120,7 @@ def test_status_and_stop_make_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_home_removed_and_made_anew(home: Path) -> None:
+def test_home_removed_and_made_again(home: Path) -> None:
     server = EmbeddedServer(home)
     old = server.attach()
     pid = server.status().postmaster_pid

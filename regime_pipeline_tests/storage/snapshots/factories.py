@@ -9,6 +9,7 @@ from regime_pipeline.domain.market_data.completeness import hour_statuses
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.snapshot import HourSnapshot, build_snapshots
 from regime_pipeline.domain.market_data.window import Window, bars_closing_in, to_ms
+from regime_pipeline.storage.snapshots.codec import to_document
 
 START = to_ms("2020-03-12T00:00:00Z")
 HOURLY = Market("ETH-USDT", "1h")
@@ -35,6 +36,11 @@ def snapshots_of(candles: Candles, hours: int, collected_hours: int = 1000) -> l
     return build_snapshots(
         candles, status, window, source="test", config_hash="c0ffee", collected_at_ms=collected_at_ms
     )
+
+
+def content_sha256(snapshot: HourSnapshot) -> str:
+    """The hash of what a snapshot says, whenever it was collected."""
+    return str(to_document(snapshot)["metadata"]["sha256"])
 
 
 def hour_of(market: Market, seed: int = 1, collected_hours: int = 1000) -> HourSnapshot:

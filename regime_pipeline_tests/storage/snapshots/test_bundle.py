@@ -117,5 +117,5 @@ def test_yaml_says_the_same(tmp_path: Path) -> None:
 
     assert yaml.safe_load(text) == json.loads(encode(snapshot))
     assert encode(from_document(yaml.safe_load(text))) == encode(snapshot)
-    assert yaml_name(snapshot) == "10_ETH-USDT.yaml"
+    assert yaml_name(snapshot) == "10_ETH-USDT_1m.yaml"
     assert text.splitlines()[:2] == ["schema_version: 1", "symbol: ETH-USDT"]

@@ -15,7 +15,6 @@ from regime_pipeline.storage.snapshots.codec import (
     candles_of_columns,
     columns_of,
     content_hash,
-    content_sha256,
     encode,
     to_document,
 )
@@ -25,6 +24,7 @@ from regime_pipeline_tests.storage.snapshots.factories import (
     MINUTES,
     START,
     assert_same_candles,
+    content_sha256,
     hour_of,
     random_candles,
     snapshots_of,

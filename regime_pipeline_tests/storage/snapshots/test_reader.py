@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 
 from regime_pipeline.domain.errors import MissingDataError, UsageError
@@ -131,3 +132,21 @@ def test_an_hour_without_files_is_a_fault(reader: SnapshotReader) -> None:
     assert reader.validate_hour("ETH-USDT", "2020-03-12T00:00:00Z") == (
         "there is no snapshot of ETH-USDT 2020-03-12T00:00:00Z",
     )
+
+
+def test_a_file_of_another_program_without_hash_and_scale_is_read_and_said_to_be_unverified(
+    store: SnapshotStore, reader: SnapshotReader, tmp_path: Path
+) -> None:
+    store.write(snapshots_of(random_candles(MINUTES, 3)[:60], 1))
+    (file,) = tmp_path.rglob("*_1m.json")
+    document = orjson.loads(file.read_bytes())
+    assert document.pop("price_scale") == 100
+    document["metadata"].pop("sha256")
+    file.write_bytes(orjson.dumps(document))
+
+    snapshot = reader.load_snapshot("ETH-USDT", document["hour_start"], "1m")
+
+    assert (snapshot.is_verified, len(snapshot.bars)) == (False, 60)
+    assert len(reader.load_candles(MINUTES, snapshot.hour_start_ms, snapshot.hour_start_ms + 3_600_000)) == 60
+    (fault,) = reader.validate_hour("ETH-USDT", document["hour_start"])
+    assert "no hash, so nobody can tell whether it is as it was written" in fault

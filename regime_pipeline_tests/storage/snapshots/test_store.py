@@ -19,7 +19,7 @@ from regime_pipeline.domain.errors import BadSnapshotError, StorageError
 from regime_pipeline.domain.market_data.completeness import COMPLETE, EXCHANGE_GAP, MISSING
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
-from regime_pipeline.storage.snapshots.codec import content_hash, content_sha256, encode
+from regime_pipeline.storage.snapshots.codec import content_hash, encode
 from regime_pipeline.storage.snapshots.store import SnapshotReport, SnapshotStore
 from regime_pipeline_tests.conftest import SOAK
 from regime_pipeline_tests.storage.snapshots.factories import (
@@ -27,6 +27,7 @@ from regime_pipeline_tests.storage.snapshots.factories import (
     MINUTES,
     START,
     assert_same_candles,
+    content_sha256,
     hour_of,
     random_candles,
     snapshots_of,
@@ -237,7 +238,7 @@ def test_a_damaged_file_is_superseded_by_the_next_write(local: SnapshotStore, tm
         local.load(HOURLY, START, as_of_ms=START)
 
 
-def test_a_root_that_is_no_folder_is_said(tmp_path: Path) -> None:
+def test_a_root_that_is_not_a_folder_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     store = SnapshotStore(str(tmp_path / "file"))
 

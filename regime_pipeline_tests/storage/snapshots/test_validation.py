@@ -40,7 +40,6 @@ FAULTS: list[tuple[Change, str]] = [
     (lambda d: d.pop("market_summary"), "missing field market_summary"),
     (lambda d: d.pop("metadata"), "missing field metadata"),
     (lambda d: d["metadata"].pop("status"), "missing field metadata.status"),
-    (lambda d: d["metadata"].pop("sha256"), "missing field metadata.sha256"),
     (lambda d: d["market_summary"].pop("volume"), "missing field market_summary.volume"),
     (lambda d: d.update(note="x"), "unknown field note"),
     (lambda d: d["metadata"].update(note="x"), "unknown field metadata.note"),

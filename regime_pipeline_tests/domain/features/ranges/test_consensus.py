@@ -51,7 +51,7 @@ def test_a_clean_range_is_found_by_all_five_methods() -> None:
 @pytest.mark.parametrize(
     ("update", "is_found"), [({}, True), ({"min_methods": 5}, False), ({"min_agreement": 1.0}, False)]
 )
-def test_too_few_methods_or_too_little_agreement_is_no_consensus(update: dict[str, float], is_found: bool) -> None:
+def test_too_few_methods_or_too_little_agreement_give_no_consensus(update: dict[str, float], is_found: bool) -> None:
     policy = POLICY.ranges.model_copy(update=update)
     windows = newest_window(from_closes(swinging(1_000), spread=30))
 

@@ -1,6 +1,6 @@
 """A grid run over candles: fills, fees, inventory, gains and equity, exact to the tick and the lot.
 
-See `grid_strategies` for which grid runs when.
+See `graduation` for the probationary grid that it judges, `evaluation.grid_strategies` for rules of when to run one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class GridRun:
     """What a grid did over n candles.
 
     Integers count ticks of the candles, lots (`1 / lots_per_unit` of the base) and their product; so
-    `cash + inventory * close - cost - unrealised` is zero to the last digit, whatever was traded.
+    `cash + cost - start_cash - realised` is zero to the last digit, whatever was traded.
 
     Parameters
     ----------
@@ -70,11 +70,6 @@ class GridRun:
         """Fees paid up to each bar, quote currency."""
         taker = float(self.taker_notional * self.taker_fee * self.unit)
         return np.asarray(self.maker_notional * float(self.maker_fee * self.unit) + taker, dtype=np.float64)
-
-    @property
-    def unrealised(self) -> Int64:
-        """Worth of the inventory at each close less what it cost, ticks times lots."""
-        return np.asarray(self.inventory * self.candles.close - self.cost, dtype=np.int64)
 
     @property
     def equity_quote(self) -> Float64:
@@ -125,7 +120,7 @@ def simulate_grid(config: GridConfig, candles: Candles) -> GridRun:
         There are no candles, they are another symbol's, the first open lies outside the grid, a line is off the ticks
         of the candles, or the amounts are too large to stay exact.
     """
-    from regime_pipeline.evaluation.grid_kernels import walk_grid
+    from regime_pipeline.domain.grids.kernels import walk_grid
 
     lines = _lines(config, candles)
     lots, lots_per_unit = _lots(config, lines, candles.price_scale)

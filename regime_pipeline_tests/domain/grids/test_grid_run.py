@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.grids.grid_run import GridRun, simulate_grid
 from regime_pipeline.domain.market_data.candles import Candles
-from regime_pipeline.evaluation.grid_simulator import GridRun, simulate_grid
 from regime_pipeline_tests.domain.grids.factories import bars, grid
 
 COARSE = {"tick": "1", "lower": "90", "upper": "110", "levels": 5, "limit_lower": None, "limit_upper": None}
@@ -139,7 +139,8 @@ def test_money_is_conserved_to_the_last_digit(config: GridConfig, candles: Candl
     run = simulate_grid(config, candles)
 
     worth = run.cash + run.inventory * candles.close
-    assert (worth - run.start_cash == run.realised + run.unrealised).all()
+    unrealised = run.inventory * candles.close - run.cost
+    assert (worth - run.start_cash == run.realised + unrealised).all()
     assert (run.cash >= 0).all()
     assert (run.inventory >= 0).all()
     assert (run.sells - run.buys <= config.levels).all()
@@ -149,7 +150,7 @@ def test_money_is_conserved_to_the_last_digit(config: GridConfig, candles: Candl
     net = run.realised * float(run.unit) - run.fees_quote
     np.testing.assert_allclose(run.net_quote, net, rtol=1e-12)
     np.testing.assert_allclose(
-        run.equity_quote - run.start_cash * float(run.unit), net + run.unrealised * float(run.unit), rtol=0, atol=1e-8
+        run.equity_quote - run.start_cash * float(run.unit), net + unrealised * float(run.unit), rtol=0, atol=1e-8
     )
     assert (run.drawdown_quote >= 0).all()
     assert ((run.base_share >= 0) & (run.base_share <= 1)).all()
@@ -178,7 +179,7 @@ def test_the_start_is_balanced_and_paid_as_a_taker() -> None:
     amounts = [200 / 106, 200 / 110]  # levels that buy at 102 and 106
     assert run.taker_notional * float(run.unit) == pytest.approx(sum(amounts) * 100, rel=1e-4)
     assert run.base_share[0] == pytest.approx(sum(amounts) * 100 / 1000, rel=1e-3)
-    assert (run.buys[0], run.sells[0], run.unrealised[0]) == (0, 0, 0)
+    assert (run.buys[0], run.sells[0], run.inventory[0] * 100 - run.cost[0]) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Compiled walk of a grid over candles in whole ticks and lots; every sum is an exact integer.
 
-See `grid_simulator` for units, fees and what the sums mean.
+See `grid_run` for units, fees and what the sums mean.
 """
 
 from __future__ import annotations
