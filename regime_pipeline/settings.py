@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     sensors: bool = Field(True, description="Sensors run unless turned off; if false, each is off until turned on.")
     alerts: Path = Field(
         default_factory=lambda fields: fields["home"] / "alerts.toml",
-        description="Who is told of what: channels, rules by market, quiet hours; nobody without the file.",
+        description="Who is notified of what: channels, rules by market, quiet hours; nobody without the file.",
     )
     alert_url: str = Field("", repr=False, description="Webhook that failed runs are posted to; none when unset.")
     exchange_url: str = Field("", description="Replaces scheme and host of every exchange: a simulator or a proxy.")

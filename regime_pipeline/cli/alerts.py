@@ -1,6 +1,6 @@
 """`regime alerts`: try the channels of the alerts file, and see what was sent.
 
-See `services.alerts` for what is told and to whom.
+See `services.alerts` for what is sent and to whom.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from regime_pipeline.services.chain.workspace import system_clock
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.alert_log import SentAlert
 
-alerts_app = typer.Typer(name="alerts", help="Who is told of what happens.", no_args_is_help=True)
+alerts_app = typer.Typer(name="alerts", help="Who is notified of what happens.", no_args_is_help=True)
 _TRIES_S = 10.0
 
 
@@ -82,13 +82,13 @@ def _chosen(rules: AlertRules, names: Sequence[str] | None) -> Sequence[Channel]
 
 
 def _covered(rules: AlertRules, channel: Channel) -> str:
-    """What a channel is told of, in words."""
+    """What a channel gets, in words."""
     parts = [
         f"{', '.join(rule.events)} of {', '.join(rule.markets)}"
         for rule in rules.rules
         if channel.name in rule.channels
     ]
-    return f"it is told of {'; '.join(parts)}" if parts else "no rule names it"
+    return f"it gets {'; '.join(parts)}" if parts else "no rule names it"
 
 
 def _table(sent: Sequence[SentAlert]) -> Table:

@@ -83,10 +83,10 @@ def _policy(settings: Settings) -> ApiCheck:
 
 
 def _alerts(settings: Settings) -> ApiCheck:
-    """Whether the alerts file can be read, and whom it tells."""
+    """Whether the alerts file can be read, and whom it notifies."""
     rules = load_rules(settings.alerts, read_universe(settings).markets)
     if not rules.rules:
-        return True, f"nobody is told of anything: {settings.alerts} has no rules"
+        return True, f"nobody is notified of anything: {settings.alerts} has no rules"
     return True, f"{len(rules.rules)} rules on {len(rules.channels)} channels in {settings.alerts}"
 
 

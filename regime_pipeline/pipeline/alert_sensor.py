@@ -1,6 +1,6 @@
-"""The sensor that tells people what happened: verdicts, stops, permissions, prices outside, old data, failed runs.
+"""The sensor that notifies people: verdicts, stops, permissions, prices outside, old data, failed runs.
 
-See `services.alerts` for what is told and to whom.
+See `services.alerts` for what is sent and to whom.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def build_alert_sensor(file: Path, secret: str, is_on: bool = True) -> dg.Sensor
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING if is_on else dg.DefaultSensorStatus.STOPPED,
         required_resource_keys={WORKSPACE_KEY},
-        description="Tells people what the alerts file asks for, each thing once: chats, mail, webhooks.",
+        description="Notifies people of what the alerts file asks for, each thing once: chats, mail, webhooks.",
     )
     def alert_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         workspace: Workspace = getattr(context.resources, WORKSPACE_KEY)

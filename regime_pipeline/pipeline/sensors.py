@@ -37,10 +37,10 @@ SENSORS = {
     "correction_sensor": "runs what restated candles, grid versions and stops made stale",
     "failure_sensor": "logs failed runs and posts them to REGIME_ALERT_URL",
     "verdict_webhook_sensor": "posts verdict changes to REGIME_HOOK_URL",
-    "alert_sensor": "tells people what the alerts file asks for",
+    "alert_sensor": "notifies people of what the alerts file asks for",
     "site_sensor": "rebuilds the dashboard after runs have written new hours",
 }
-"""Every sensor, in the order in which they are told of, and what it does."""
+"""Every sensor, in the order in which they are listed, and what it does."""
 
 
 def _default(is_on: bool) -> dg.DefaultSensorStatus:

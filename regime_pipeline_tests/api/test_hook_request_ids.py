@@ -106,14 +106,14 @@ def test_an_answer_whose_maker_ended_is_made_by_whoever_looks(client: TestClient
         ({}, "The body is sent without a Content-Type. Send it as application/json."),
     ],
 )
-def test_a_body_that_is_not_sent_as_json_is_told_so(client: TestClient, headers: Any, words: str) -> None:
+def test_a_body_that_is_not_sent_as_json_is_refused_as_such(client: TestClient, headers: Any, words: str) -> None:
     refused = client.post(URL, content=b'{"symbol": "ETH-USDT"}', headers=headers)
     assert refused.status_code == 422
     assert words in refused.json()["error"]
 
 
 @pytest.mark.parametrize(("body", "words"), [(b"[1]", "malformed: body: Input should be"), (b"{", "JSON decode error")])
-def test_a_json_body_that_is_wrong_is_told_what_is(client: TestClient, body: bytes, words: str) -> None:
+def test_a_json_body_that_is_wrong_is_refused_with_the_fault(client: TestClient, body: bytes, words: str) -> None:
     refused = client.post(URL, content=body, headers={"Content-Type": "application/json"})
     assert refused.status_code == 422
     assert words in refused.json()["error"]

@@ -40,10 +40,10 @@ def test_channels_are_tried_and_sent_alerts_listed(
         )
         code, said = regime("alerts", "test")
         assert (code, len(posted), len(got)) == (0, 1, 1)
-        assert "hook: sent; it is told of stop, outside of *." in said
+        assert "hook: sent; it gets stop, outside of *." in said
         assert "chat: sent; no rule names it." in said
         assert posted[0][1]["event"] == "test"
-        assert posted[0][1]["message"] == "A test of the channel hook: it is told of stop, outside of *."
+        assert posted[0][1]["message"] == "A test of the channel hook: it gets stop, outside of *."
 
         code, said = regime("alerts", "test", "chat")
         assert (code, len(posted)) == (3, 1)

@@ -27,10 +27,10 @@ def test_sensors_are_listed_and_switched(
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
-    code, said, told = regime("sensors", "list")
+    code, said, noted = regime("sensors", "list")
     assert code == 0
     assert [line.split()[0].strip("│ ") for line in said.splitlines() if "_sensor" in line] == list(SENSORS)
-    assert "No daemon runs, so no sensor does: start `regime up`" in " ".join(told.split())
+    assert "No daemon runs, so no sensor does: start `regime up`" in " ".join(noted.split())
 
     assert regime("sensors", "off", "site_sensor", "correction_sensor")[:2] == (
         0,
@@ -46,10 +46,10 @@ def test_sensors_are_listed_and_switched(
     assert "hourly_market_sensor (since now)" in line
     assert "off: site_sensor (`regime sensors on NAME`)" in line
 
-    code, _, told = regime("sensors", "on", "sight_sensor")
+    code, _, noted = regime("sensors", "on", "sight_sensor")
     assert code == 2
     assert "There is no sensor sight_sensor. There are hourly_market_sensor, correction_sensor" in " ".join(
-        told.split()
+        noted.split()
     )
 
     monkeypatch.setenv("REGIME_SENSORS", "off")

@@ -47,7 +47,7 @@ def failing_run(instance: dg.DagsterInstance, **tags: str) -> str:
     return market_chain.execute_in_process(instance=instance, raise_on_error=False).run_id
 
 
-def test_what_the_file_asks_for_is_told_once(ws: Workspace, tmp_path: Path) -> None:
+def test_what_the_file_asks_for_is_sent_once(ws: Workspace, tmp_path: Path) -> None:
     change(ws, "grid_advice", 44, HOURS, close=1_900.0)
     with receiver(500) as (chat, got), dg.instance_for_test() as instance:
         file = tmp_path / "alerts.toml"
@@ -59,7 +59,7 @@ def test_what_the_file_asks_for_is_told_once(ws: Workspace, tmp_path: Path) -> N
     assert "is 5.0% below the grid 2,000 to 2,500" in got[1][1]["message"]
 
 
-def test_without_a_file_nobody_is_told_and_a_wrong_one_is_a_sentence(ws: Workspace, tmp_path: Path) -> None:
+def test_without_a_file_nobody_is_sent_and_a_wrong_one_is_a_sentence(ws: Workspace, tmp_path: Path) -> None:
     file = tmp_path / "alerts.toml"
     with dg.instance_for_test() as instance:
         assert tick(instance, ws, file) == f"{file} has no rules."
@@ -67,7 +67,7 @@ def test_without_a_file_nobody_is_told_and_a_wrong_one_is_a_sentence(ws: Workspa
         assert "matches none of markets.toml" in tick(instance, ws, file)
 
 
-def test_runs_that_failed_for_good_are_told_with_their_cause() -> None:
+def test_runs_that_failed_for_good_are_sent_with_their_cause() -> None:
     span = {
         "dagster/asset_partition_range_start": "2026-09-01-00:00|ALFA-USDT_1h",
         "dagster/asset_partition_range_end": "2026-09-01-05:00|ALFA-USDT_1h",

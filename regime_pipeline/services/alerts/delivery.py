@@ -1,6 +1,6 @@
 """Alerts on their way: each on its channels, once, claimed in the ledger before it is sent; quiet hours make it wait.
 
-See `events` for what is told.
+See `events` for what is sent.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _TITLE: Final = "regime_pipeline"
 
 
 def due_alerts(ws: Workspace, rules: AlertRules, runs: Iterable[Alert] = ()) -> list[tuple[Alert, Channel]]:
-    """Return what rules want told of the last day, each with its channel, oldest first; what waits is left out.
+    """Return what rules want sent of the last day, each with its channel, oldest first; what waits is left out.
 
     Parameters
     ----------
     ws : Workspace
         Its clock says what is recent and quiet.
     rules : AlertRules
-        Who is told.
+        Who is notified.
     runs : iterable of Alert
         Failed runs, which are of no market.
     """

@@ -1,7 +1,7 @@
 """What is worth an alert: the last day's changes of verdicts, stops, permissions, prices outside, old data.
 
 Each is one plain sentence with numbers, and has an id that is the same whenever it is found again. See `rules` for who
-is told.
+is notified.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from regime_pipeline.services.chain.scheduling import LIVE_SOURCES
 from regime_pipeline.services.chain.workspace import Workspace
 
 LOOKBACK_HOURS: Final = 24
-"""What is older is history: nobody is told of it any more."""
+"""What is older is history: nobody is notified of it any more."""
 _PERMITTED: Final = GATE_STATES.index("PERMITTED")
 _MINUTE_MS: Final = 60_000
 _ADVICE: Final = ("hour_start", "close", "enabled", "config_version", "gate_state", "gate_bars")

@@ -43,7 +43,7 @@ class Channel(_Section):
 
 
 class Rule(_Section):
-    """Which events of which markets are told on which channels."""
+    """Which events of which markets are sent on which channels."""
 
     markets: tuple[str, ...] = ("*",)
     events: tuple[Event, ...] = Field(EVENTS, min_length=1)

@@ -78,7 +78,7 @@ def test_what_is_not_taken_is_sent_again_and_the_rest_goes_on(ws: Workspace) -> 
     assert [body["event"] for _, body in got] == ["verdict", "verdict", "stop"]
 
 
-def test_two_daemons_tell_a_thing_once(ws: Workspace) -> None:
+def test_two_daemons_send_a_thing_once(ws: Workspace) -> None:
     told: list[str] = []
     due = due_alerts(ws, rules({"name": "a", "apprise": "json://x"}))
     with ThreadPoolExecutor(8) as pool:
@@ -101,7 +101,7 @@ def test_quiet_hours_make_alerts_wait_but_for_the_urgent(ws: Workspace) -> None:
     assert told == ["stop", "verdict"]
 
 
-def test_rules_choose_and_overlapping_ones_tell_once(ws: Workspace) -> None:
+def test_rules_choose_and_overlapping_ones_send_once(ws: Workspace) -> None:
     channels = [{"name": "a", "apprise": "json://x"}]
     listed = [
         {"channels": ["a"], "markets": ["ALFA-USDT_*"], "events": ["stop"]},
