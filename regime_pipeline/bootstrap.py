@@ -161,6 +161,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         versions=config_hashes(read_policy(settings), default_null_table()),
         alert_url=settings.alert_url,
         hook=(settings.hook_url, settings.hook_secret),
+        alerts=settings.alerts,
+        are_sensors_on=settings.sensors,
     )
 
 

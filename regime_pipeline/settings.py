@@ -60,10 +60,18 @@ class Settings(BaseSettings):
         default_factory=lambda fields: str(fields["home"] / "snapshots"),
         description="Where snapshot files are kept: a path or any fsspec URL.",
     )
+    sensors: bool = Field(True, description="Sensors run unless turned off; if false, each is off until turned on.")
+    alerts: Path = Field(
+        default_factory=lambda fields: fields["home"] / "alerts.toml",
+        description="Who is notified of what: channels, rules by market, quiet hours; nobody without the file.",
+    )
     alert_url: str = Field("", repr=False, description="Webhook that failed runs are posted to; none when unset.")
     exchange_url: str = Field("", description="Replaces scheme and host of every exchange: a simulator or a proxy.")
     hook_url: str = Field("", repr=False, description="Webhook that verdict changes are posted to; none when unset.")
     hook_secret: str = Field("", repr=False, description="What those posts are signed with (HMAC-SHA256).")
+    hook_request_hours: int = Field(
+        24, ge=1, le=8760, description="Hours after which the request id of a webhook is forgotten."
+    )
     archive_url: str = Field(
         "https://data.binance.vision", min_length=1, description="Where the bulk archive's `data/spot` tree stands."
     )
@@ -83,7 +91,7 @@ class Settings(BaseSettings):
         """Directory of Dagster's instance."""
         return self.home / "dagster"
 
-    @field_validator("home", "markets", "policy")
+    @field_validator("home", "markets", "policy", "alerts")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()

@@ -27,7 +27,10 @@ KNOWN = {f"REGIME_{name.upper()}" for name in Settings.model_fields}
 NOT_IN_CONTAINERS = {"REGIME_HOME", "REGIME_MARKETS", "REGIME_POSTGRES_ACCOUNT"}
 """The image's home, which holds the markets file too, and the embedded server's account."""
 DATABASES = {"REGIME_DATABASE_URL", "REGIME_DAGSTER_DATABASE_URL"}
-FOR_THE_API = {*DATABASES, "REGIME_POLICY", "REGIME_PARTITION_START", "REGIME_PARTITION_END"}
+FOR_THE_API = {
+    *DATABASES,
+    *("REGIME_POLICY", "REGIME_PARTITION_START", "REGIME_PARTITION_END", "REGIME_HOOK_REQUEST_HOURS"),
+}
 """All that `regime serve` reads: it asks no source, reads no snapshot and runs no sensor."""
 BROKER, BACKEND = "redis://127.0.0.1:6379/14", "redis://127.0.0.1:6379/15"
 

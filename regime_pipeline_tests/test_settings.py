@@ -38,6 +38,9 @@ def test_defaults_lie_below_the_current_directory(tmp_path: Path) -> None:
         "exchange_url": "",
         "hook_url": "",
         "hook_secret": "",
+        "hook_request_hours": 24,
+        "sensors": True,
+        "alerts": tmp_path / ".regime" / "alerts.toml",
         "exchange_timeout_seconds": 20.0,
         "simulation_seed": 7,
     }

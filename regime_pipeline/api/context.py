@@ -6,6 +6,7 @@ Created once when the API starts.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Final
 
@@ -37,6 +38,8 @@ class ApiOptions:
         Largest body.
     hook_wait_s : float
         How long a webhook waits for its answer before it is asked to come back later.
+    hook_kept_for : timedelta
+        How long a webhook's request id stands for its question.
     allowed_hosts : tuple of str
         Names in the Host header that are answered without a key, besides localhost and literal addresses.
     """
@@ -45,6 +48,7 @@ class ApiOptions:
     rate_per_minute: int = 6_000
     max_body_bytes: int = 65_536
     hook_wait_s: float = 1.8
+    hook_kept_for: timedelta = timedelta(days=1)
     allowed_hosts: tuple[str, ...] = ()
 
 

@@ -102,6 +102,16 @@ def classify(error: RegimeError) -> tuple[int, str]:
     return next(((status, code) for kind, status, code in kinds if isinstance(error, kind)), (422, "usage"))
 
 
+def _not_json(request: Request, error: RequestValidationError) -> str:
+    """The cause where a body was not read as JSON because it was not sent as JSON; empty where that is not it."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    is_json = kind == "application/json" or kind.endswith("+json")
+    if is_json or not any(fault["loc"] == ("body",) for fault in error.errors()) or error.body is None:
+        return ""
+    sent = f"is sent as {kind}" if kind else "is sent without a Content-Type"
+    return f"The body {sent}. Send it as application/json."
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Give every kind of failure the flat shape."""
 
@@ -122,7 +132,8 @@ def add_error_handlers(app: FastAPI) -> None:
     def malformed(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        return error_response(422, "malformed", "The request is malformed.", request_id_of(request), faults)
+        what = _not_json(request, error) or f"The request is malformed: {'; '.join(faults)}."
+        return error_response(422, "malformed", what, request_id_of(request), faults)
 
     def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class

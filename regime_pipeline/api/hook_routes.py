@@ -6,7 +6,9 @@ See `services.queries.verdicts` for the verdict itself.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Final
 
@@ -14,18 +16,27 @@ from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from regime_pipeline.api.context import Context, ContextParameter, Reader
-from regime_pipeline.api.errors import ApiError
+from regime_pipeline.api.errors import ApiError, ErrorBody
 from regime_pipeline.api.params import moment_of
 from regime_pipeline.api.responses import json_answer
 from regime_pipeline.api.verdict_routes import verdict_document
 from regime_pipeline.domain.factors import DECIDED
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.services.chain.collections import check_collectable, is_collected
 from regime_pipeline.services.queries.verdicts import newest_hour, verdict_of_hour
+from regime_pipeline.storage.hook_requests import HookRequest
 
 router = APIRouter(prefix="/api/hooks", tags=["webhooks"])
 _ID: Final = r"^[A-Za-z0-9._:-]{1,100}$"
 _WORKERS: Final = 4
+_BOUND: Final = ("symbol", "timeframe", "trigger_time", "collect")
+"""What a request id stands for."""
+COLLECT_LIMIT_S: Final = 900
+"""How long a collection is waited for; then the answer is what is stored."""
+_COLLECT_RETRY_S: Final = 15
+_MAKER_GONE_S: Final = 60
+"""After so long without an answer the process that was making it is taken to have ended."""
 _SCORES: Final = ("trend_score", "mean_rev_score", "vol_change_score", "range_quality_score", "grid_capacity_score")
 _FLAT: Final = (
     "verdict",
@@ -45,60 +56,145 @@ class HookQuestion(BaseModel):
     model_config = ConfigDict(extra="forbid")
     symbol: str = Field(max_length=40, examples=["ETH-USDT"])
     timeframe: str = Field("1h", max_length=4, examples=["1h"])
-    trigger_time: str | None = Field(None, max_length=40, examples=["2026-09-01T12:00:05Z"])
-    request_id: str | None = Field(None, pattern=_ID, examples=["run-42"])
+    trigger_time: str | None = Field(
+        None,
+        max_length=40,
+        examples=["2026-09-01T12:00:05Z"],
+        description="A moment, ISO-8601 with offset; now when left out.",
+    )
+    request_id: str | None = Field(
+        None,
+        pattern=_ID,
+        examples=["run-42"],
+        description="Names this question: asked again it gets the same answer, and with another question it is a 409.",
+    )
+    collect: bool = Field(
+        False, description="Have the newest closed hour collected first; 202 and a `status_url` until it is there."
+    )
 
 
-@router.post("/analyze", summary="The verdict of the newest hour closed by the trigger time")
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A sound question: the market, the moment in epoch milliseconds, and whether its hour is to be collected."""
+
+    market: Market
+    trigger_ms: int
+    is_collected_first: bool
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> _Asked:
+        return cls(Market(kept["symbol"], kept["timeframe"]), kept["at_ms"], kept["collect"])
+
+    @property
+    def hour_ms(self) -> int:
+        """The newest hour closed by the moment."""
+        return self.trigger_ms // HOUR_MS * HOUR_MS - HOUR_MS
+
+
+@router.post(
+    "/analyze",
+    summary="The verdict of the newest hour closed by the trigger time",
+    responses={
+        202: {"description": "Not there yet: `status_url` has the answer later; Retry-After says when to look."},
+        409: {"model": ErrorBody, "description": "The request_id was used for another question."},
+    },
+)
 def analyze(context: ContextParameter, _: Reader, question: HookQuestion) -> Response:
     """Answer within two seconds, or with 202 and a `status_url` to ask at.
 
-    The same `request_id` is answered once: asked again, it gets the same answer. A future or naive `trigger_time` is
-    refused.
+    A `request_id` names one question, all of it: asked again it gets the same answer, with another symbol, timeframe,
+    trigger time or `collect` it is a conflict. It is forgotten after REGIME_HOOK_REQUEST_HOURS. With `collect` the
+    newest hour closed by the trigger time is collected first, by a run of the pipeline; the answer's `collected` is
+    false where that did not come about in fifteen minutes.
     """
-    market = Market(question.symbol, question.timeframe)
-    now = context.ws.clock()
-    trigger = moment_of(question.trigger_time or "", now)
-    if trigger > now:
-        raise ApiError(422, "usage", f"The trigger_time {question.trigger_time} lies in the future.")
+    kept = _document(context, question)
+    asked = _Asked.of(kept)
+    if asked.is_collected_first:
+        check_collectable(context.ws, asked.market, asked.hour_ms)
     request_id = question.request_id or uuid.uuid4().hex
-    asked = {"symbol": market.symbol, "timeframe": market.timeframe, "trigger_ms": trigger}
-    if not context.ws.warehouse.access.ask(request_id, asked):
-        return _known(context, request_id, question)
-    work = _pool().submit(_answer, context, request_id, market, trigger)
-    wait([work], context.options.hook_wait_s)
-    return json_answer(work.result()) if work.done() else _later(request_id)
+    if not context.ws.warehouse.hooks.ask(request_id, kept, context.options.hook_kept_for):
+        return _known(context, request_id, kept)
+    return _attempt(context, request_id, asked, 0.0)
 
 
 @router.get("/analyze/{request_id}", summary="The answer to a request that took longer")
 def status(context: ContextParameter, _: Reader, request_id: Annotated[str, Path(pattern=_ID)]) -> Response:
     """Return the answer, or 202 while it is being made."""
-    found = context.ws.warehouse.access.asked(request_id)
+    found = context.ws.warehouse.hooks.asked(request_id, context.options.hook_kept_for)
     if found is None:
-        raise ApiError(404, "missing", f"There is no request {request_id}.")
-    return _later(request_id) if found[1] is None else json_answer(found[1])
+        raise ApiError(404, "missing", f"There is no request {request_id}; one is forgotten after a while.")
+    return _kept_answer(context, request_id, found)
 
 
-def _known(context: Context, request_id: str, question: HookQuestion) -> Response:
+def _document(context: Context, question: HookQuestion) -> dict[str, Any]:
+    """What is kept of a question; `at_ms` is its moment, the rest must be the same whenever it is asked again."""
+    now = context.ws.clock()
+    if question.trigger_time is not None and not question.trigger_time.strip():
+        raise ApiError(
+            422, "usage", "The trigger_time is empty. Leave it out for now, or write ISO-8601 with an offset."
+        )
+    trigger = None if question.trigger_time is None else moment_of(question.trigger_time, now)
+    if trigger is not None and trigger > now:
+        raise ApiError(422, "usage", f"The trigger_time {question.trigger_time} lies in the future.")
+    market = Market(question.symbol, question.timeframe)
+    return {
+        "symbol": market.symbol,
+        "timeframe": market.timeframe,
+        "trigger_time": trigger,
+        "collect": question.collect,
+        "at_ms": now if trigger is None else trigger,
+    }
+
+
+def _known(context: Context, request_id: str, kept: Mapping[str, Any]) -> Response:
     """A request that was asked before: its answer, unless it is another question."""
-    found = context.ws.warehouse.access.asked(request_id)
+    found = context.ws.warehouse.hooks.asked(request_id, context.options.hook_kept_for)
     if found is None:  # it failed a moment ago and may be asked again
         return _later(request_id)
-    asked, answer = found
-    if (asked["symbol"], asked["timeframe"]) != (Market(question.symbol, "1h").symbol, question.timeframe):
-        raise ApiError(409, "conflict", f"The request_id {request_id} was used for another question.")
-    return _later(request_id) if answer is None else json_answer(answer)
+    differing = [name for name in _BOUND if found.question[name] != kept[name]]
+    if differing:
+        raise ApiError(
+            409,
+            "conflict",
+            f"The request_id {request_id} was used for another question: {', '.join(differing)} differs. "
+            "Give every question an id of its own.",
+        )
+    return _kept_answer(context, request_id, found)
 
 
-def _answer(context: Context, request_id: str, market: Market, trigger_ms: int) -> dict[str, Any]:
+def _kept_answer(context: Context, request_id: str, found: HookRequest) -> Response:
+    """The answer of a request; where it waits for a collection, or its maker is gone, it is tried again."""
+    if found.answer is not None:
+        return json_answer(found.answer)
+    asked = _Asked.of(found.question)
+    if asked.is_collected_first or found.age_s > _MAKER_GONE_S:
+        return _attempt(context, request_id, asked, found.age_s)
+    return _later(request_id)
+
+
+def _attempt(context: Context, request_id: str, asked: _Asked, age_s: float) -> Response:
+    """Answer now, or later: what is to be collected first is wanted until it is there or has taken too long."""
+    hour = asked.hour_ms
+    is_there = not asked.is_collected_first or is_collected(context.ws, asked.market, hour)
+    if not is_there and age_s < COLLECT_LIMIT_S:
+        context.ws.warehouse.hooks.want(asked.market, hour)
+        return _later(request_id, _COLLECT_RETRY_S)
+    extra = {"collected": is_there} if asked.is_collected_first else {}
+    work = _pool().submit(_answer, context, request_id, asked, extra)
+    wait([work], context.options.hook_wait_s)
+    return json_answer(work.result()) if work.done() else _later(request_id)
+
+
+def _answer(context: Context, request_id: str, asked: _Asked, extra: Mapping[str, Any]) -> dict[str, Any]:
     """Make the answer and keep it; what failed may be asked again."""
-    access = context.ws.warehouse.access
+    hooks = context.ws.warehouse.hooks
     try:
-        answer = {"ok": True, "request_id": request_id, **flat_verdict(context, market, trigger_ms)}
+        verdict = flat_verdict(context, asked.market, asked.trigger_ms)
     except BaseException:
-        access.forget(request_id)
+        hooks.forget(request_id)
         raise
-    access.answer(request_id, answer)
+    answer = {"ok": True, "request_id": request_id, **verdict, **extra}
+    hooks.answer(request_id, answer)
     return answer
 
 
@@ -119,9 +215,9 @@ def flat_verdict(context: Context, market: Market, trigger_ms: int) -> dict[str,
     }
 
 
-def _later(request_id: str) -> Response:
+def _later(request_id: str, retry_s: int = 1) -> Response:
     body = {"ok": True, "request_id": request_id, "status": "pending", "status_url": f"/api/hooks/analyze/{request_id}"}
-    return json_answer(body, 202, {"Retry-After": "1"})
+    return json_answer(body, 202, {"Retry-After": str(retry_s)})
 
 
 @lru_cache(1)

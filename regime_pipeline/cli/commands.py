@@ -45,6 +45,8 @@ COMMANDS: Final[dict[str, CommandEntry]] = {
     ),
     "grid": CommandEntry("grid:grid_app", "The configured grids: versions, advice, log, exchange of files.", OPERATE),
     "gates": CommandEntry("gates:gates_app", "Stops of grids and the gates of their restart.", OPERATE),
+    "sensors": CommandEntry("sensors:sensors_app", "What runs by itself while `regime up` runs.", OPERATE),
+    "alerts": CommandEntry("alerts:alerts_app", "Who is notified of what happens.", OPERATE),
     "hold": CommandEntry(
         "hold:hold_command",
         "Say how probable it is that every close of the next hours stays inside a band.",

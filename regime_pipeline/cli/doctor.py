@@ -18,6 +18,7 @@ from regime_pipeline.cli.console import PARTLY_DONE, out
 from regime_pipeline.domain.errors import RegimeError
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.policy import PolicyError
+from regime_pipeline.services.alerts.rules import load_rules
 from regime_pipeline.services.chain.scheduling import holes
 from regime_pipeline.services.chain.stages import stale_hours
 from regime_pipeline.services.imports.scale_check import scale_faults
@@ -54,6 +55,7 @@ def _questions(settings: Settings) -> Iterator[tuple[str, Callable[[], ApiCheck]
     yield "home", lambda: (True, str(settings.home))
     yield "markets", lambda: _markets(settings)
     yield "policy", lambda: _policy(settings)
+    yield "alerts", lambda: _alerts(settings)
     yield "database", lambda: (True, redacted(open_databases(settings).regimes))
     yield "scales", lambda: _scales(settings)
     yield "rows", lambda: _rows(settings)
@@ -80,6 +82,14 @@ def _policy(settings: Settings) -> ApiCheck:
     return True, f"{settings.policy or 'the shipped one'}, hash {policy.hash}"
 
 
+def _alerts(settings: Settings) -> ApiCheck:
+    """Whether the alerts file can be read, and whom it notifies."""
+    rules = load_rules(settings.alerts, read_universe(settings).markets)
+    if not rules.rules:
+        return True, f"nobody is notified of anything: {settings.alerts} has no rules"
+    return True, f"{len(rules.rules)} rules on {len(rules.channels)} channels in {settings.alerts}"
+
+
 def _scales(settings: Settings) -> ApiCheck:
     """Whether every market's newest candles fit its price scale, and the list agrees with what is stored."""
     with open_workspace(settings) as workspace:
@@ -91,10 +101,14 @@ def _rows(settings: Settings) -> ApiCheck:
     """Whether the stored rows are of this policy."""
     with open_workspace(settings) as workspace:
         stale = stale_hours(workspace)
-    if not stale:
-        return True, "every stored hour is of this policy"
-    parts = [f"{stage} {sum(hours.values()):,} hours of {len(hours)} markets" for stage, hours in stale.items()]
-    return False, f"another policy wrote {', '.join(parts)}. Materialize them again: regime backfill."
+        listed = frozenset(workspace.universe.markets)
+    ours = {stage: {m: count for m, count in hours.items() if m in listed} for stage, hours in stale.items()}
+    parts = [f"{stage} {sum(hours.values()):,} hours of {len(hours)} markets" for stage, hours in ours.items() if hours]
+    others = sorted({str(market) for hours in stale.values() for market in hours} - set(map(str, listed)))
+    left = f" Left alone, for they are not in markets.toml: {', '.join(others[:_MOST_NAMED])}." if others else ""
+    if not parts:
+        return True, f"every stored hour is of this policy.{left}" if left else "every stored hour is of this policy"
+    return False, f"another policy wrote {', '.join(parts)}. Materialize them again: regime backfill.{left}"
 
 
 def _holes(settings: Settings) -> ApiCheck:
@@ -126,15 +140,15 @@ def _backfills(settings: Settings) -> ApiCheck:
 
 def _sensors(settings: Settings) -> ApiCheck:
     """Whether the sensor of closed hours and that of corrections are on: without them nothing runs by itself."""
-    from dagster._core.definitions.run_request import InstigatorType
+    from regime_pipeline.pipeline.sensor_states import is_daemon_alive, sensor_states
 
     with _instance(settings) as instance:
-        states = instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
-    running = {state.instigator_name for state in states if state.is_running}
-    off = [name for name in LIVE_SENSORS if name not in running]
-    if not off:
-        return True, "live operation is on"
-    return True, f"off: {', '.join(off)}. No hour runs by itself until they are turned on in the UI."
+        states = sensor_states(instance, LIVE_SENSORS, settings.sensors)
+        is_alive = is_daemon_alive(instance)
+    off = [state.name for state in states if not state.is_on]
+    if off:
+        return True, f"off: {', '.join(off)}. No hour runs by itself until `regime sensors on`."
+    return True, f"live operation is on{'' if is_alive else ', and begins when `regime up` runs'}"
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import ipaddress
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from threading import Thread
 from typing import Annotated, Final
 
@@ -47,15 +48,17 @@ def serve_command(
     Example: regime serve --port 8000
     """
     is_key_required = require_key or not _is_loopback(host)
-    options = ApiOptions(is_key_required, rate, allowed_hosts=tuple(allow_host or ()))
-    with open_workspace(Settings()) as workspace:
+    settings = Settings()
+    kept_for = timedelta(hours=settings.hook_request_hours)
+    options = ApiOptions(is_key_required, rate, hook_kept_for=kept_for, allowed_hosts=tuple(allow_host or ()))
+    with open_workspace(settings) as workspace:
         keys = "keys needed to read" if options.is_key_required else "reading needs no key"
         err.print(f"API: http://{host}:{port}/docs   {keys}   stop: Ctrl-C", highlight=False)
         uvicorn.Server(bounded_config(create_app(workspace, options), host=host, port=port)).run()
 
 
 @contextmanager
-def api_served(workspace: Workspace, host: str, port: int) -> Iterator[str]:
+def api_served(workspace: Workspace, host: str, port: int, hook_request_hours: int = 24) -> Iterator[str]:
     """Serve the API in the background of `regime up`; gives its address. Beyond the loopback reading needs a key.
 
     Raises
@@ -67,7 +70,8 @@ def api_served(workspace: Workspace, host: str, port: int) -> Iterator[str]:
         listener = socket.create_server((host, port))
     except OSError as error:
         raise UsageError(f"Port {port} cannot be used: {error.strerror}.", "Name another with --api-port.") from error
-    app = create_app(workspace, ApiOptions(is_key_required=not _is_loopback(host)))
+    kept_for = timedelta(hours=hook_request_hours)
+    app = create_app(workspace, ApiOptions(is_key_required=not _is_loopback(host), hook_kept_for=kept_for))
     server = uvicorn.Server(bounded_config(app))
     thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     with listener:

@@ -22,6 +22,7 @@ import typer
 from regime_pipeline.bootstrap import open_databases, open_workspace
 from regime_pipeline.cli.console import err
 from regime_pipeline.cli.dashboard import LOOPBACK, PORT, served
+from regime_pipeline.cli.sensors import sensors_line
 from regime_pipeline.cli.serve import API_PORT, api_served
 from regime_pipeline.dashboard.build import FOLDER, build_site
 from regime_pipeline.domain.errors import RegimeError, UsageError
@@ -62,11 +63,12 @@ def up_command(
         contextlib.closing(only_one(settings.home)),
         open_workspace(settings) as workspace,
         served(_site(workspace, settings), dashboard_port, host, "--dashboard-port") as site,
-        api_served(workspace, host, api_port) as api,
+        api_served(workspace, host, api_port, settings.hook_request_hours) as api,
     ):
         end_leftovers(str(settings.home))
         require_free(host, port)
         err.print(f"Dagster UI: http://{host}:{port}   dashboard: {site}   API: {api}docs", highlight=False)
+        err.print(sensors_line(settings), highlight=False)
         err.print(f"home: {settings.home}   stop: Ctrl-C", highlight=False)
         command = [sys.executable, "-P", "-m", "regime_pipeline.pipeline.guarded.dev", *QUIET]
         command += ["-m", "regime_pipeline.definitions", "-d", str(settings.dagster_home)]

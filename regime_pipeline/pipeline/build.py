@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from regime_pipeline.pipeline.alert_sensor import build_alert_sensor
 from regime_pipeline.pipeline.assets.dashboard_site import build_dashboard_site
 from regime_pipeline.pipeline.assets.hourly_chain import Chain, build_chain
 from regime_pipeline.pipeline.partitions import build_partitions
@@ -35,6 +36,8 @@ def build_pipeline(
     versions: Mapping[str, str] | None = None,
     alert_url: str = "",
     hook: tuple[str, str] = ("", ""),
+    alerts: Path | None = None,
+    are_sensors_on: bool = True,
 ) -> dg.Definitions:
     """Return the definitions of the chain.
 
@@ -56,14 +59,21 @@ def build_pipeline(
         Where failed runs are posted; empty for nowhere.
     hook : tuple of str
         Where verdict changes are posted, and the secret that signs them; empty for nowhere.
+    alerts : Path, optional
+        The alerts file; the sensor `alert_sensor` is there only with one named.
+    are_sensors_on : bool
+        Sensors run unless they are turned off; otherwise each is off until it is turned on.
     """
     with warnings.catch_warnings():
         for category in (dg.BetaWarning, dg.PreviewWarning):  # backfill policies and code references still say beta
             warnings.simplefilter("ignore", category)
         chain = Chain(build_partitions(universe, grain), _backfill_policy(backfill), versions or {})
-        sensors = [*build_sensors(CHAIN_JOB, grain, alert_url), build_webhook_sensor(*hook)]
+        sensors = build_sensors(CHAIN_JOB, grain, alert_url, are_sensors_on)
+        sensors.append(build_webhook_sensor(*hook, are_sensors_on))
+        if alerts is not None:
+            sensors.append(build_alert_sensor(alerts, hook[1], are_sensors_on))
         definitions = _definitions(chain, open_workspace, sensors)
-        return dg.Definitions.merge(definitions, _site_definitions(site)) if site else definitions
+        return dg.Definitions.merge(definitions, _site_definitions(site, are_sensors_on)) if site else definitions
 
 
 def _definitions(
@@ -85,12 +95,12 @@ def _definitions(
     )
 
 
-def _site_definitions(folder: Path) -> dg.Definitions:
+def _site_definitions(folder: Path, is_sensor_on: bool) -> dg.Definitions:
     site = build_dashboard_site(folder)
     return dg.Definitions(
         assets=dg.with_source_code_references([site]),
         jobs=[dg.define_asset_job(SITE_JOB, dg.AssetSelection.assets(site), description="The static dashboard.")],
-        sensors=[build_site_sensor(SITE_JOB)],
+        sensors=[build_site_sensor(SITE_JOB, is_sensor_on)],
     )
 
 

@@ -18,6 +18,7 @@ from regime_pipeline.domain.candle_regimes.states import parse_full_regime
 from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Int64, Window, hour_of_close, to_ms
+from regime_pipeline.policy import default_policy
 from regime_pipeline.services.queries.candle_regimes import FOREVER, RegimeSeries, regime_stats
 from regime_pipeline.storage.bulk.regime_reads import ReadVersion
 from regime_pipeline.storage.warehouse import Warehouse
@@ -39,8 +40,8 @@ class RegimeStorage:
     Notes
     -----
     Works on the pipeline's own table, its periods and its ledger; each call is one transaction. Rows inserted here
-    carry the policy hash given with them, so the faces that trust stored rows of the current policy alone recompute
-    the others.
+    carry a policy hash: that of the shipped policy unless another is given. API and MCP show rows of the policy in
+    force and compute the others again from the candles; a market without candles shows the rows alone.
     """
 
     def __init__(self, url: str) -> None:
@@ -56,7 +57,7 @@ class RegimeStorage:
         """Close every connection."""
         self._warehouse.close()
 
-    def insert_regimes(self, df: pd.DataFrame, symbol: str, timeframe: str, policy_hash: str = "") -> int:
+    def insert_regimes(self, df: pd.DataFrame, symbol: str, timeframe: str, policy_hash: str | None = None) -> int:
         """Insert regimes, replacing the rows of the same bars.
 
         Parameters
@@ -66,8 +67,9 @@ class RegimeStorage:
             (0..1); other columns are passed over. Any order; each open time once.
         symbol, timeframe : str
             The market; created if it was never stored.
-        policy_hash : str
-            Hash of the `candle_regime` policy that made them; empty if unknown.
+        policy_hash : str, optional
+            Hash of the `candle_regime` policy that made them (`Policy.candle_regime.hash`), where it is not the shipped
+            one; empty if unknown: such rows are seen by this class alone.
 
         Returns
         -------
@@ -95,7 +97,8 @@ class RegimeStorage:
             "state": np.concatenate([held["state"][is_kept], given.state]),
         }
         order = np.argsort(rows["open_time"])
-        run_id = self._warehouse.start_run(__version__, policy_hash)
+        made_by = default_policy().candle_regime.hash if policy_hash is None else policy_hash
+        run_id = self._warehouse.start_run(__version__, made_by)
         sorted_rows = {name: values[order] for name, values in rows.items()}
         self._warehouse.replace_range(_TABLE, market, window, sorted_rows, run_id)
         return len(given)

@@ -115,14 +115,20 @@ def deliver(url: str, secret: str, change: VerdictChange, patience: RetryPolicy)
     SourceError
         The receiver refused, or did not answer within the tries.
     """
+    post_signed(url, secret, asdict(change), change.delivery, patience)
+
+
+def post_signed(url: str, secret: str, document: Mapping[str, Any], delivery: str, patience: RetryPolicy) -> None:
+    """Post a JSON object, signed, with an id that is the same for every try; errors as `deliver`."""
     if not url.startswith(("https://", "http://")) or not secret:
         raise UsageError(
-            "REGIME_HOOK_URL must be an http(s) URL, and REGIME_HOOK_SECRET must be set.", "Correct the settings."
+            "REGIME_HOOK_URL or the webhook of a channel must be an http(s) URL, and REGIME_HOOK_SECRET must be set.",
+            "Correct the settings.",
         )
-    body = orjson.dumps(asdict(change))
-    headers = {"Content-Type": "application/json", SIGNATURE: signature(body, secret), DELIVERY: change.delivery}
+    body = orjson.dumps(document)
+    headers = {"Content-Type": "application/json", SIGNATURE: signature(body, secret), DELIVERY: delivery}
     deadline = patience.clock() + patience.limit_s
-    retry(lambda: _post(url, body, headers), patience, deadline, f"The webhook for {change.delivery}")
+    retry(lambda: _post(url, body, headers), patience, deadline, f"The webhook for {delivery}")
 
 
 def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:

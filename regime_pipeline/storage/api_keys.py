@@ -1,4 +1,4 @@
-"""Keys of the HTTP API, hashed, and the requests of webhooks, each run once.
+"""Keys of the HTTP API, hashed.
 
 See `api.auth` for what a key permits.
 """
@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from regime_pipeline.storage.pool import ConnectionPool
 
@@ -19,13 +17,6 @@ _KEYS: Final = (
     "SELECT key_id, name, scope, secret_hash, created_at, revoked_at FROM api_key ORDER BY created_at, key_id"
 )
 _REVOKE: Final = "UPDATE api_key SET revoked_at = now() WHERE key_id = %s AND revoked_at IS NULL"
-_ASK: Final = (
-    "INSERT INTO hook_request (request_id, question) VALUES (%s, %s) ON CONFLICT (request_id) DO NOTHING "
-    "RETURNING request_id"
-)
-_ASKED: Final = "SELECT question::text, answer::text FROM hook_request WHERE request_id = %s"
-_ANSWER: Final = "UPDATE hook_request SET answer = %s WHERE request_id = %s"
-_FORGET: Final = "DELETE FROM hook_request WHERE request_id = %s AND answer IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +32,7 @@ class StoredKey:
 
 
 class AccessStore:
-    """API keys and webhook requests of one database; `Warehouse.access` gives one."""
+    """API keys of one database; `Warehouse.access` gives one."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
@@ -62,24 +53,3 @@ class AccessStore:
     def revoke_key(self, key_id: str) -> bool:
         """Revoke a key; False if there is no such key in force."""
         return self._pool.transact(lambda cursor: cursor.execute(_REVOKE, (key_id,)).rowcount) == 1
-
-    def ask(self, request_id: str, question: dict[str, Any]) -> bool:
-        """Record a webhook request; False if it is there already."""
-        text = orjson.dumps(question).decode()
-        return self._pool.transact(lambda cursor: cursor.execute(_ASK, (request_id, text)).fetchone()) is not None
-
-    def asked(self, request_id: str) -> tuple[dict[str, Any], dict[str, Any] | None] | None:
-        """Return a request's question and its answer, None while there is none; None for an unknown request."""
-        row = self._pool.query(lambda cursor: cursor.execute(_ASKED, (request_id,)).fetchone())
-        if row is None:
-            return None
-        return orjson.loads(row[0]), None if row[1] is None else orjson.loads(row[1])
-
-    def answer(self, request_id: str, answer: dict[str, Any]) -> None:
-        """Record the answer to a request."""
-        text = orjson.dumps(answer).decode()
-        self._pool.transact(lambda cursor: cursor.execute(_ANSWER, (text, request_id)))
-
-    def forget(self, request_id: str) -> None:
-        """Drop a request that failed, so that it may be asked again."""
-        self._pool.transact(lambda cursor: cursor.execute(_FORGET, (request_id,)))

@@ -27,7 +27,7 @@ def _view_of(table: BulkTable) -> str:
 
 _MARKET_REGIMES: Final = """\
 SELECT s.symbol, s.timeframe, r.open_time, x.trend_state, x.volatility_state, x.momentum_state, x.full_regime,
-  x.simplified_regime, r.confidence, u.started_at AS created_at, r.run_id
+  x.simplified_regime, r.confidence, COALESCE(r.written_at, u.started_at) AS created_at, r.run_id
 FROM candle_regime r
 JOIN series s USING (series_id)
 JOIN regime_state x USING (state)
@@ -184,7 +184,10 @@ candle_regime: Final = sa.Table(
     _required("run_id", sa.Integer),
     _required("confidence", sa.REAL),
     _required("state", sa.SmallInteger),
+    sa.Column("written_at", _TIME, server_default=sa.func.now()),
     sa.PrimaryKeyConstraint("series_id", "open_time", postgresql_include=["state", "confidence"]),
+    sa.Index("candle_regime_state_idx", "state"),
+    sa.Index("candle_regime_confidence_idx", "confidence"),
     sa.CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence_check"),
     postgresql_with=_VACUUM_OFTEN,
 )
@@ -283,6 +286,28 @@ hook_request: Final = sa.Table(
     _required("question", JSONB),
     sa.Column("answer", JSONB),
     _required("asked_at", _TIME, server_default=sa.func.now()),
+    sa.Index("hook_request_asked_idx", "asked_at"),
+)
+
+collect_request: Final = sa.Table(
+    "collect_request",
+    metadata,
+    _required("symbol", sa.Text),
+    _required("timeframe", sa.Text),
+    _required("hour_start", _TIME),
+    _required("asked_at", _TIME, server_default=sa.func.now()),
+    sa.Column("launched_at", _TIME),
+    sa.PrimaryKeyConstraint("symbol", "timeframe", "hour_start"),
+)
+
+alert_log: Final = sa.Table(
+    "alert_log",
+    metadata,
+    _required("alert_id", sa.Text),
+    _required("channel", sa.Text),
+    _required("message", sa.Text),
+    _required("sent_at", _TIME, server_default=sa.func.now()),
+    sa.PrimaryKeyConstraint("alert_id", "channel"),
 )
 
 

@@ -1,6 +1,6 @@
 """`Warehouse`, the database as the package sees it: one bulk write, one bulk read, and small questions.
 
-See `bulk` for the steps of a write and a read, `grid_store` and `policy_store` for small tables, `snapshots` for files.
+See `bulk` for the steps of a write and a read, `small_stores` for small tables, `snapshots` for files.
 
 API in short (times are epoch milliseconds UTC, windows are whole hours)::
 
@@ -24,7 +24,6 @@ from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Int64, Window
 from regime_pipeline.storage import series_and_runs as catalog
 from regime_pipeline.storage.admin.table_stats import TableSize, seconds_since_writes, table_sizes
-from regime_pipeline.storage.api_keys import AccessStore
 from regime_pipeline.storage.bulk.batch import Batch, prepare_batch
 from regime_pipeline.storage.bulk.columns import BULK_TABLES, CANDLES, BulkTable, Rows, bulk_table
 from regime_pipeline.storage.bulk.diff import WriteReport
@@ -50,9 +49,8 @@ from regime_pipeline.storage.bulk.stale_ranges import Reach, StaleRange, clear, 
 from regime_pipeline.storage.bulk.statements import lock, read_arrays, read_in_pages
 from regime_pipeline.storage.bulk.transaction import apply_batches, revised_bars
 from regime_pipeline.storage.bulk.verdict_reads import StoredVerdicts, read_verdicts
-from regime_pipeline.storage.grid_store import GridStore
-from regime_pipeline.storage.policy_store import PolicyStore
 from regime_pipeline.storage.pool import ConnectionPool, Cursor
+from regime_pipeline.storage.small_stores import SmallStores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +60,7 @@ PAGE_ROWS: Final = 131_072
 _BAR: Final = ("open", "high", "low", "close")
 
 
-class Warehouse:
+class Warehouse(SmallStores):
     """Rows of every asset in one PostgreSQL database.
 
     Parameters
@@ -79,9 +77,7 @@ class Warehouse:
     def __init__(self, url: str) -> None:
         self.url = url
         self._pool = ConnectionPool(url)
-        self.grids = GridStore(self._pool)
-        self.access = AccessStore(self._pool)
-        self.policies = PolicyStore(self._pool)
+        super().__init__(self._pool)
         self._series: dict[Market, catalog.Series] = {}
         self._runs: dict[int, catalog.Run] = {}
 

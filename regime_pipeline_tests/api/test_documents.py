@@ -35,8 +35,21 @@ def test_the_workflow_is_whole_and_asks_what_the_api_answers(client: TestClient)
     answer = client.request(asked["method"], urlsplit(asked["url"]).path, json=body)
     assert answer.status_code == 200
     used = {name for node in flow["nodes"] for name in re.findall(r"\$json\.(\w+)", json.dumps(node))}
-    assert used <= answer.json().keys()
-    assert used == {"symbol", "hour_start", "verdict", "reason"}
+    assert used - {"question_id"} <= answer.json().keys()
+    assert used == {"symbol", "hour_start", "verdict", "reason", "question_id"}
+
+
+def test_the_workflow_asks_with_ids_that_no_other_installation_uses() -> None:
+    """A random id per execution, made before the node that is retried, so that every try has the same one."""
+    flow = json.loads((REPOSITORY / "docs" / "n8n" / "regime-alert.json").read_text("utf-8"))
+    nodes = {node["name"]: node for node in flow["nodes"]}
+    (named,) = [node for node in nodes.values() if node["type"] == "n8n-nodes-base.crypto"]
+
+    assert named["parameters"] == {"action": "generate", "dataPropertyName": "question_id", "encodingType": "uuid"}
+    assert flow["connections"][named["name"]]["main"][0][0]["node"] == "Ask for the verdict"
+    assert "retryOnFail" not in named
+    assert nodes["Ask for the verdict"]["retryOnFail"]
+    assert "$execution" not in json.dumps(flow)
 
 
 def test_the_dashboard_shows_figures_that_exist(client: TestClient) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -108,11 +107,13 @@ def test_a_failure_is_reported_and_may_be_asked_again(
     [
         ({"symbol": "ETH-USDT", "trigger_time": to_iso(CLOCK + 3_600_000)}, 422, "lies in the future"),
         ({"symbol": "ETH-USDT", "trigger_time": "2026-09-02T00:00:00"}, 422, "no offset"),
+        ({"symbol": "ETH-USDT", "trigger_time": ""}, 422, "The trigger_time is empty. Leave it out for now"),
+        ({"symbol": "ETH-USDT", "trigger_time": "yesterday"}, 422, "'yesterday' is not a time"),
         ({"symbol": "ETHUSDTX"}, 422, "is not a symbol"),
         ({"symbol": "DOGE-USDT"}, 404, "has no hours yet"),
         ({"symbol": "ETH-USDT", "trigger_time": "2020-01-01T00:00:00Z"}, 404, "no candles of ETH-USDT_1h"),
         ({"symbol": "ETH-USDT", "request_id": "../x"}, 422, "malformed"),
-        ({}, 422, "malformed"),
+        ({}, 422, "malformed: body.symbol: Field required."),
     ],
 )
 def test_wrong_questions_are_refused_flat(client: TestClient, question: Any, status: int, words: str) -> None:
@@ -124,7 +125,7 @@ def test_wrong_questions_are_refused_flat(client: TestClient, question: Any, sta
 def test_a_request_lost_between_two_looks_is_asked_for_again(
     client: TestClient, ws: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    access = replace(ws).warehouse.access
-    monkeypatch.setattr(access, "ask", lambda *_: False)
-    monkeypatch.setattr(access, "asked", lambda *_: None)
+    hooks = ws.warehouse.hooks
+    monkeypatch.setattr(hooks, "ask", lambda *_: False)
+    monkeypatch.setattr(hooks, "asked", lambda *_: None)
     assert client.post(URL, json={"symbol": "ETH-USDT", "request_id": "lost"}).status_code == 202

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def workflow(url: str, key: str) -> dict[str, Any]:
     header["value"] = key
     now = {"id": "now", "name": "Now", "type": "n8n-nodes-base.manualTrigger", "typeVersion": 1, "position": [0, 200]}
     flow["nodes"].append({**now, "parameters": {}})
-    flow["connections"]["Now"] = {"main": [[{"node": ASK, "type": "main", "index": 0}]]}
+    flow["connections"]["Now"] = flow["connections"]["Every hour"]
     return {**flow, "id": ID}
 
 
@@ -97,6 +98,6 @@ def test_n8n_imports_and_executes_the_workflow(
     told = f"{answer['symbol']} {answer['hour_start']}: {answer['verdict']}. {answer['reason']}"
     assert [len(items(nodes, DECIDE, output)) for output in (0, 1)] == ([1, 0] if is_told else [0, 1])
     assert items(nodes, TELL) == ([{"message": told}] if is_told else [])
-    asked = ws.warehouse.access.asked(answer["request_id"])
+    asked = ws.warehouse.hooks.asked(answer["request_id"], timedelta(days=1))
     assert asked is not None
-    assert asked[1] == answer
+    assert asked.answer == answer

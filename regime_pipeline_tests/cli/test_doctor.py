@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+import regime_pipeline as rp
+from regime_pipeline.bootstrap import open_databases
 from regime_pipeline.policy.engine import __file__ as policy_home
+from regime_pipeline.settings import Settings
 from regime_pipeline_tests.cli import fixtures as cli_kit
+from regime_pipeline_tests.python_api.factories import candles, frame_of
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +44,15 @@ def test_a_changed_policy_makes_its_rows_stale_visibly_and_a_backfill_mends_it(
     assert "every stored hour is of this policy" in said
     assert "no market lacks an hour that another has" in said
     assert "none was ever launched" in said
-    assert "off: hourly_market_sensor, correction_sensor" in said
+    assert "live operation is on, and begins when `regime up` runs" in said
+    monkeypatch.setenv("REGIME_SENSORS", "off")
+    assert "off: hourly_market_sensor, correction_sensor" in regime(monkeypatch, capsys, "doctor")[1]
+
+    with rp.RegimeStorage(open_databases(Settings()).regimes) as storage:  # of no listed market, by another policy
+        storage.insert_regimes(rp.classify_candles(frame_of(candles(300))), "DOGE-USDT", "1h", policy_hash="other")
+    code, said = regime(monkeypatch, capsys, "doctor")
+    assert code == 0
+    assert "every stored hour is of this policy. Left alone, for they are not in markets.toml: DOGE-USDT_1h." in said
 
     text = Path(policy_home).with_name("policy.toml").read_text("utf-8")
     own = tmp_path / "policy.toml"

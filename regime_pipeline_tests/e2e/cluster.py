@@ -74,8 +74,9 @@ def running_cluster(home: Path, markets: str, database: str, redis: str, workers
     command = [sys.executable, str(REPOSITORY / "docker" / "local.py"), *options, "--code-port", str(code_port)]
     with (home / "roles.log").open("wb") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=REPOSITORY
-        )
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=REPOSITORY,
+            env={**os.environ, "REGIME_SENSORS": "off"},
+        )  # fmt: skip
     settings = Settings(
         home=home,
         database_url=database,

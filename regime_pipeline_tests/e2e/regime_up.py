@@ -167,12 +167,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_up(home: Path, markets: str) -> Iterator[Up]:
-    """`regime up` on a free port, in a home of its own with this markets file; killed if it is left at the end."""
+def running_up(home: Path, markets: str, sensors: str = "off") -> Iterator[Up]:
+    """`regime up` on a free port, in a home of its own with this markets file; killed if it is left at the end.
+
+    Its sensors are off unless they are wanted, so that nothing runs but what is asked for.
+    """
     home.mkdir(parents=True, exist_ok=True)
     (home / "markets.toml").write_text(markets, "utf-8")
     port, dashboard = free_port(), free_port()
-    environment = {**os.environ, "REGIME_HOME": str(home)}
+    environment = {**os.environ, "REGIME_HOME": str(home), "REGIME_SENSORS": sensors}
     command = [sys.executable, "-c", "from regime_pipeline.cli.app import main; main()", "up"]
     command += ["--port", str(port), "--dashboard-port", str(dashboard), "--api-port", "0"]
     process = subprocess.Popen(command, env=environment, start_new_session=True, stdin=subprocess.DEVNULL)

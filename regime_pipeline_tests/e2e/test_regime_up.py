@@ -83,3 +83,18 @@ def test_backfill_live_hours_and_ctrl_c(up: Up, now_ms: int) -> None:
     assert up.process.wait(60) == 0
     until(20, lambda: True if not processes_of_session(up.process.pid) else None, "the end of every child")
     assert not server.status().is_running
+
+
+def test_live_hours_run_from_the_first_start_on_and_each_once(home: Path) -> None:
+    start = int(time.time() * 1000) // HOUR_MS * HOUR_MS - 2 * HOURS * HOUR_MS
+    with running_up(home, MARKETS.format(start=to_iso(start)), sensors="on") as up:
+        first = until(180, lambda: next(iter(up.sensor_runs("hourly_market_sensor")), None), "the sensor's run")
+        assert until(120, lambda: up.end_of(first.run_id), "the end of the sensor's run") == "SUCCESS"
+        site = until(180, lambda: next(iter(up.sensor_runs("site_sensor")), None), "the dashboard's run")
+        assert until(120, lambda: up.end_of(site.run_id), "the end of the dashboard's run") == "SUCCESS"
+        hourly = [run.partitions for run in up.sensor_runs("hourly_market_sensor")]
+
+        assert len(set(hourly)) == len(hourly)  # another hour may have closed
+        assert up.sensor_runs("correction_sensor") == []
+        os.kill(up.process.pid, signal.SIGINT)
+        assert up.process.wait(60) == 0

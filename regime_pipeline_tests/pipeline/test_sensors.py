@@ -25,7 +25,7 @@ from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.webhooks import send_alert
 from regime_pipeline.sources.base import Fetched
 from regime_pipeline.sources.simulated import SimulatedSource
-from regime_pipeline_tests.factories import NOW, START, simulated_workspace
+from regime_pipeline_tests.factories import NOW, START, run_stages, simulated_workspace
 
 MARKETS = (Market("ALFA-USDT", "1h"), Market("BRAVO-USDT", "15m"))
 EVENING = NOW - HOUR_MS
@@ -170,14 +170,32 @@ def test_a_correction_becomes_a_run_of_its_stages_and_window(
     assert whole.tags["dagster/asset_partition_range_end"] == "2026-09-01|BRAVO-USDT_15m"
 
 
-def test_corrections_wait_for_the_ones_that_run(workspace: Workspace) -> None:
+@pytest.mark.parametrize(("tag", "kind"), [("regime/correction", "correction"), ("regime/live", "hourly")])
+def test_corrections_wait_for_the_runs_that_may_make_them(workspace: Workspace, tag: str, kind: str) -> None:
+    """An hourly run marks later stages stale before it comes to them: what it will do is not run twice."""
     with dg.instance_for_test() as instance:
         instance.create_run_for_job(
-            build_pipeline(workspace.universe, simulated_nothing).resolve_job_def(CHAIN_JOB),
-            tags={"regime/correction": "true"},
+            build_pipeline(workspace.universe, simulated_nothing).resolve_job_def(CHAIN_JOB), tags={tag: "true"}
         )
         context = dg.build_sensor_context(instance=instance, resources={"workspace": workspace})
-        assert "1 correction runs are not finished yet." in str(CORRECTIONS.evaluate_tick(context).skip_message)
+        assert f"1 {kind} runs are not finished yet." in str(CORRECTIONS.evaluate_tick(context).skip_message)
+
+
+def test_the_hourly_run_is_what_corrections_wait_for(workspace: Workspace) -> None:
+    (request,) = tick(HOURLY, workspace).run_requests or []
+    assert request.tags["regime/live"] == "true"
+
+
+def test_the_first_tick_runs_nothing_where_the_newest_hour_is_stored(workspace: Workspace) -> None:
+    """After a demo or a backfill of the command line a sensor that is on from the start has nothing to do."""
+    newest = Window(EVENING - HOUR_MS, EVENING)
+    run_stages(workspace, MARKETS[0], [newest])
+    assert tick(HOURLY, workspace).run_requests
+    run_stages(workspace, MARKETS[1], [newest])
+    found = tick(HOURLY, workspace)
+
+    assert not found.run_requests
+    assert found.cursor == str(EVENING)
 
 
 @contextmanager

@@ -158,7 +158,9 @@ def test_the_sensor_keeps_its_memory_in_the_cursor(served: Workspace, database_u
 
     assert len(got) == (1 if last >= HOURS - CATCH_UP_HOURS else 0)
     assert off.skip_message == "REGIME_HOOK_URL is not set."
-    assert ("REGIME_HOOK_URL must be" in (broken.skip_message or "")) == (last >= HOURS - CATCH_UP_HOURS)
+    assert ("REGIME_HOOK_URL or the webhook of a channel must be" in (broken.skip_message or "")) == (
+        last >= HOURS - CATCH_UP_HOURS
+    )
     with simulated_workspace(database_url, tmp_path, [ETH]) as empty:
         assert newest_verdict(replace(empty), ETH) is None
         assert notify_changes(empty, {}, lambda _: None) == ({}, 0, "")

@@ -146,6 +146,12 @@ def next_window(
     return Window(start, min(end, start + cap_hours * HOUR_MS))
 
 
+def is_stored(ws: Workspace, window: Window) -> bool:
+    """Say whether the chain has gone through every hour of a window for every market."""
+    asset = STAGES[-1].table
+    return all(ws.warehouse.ledger(asset, market, window).is_recorded.all() for market in ws.universe.markets)
+
+
 @dataclass(frozen=True, slots=True)
 class Correction:
     """Stages of one market to run again over one window, in the order of the chain."""

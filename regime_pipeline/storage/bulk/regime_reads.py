@@ -86,8 +86,11 @@ transaction: with the same count, the sum has grown.
 """
 _HOLDS: Final = f"SELECT {_STATE.format(start='%(start)s', end='%(end)s')}"
 _READ: Final = (
-    "WITH bars AS MATERIALIZED (SELECT open_time FROM candles WHERE series_id = %(series)s "
-    "AND open_time >= %(start)s AND open_time < %(end)s ORDER BY open_time DESC LIMIT %(limit)s), "
+    "WITH bars AS MATERIALIZED ((SELECT open_time FROM candles WHERE series_id = %(series)s "
+    "AND open_time >= %(start)s AND open_time < %(end)s ORDER BY open_time DESC LIMIT %(limit)s) "
+    "UNION ALL (SELECT open_time FROM candle_regime WHERE series_id = %(series)s "
+    "AND NOT EXISTS (SELECT FROM candles WHERE series_id = %(series)s) "
+    "AND open_time >= %(start)s AND open_time < %(end)s ORDER BY open_time DESC LIMIT %(limit)s)), "
     "span AS MATERIALIZED (SELECT COALESCE(min(open_time), %(start)s) AS start, "
     "CASE count(*) WHEN %(limit)s THEN min(open_time) ELSE %(start)s END - %(reach)s AS seen FROM bars), "
     "days AS MATERIALIZED (SELECT day, run_id FROM partition_ledger WHERE asset = 'candle_regime' "
@@ -151,7 +154,7 @@ class ReadVersion(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class StoredRegimes:
-    """One entry per candle of the span, in order.
+    """One entry per candle of the span, in order; of a market without candles, one per stored regime that holds.
 
     Parameters
     ----------
@@ -225,7 +228,20 @@ def with_candles(cursor: Cursor, series: Series, wanted: RegimeQuery, found: Sto
         return found
     start_ms = int(found.open_time_ms[0]) - wanted.lookback_bars * wanted.market.step_ms
     end_ms = int(found.open_time_ms[-1]) + wanted.market.step_ms
-    return replace(found, candles=candles_of(cursor, series, wanted.market, start_ms, end_ms))
+    candles = candles_of(cursor, series, wanted.market, start_ms, end_ms)
+    return replace(found, candles=candles) if len(candles) else _held(found)
+
+
+def _held(found: StoredRegimes) -> StoredRegimes:
+    """What holds: regimes of another policy cannot be computed again where there are no candles."""
+    at = found.is_current
+    return replace(
+        found,
+        open_time_ms=found.open_time_ms[at],
+        state=found.state[at],
+        confidence=found.confidence[at],
+        is_current=at[at],
+    )
 
 
 def _ask(cursor: Cursor, series: Series, wanted: RegimeQuery) -> _Answer:

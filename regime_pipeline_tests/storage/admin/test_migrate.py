@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.script import ScriptDirectory
 
 from regime_pipeline.domain.errors import StorageError
@@ -61,8 +62,8 @@ def test_a_newer_database_is_refused_untouched(database_url):
 
 def test_an_older_database_gets_the_command_to_upgrade(database_url, monkeypatch):
     upgrade(database_url)
-    monkeypatch.setattr(migrate, "head", lambda: "0004")
-    with pytest.raises(StorageError, match=r"at revision 0003, behind 0004.*regime db upgrade"):
+    monkeypatch.setattr(migrate, "head", lambda: "0005")
+    with pytest.raises(StorageError, match=r"at revision 0004, behind 0005.*regime db upgrade"):
         check(database_url)
 
 
@@ -97,3 +98,26 @@ def test_a_quick_look_knows_the_newest_revision_alone(database_url: str) -> None
         connection.execute("UPDATE regime_alembic_version SET version_num = '9999'")
     assert not revision.is_current(database_url)
     assert not revision.is_current("postgresql://127.0.0.1:1/none")
+
+
+def test_regimes_of_before_keep_the_time_of_their_run(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Revision 4: rows have the moment of their write; those that were there have none, and the view says the run's."""
+    to_head = command.upgrade
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "upgrade", lambda config, _: to_head(config, "0002"))
+        upgrade(database_url)
+    row = "INSERT INTO candle_regime (open_time, series_id, run_id, confidence, state) VALUES (%s, 1, 1, 0.5, 3)"
+    created = "SELECT created_at < now() FROM market_regimes ORDER BY open_time"
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO series (venue, symbol, timeframe, step, price_scale) VALUES ('x','A','1h','1h',1)"
+        )
+        connection.execute("INSERT INTO runs (code_version, config_hash, dirty_mark) VALUES ('x', 'x', 0)")
+        connection.execute("UPDATE runs SET started_at = '2020-01-01Z'")
+        connection.execute(row, ("2020-01-01T00:00Z",))
+    upgrade(database_url)
+    with psycopg.connect(database_url) as connection:
+        connection.execute(row, ("2020-01-01T01:00Z",))
+        assert connection.execute(created).fetchall() == [(True,), (False,)]
+        written = connection.execute("SELECT written_at IS NULL FROM candle_regime ORDER BY open_time").fetchall()
+    assert written == [(True,), (False,)]
