@@ -147,3 +147,47 @@ def test_analyse_the_distribution_of_confidence(agent: Agent, bars: list[Bar]) -
         assert found["mean"] == pytest.approx(statistics.fmean(values))
         assert found["quartiles"] == pytest.approx(statistics.quantiles(values, n=4, method="inclusive"))
         assert found["histogram"] == [bins[place] for place in range(10)]
+
+
+def test_why_a_grid_was_stopped_and_what_happened_in_the_last_days(agent: Agent, library: Workspace) -> None:
+    """The stop in force with who, when and why; and the events that led to it, oldest first."""
+    (stop,) = library.warehouse.grids.stops("BTC-USDT")
+
+    why = agent.ask("compare_grid", symbol="BTC-USDT")["stop"]
+    events = agent.every_row("grid_events", symbol="BTC-USDT", start="2025-01-01T00:00:00Z", end="2025-01-10T00:00:00Z")
+
+    assert (why["stop"]["who"], why["stop"]["why"], why["stop"]["cause"]) == (stop.who, stop.why, stop.cause)
+    assert "restart gates wait at gate" in why["sentence"]
+    assert [event["time"] for event in events] == sorted(event["time"] for event in events)
+    stops = [event for event in events if event["kind"] == "Stop"]
+    assert [(event["who"], event["why"]) for event in stops] == [("ada", "news")]
+    assert {"Grid", "Stop"} <= {event["kind"] for event in events}
+
+
+def test_where_a_grid_can_be_started_now(agent: Agent) -> None:
+    """Rows whose advice is to enable, and none that is stopped."""
+    rows = agent.every_row("list_markets")
+
+    assert {row["grid"] for row in rows} <= {"none", "enabled", "disabled", "stopped"}
+    assert [row["symbol"] for row in rows if row["action"] == "ENABLE" and row["grid"] == "stopped"] == []
+    stopped = [row for row in rows if row["grid"] == "stopped"]
+    assert [row["stop_why"] for row in stopped] == ["news"] * len(stopped)
+    assert stopped
+
+
+def test_which_verdicts_a_market_had(agent: Agent, library: Workspace) -> None:
+    runs_of_verdicts = agent.every_row(
+        "verdict_history", symbol="BTC-USDT", start="2025-01-01T00:00:00Z", end="2025-01-10T00:00:00Z"
+    )
+    with psycopg.connect(library.warehouse.url) as connection:
+        rows = connection.execute(
+            "SELECT verdict, confidence FROM market_verdicts WHERE symbol = 'BTC-USDT' AND timeframe = '1h' "
+            "AND hour_start >= '2025-01-01T00:00:00Z' ORDER BY hour_start"
+        ).fetchall()
+    expected = [(verdict, list(run)) for verdict, run in groupby(rows, key=lambda row: row[0])]
+
+    assert [(run["verdict"], run["hours"]) for run in runs_of_verdicts] == [
+        (verdict, len(run)) for verdict, run in expected
+    ]
+    for run, (_, hours) in zip(runs_of_verdicts, expected, strict=True):
+        assert run["mean_confidence"] == pytest.approx(statistics.fmean(row[1] for row in hours), abs=5e-4)
