@@ -59,6 +59,7 @@ def _questions(settings: Settings) -> Iterator[tuple[str, Callable[[], ApiCheck]
     yield "database", lambda: (True, redacted(open_databases(settings).regimes))
     yield "scales", lambda: _scales(settings)
     yield "rows", lambda: _rows(settings)
+    yield "corrections", lambda: _corrections(settings)
     yield "holes", lambda: _holes(settings)
     yield "backfills", lambda: _backfills(settings)
     yield "sensors", lambda: _sensors(settings)
@@ -109,6 +110,18 @@ def _rows(settings: Settings) -> ApiCheck:
     if not parts:
         return True, f"every stored hour is of this policy.{left}" if left else "every stored hour is of this policy"
     return False, f"another policy wrote {', '.join(parts)}. Materialize them again: regime backfill.{left}"
+
+
+def _corrections(settings: Settings) -> ApiCheck:
+    """What corrections, new grid versions and stops have made stale and nothing has computed again yet."""
+    with open_workspace(settings) as workspace:
+        marks = workspace.warehouse.dirty()
+    if not marks:
+        return True, "nothing waits to be computed again"
+    hours, markets = sum(len(mark.window) for mark in marks), {mark.market for mark in marks}
+    reasons = ", ".join(dict.fromkeys(mark.reason for mark in marks[:_MOST_NAMED]))
+    waits = f"{hours:,} stored hours of {len(markets)} markets are older than a change ({reasons})"
+    return True, f"{waits}; `correction_sensor` or `regime backfill` brings them up to date."
 
 
 def _holes(settings: Settings) -> ApiCheck:

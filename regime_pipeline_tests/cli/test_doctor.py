@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import regime_pipeline as rp
-from regime_pipeline.bootstrap import open_databases
+from regime_pipeline.bootstrap import open_databases, open_workspace
 from regime_pipeline.policy.engine import __file__ as policy_home
+from regime_pipeline.services.grids import proposed_fields, update_grid
 from regime_pipeline.settings import Settings
 from regime_pipeline_tests.cli import fixtures as cli_kit
 from regime_pipeline_tests.python_api.factories import candles, frame_of
@@ -43,6 +45,7 @@ def test_a_changed_policy_makes_its_rows_stale_visibly_and_a_backfill_mends_it(
     assert "1 in " in said
     assert "every stored hour is of this policy" in said
     assert "no market lacks an hour that another has" in said
+    assert "nothing waits to be computed again" in said
     assert "none was ever launched" in said
     assert "live operation is on, and begins when `regime up` runs" in said
     monkeypatch.setenv("REGIME_SENSORS", "off")
@@ -67,6 +70,13 @@ def test_a_changed_policy_makes_its_rows_stale_visibly_and_a_backfill_mends_it(
 
     assert regime(monkeypatch, capsys, "backfill")[0] == 0
     assert regime(monkeypatch, capsys, "doctor")[0] == 0
+    with open_workspace(Settings()) as workspace:
+        early = replace(workspace, clock=lambda: workspace.universe.start_ms + 1)
+        fields = proposed_fields(early, "ALFA-USDT")
+        update_grid(early, "ALFA-USDT", fields, expected_version=0, who="ada", why="first")
+    code, said = regime(monkeypatch, capsys, "doctor")
+    assert code == 0
+    assert "3 stored hours of 1 markets are older than a change (grid version 1)" in said
 
 
 def test_what_cannot_be_read_is_a_sentence_and_the_rest_is_still_looked_at(
