@@ -214,7 +214,8 @@ def measure_writes(bench: Bench) -> list[list[str]]:
 
     def bare(table: str) -> None:
         bench.connection.execute(f"TRUNCATE {table}".encode())
-        with bench.connection.cursor().copy(f"COPY {table} FROM STDIN (FORMAT BINARY)".encode()) as stream:
+        given = "" if table == "bare" else " (open_time, series_id, run_id, confidence, state)"
+        with bench.connection.cursor().copy(f"COPY {table}{given} FROM STDIN (FORMAT BINARY)".encode()) as stream:
             for block in payload:
                 stream.write(block)
 

@@ -139,6 +139,16 @@ def test_property_64_a_gate_that_is_not_looked_at_neither_fails_nor_recovers() -
     assert states[5].passed == 1
 
 
+def test_property_64_a_gate_that_holds_while_a_later_one_fails_counts_from_zero() -> None:
+    """Gate 1 fails, then gate 2 alone, then gate 1 again: never two in a row, so nothing is lost."""
+    fails_one, fails_two = (False, True, True), (True, False, True)
+
+    states = run([ALL, ALL, fails_one, fails_two, fails_one], thresholds(hold_bars=9))
+
+    assert [state.fails for state in states[3:]] == [(1, 0, 0), (0, 1, 0), (1, 1, 0)]
+    assert states[-1].passed == 2
+
+
 def test_property_65_passing_gate_three_makes_a_restart_possible() -> None:
     names = [state.name for state in run([ALL] * 9, thresholds(hold_bars=6, floor_bars=9))]
 
