@@ -9,7 +9,8 @@ from typing import Final
 
 from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
-from starlette.responses import Response
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import RedirectResponse, Response
 
 from regime_pipeline import __version__
 from regime_pipeline.api import grid_routes, hold_routes, hook_routes, regime_routes, verdict_routes
@@ -17,12 +18,16 @@ from regime_pipeline.api import monitoring as health_routes
 from regime_pipeline.api.auth import KnownKeys
 from regime_pipeline.api.context import ApiOptions, Context
 from regime_pipeline.api.errors import RESPONSES, add_error_handlers, error_response
+from regime_pipeline.api.head_requests import HeadRequests
 from regime_pipeline.api.middleware import Gateway
 from regime_pipeline.api.monitoring import Metrics
 from regime_pipeline.api.origin_guard import OriginGuard
+from regime_pipeline.api.query_names import refuse_unknown_names
 from regime_pipeline.api.stored_text import refuse_unstorable_text
 from regime_pipeline.services.chain.workspace import Workspace
 
+_LEAST_ZIPPED: Final = 4_096
+"""Bytes of an answer from which on it is compressed for those who accept that: less would cost more than it saves."""
 _DESCRIPTION: Final = """Market regimes for grid bots, analysts and agents: candle regimes, hourly verdicts with
 reasons, grids and their restart gates. Times are ISO-8601 with an offset; a naive time is an error. Every error has
 one flat shape."""
@@ -45,15 +50,26 @@ def create_app(ws: Workspace, options: ApiOptions | None = None) -> FastAPI:
         version=__version__,
         description=_DESCRIPTION,
         responses=RESPONSES,
-        middleware=[*_guards(chosen), Middleware(Gateway, options=chosen, metrics=metrics, known=known)],
-        dependencies=[Depends(refuse_unstorable_text)],
+        middleware=[
+            *_guards(chosen),
+            Middleware(Gateway, options=chosen, metrics=metrics, known=known),
+            Middleware(HeadRequests),
+            Middleware(GZipMiddleware, minimum_size=_LEAST_ZIPPED),
+        ],
+        dependencies=[Depends(refuse_unstorable_text), Depends(refuse_unknown_names)],
     )
     app.state.context = Context(ws, chosen, known)
     app.state.metrics = metrics
     add_error_handlers(app)
     for routes in (regime_routes, verdict_routes, hold_routes, grid_routes, hook_routes, health_routes):
         app.include_router(routes.router)
+    app.add_api_route("/", _to_the_documentation, include_in_schema=False)
     return app
+
+
+def _to_the_documentation() -> Response:
+    """Whoever opens the address in a browser finds what there is."""
+    return RedirectResponse("/docs")
 
 
 def _guards(options: ApiOptions) -> list[Middleware]:
