@@ -131,7 +131,10 @@ def test_hours_computed_singly_are_those_computed_together() -> None:
 
 WEIGHTS = "P(RANGE) 0.50, P(TREND) 0.10, P(VOLATILE) 0.40"
 SENTENCES: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
-    (chances(0.9, 0.05), {}, "RANGE_OK", "P(RANGE) 0.90 (at least 0.8), close 100 inside the range 90 to 110: all met."),
+    (
+        chances(0.9, 0.05), {}, "RANGE_OK",
+        "P(RANGE) 0.90 (at least 0.8), close 100 inside the range 90 to 110: all met.",
+    ),
     (
         chances(0.7, 0.1), {}, "RANGE_OK",
         "P(RANGE) 0.70 (at least 0.8), close 100 inside the range 90 to 110: P(RANGE) not met.",
