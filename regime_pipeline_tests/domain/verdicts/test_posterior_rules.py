@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from regime_pipeline.domain.schema import VERDICTS
+from regime_pipeline.domain.verdicts.posterior_kernels import hold_by_posterior
+from regime_pipeline.domain.verdicts.verdict import decide_verdicts
 from regime_pipeline_tests.domain.verdicts.factories import (
     POLICY,
     Engine,
@@ -116,12 +120,36 @@ def test_an_hour_without_probabilities_among_others_is_decided_by_its_scores() -
     assert held([0.9, np.nan, np.nan], [0.05, np.nan, np.nan]) == ["RANGE_OK", "RANGE_OK", "RANGE_WEAK"]
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), st.integers(1, 30))
+def test_a_replay_that_begins_late_ends_where_the_whole_one_does(seed: int, window: int) -> None:
+    random = np.random.default_rng(seed)
+    chances = random.dirichlet([0.6, 0.6, 0.6], 60).T
+    chances[:, random.random(60) < 0.03] = np.nan
+    proposed = random.integers(-1, 3, 60).astype(np.int8)
+    keeps, places = random.random(60) < 0.7, np.arange(60)
+    enters = keeps & (random.random(60) < 0.5)
+
+    found = hold_by_posterior(chances, proposed, enters, keeps, places, window, 0.34)
+
+    for at in places:
+        held, is_ok = -1, False
+        for i in range(max(0, at - window + 1), at + 1):
+            p = chances[:, i]
+            if np.isnan(p[0]):
+                held, is_ok = -1, False
+                continue
+            candidates = [int(c) for c in (proposed[i], np.argmax(p)) if c >= 0]
+            leading = [c for c in candidates if held >= 0 and p[c] - p[held] >= 0.34]
+            held = (leading or [int(np.argmax(p)) if held < 0 else held])[0]
+            is_ok = bool(held == 0 and (enters[i] or (is_ok and keeps[i])))
+        assert found[:, at].tolist() == [held, is_ok]
+
+
 def test_hours_computed_singly_are_those_computed_together() -> None:
     candles = walk(1_100, 47)
     hours = hours_of(candles)
     whole = run(candles, hours)
-
-    from regime_pipeline.domain.verdicts.verdict import decide_verdicts
 
     for at in range(800, 1_100, 23):
         rows = (take(part, slice(at - 168, at + 1)) for part in (whole.features, whole.scores))
