@@ -113,7 +113,7 @@ def naive_verdict(rows: pd.DataFrame, policy: Policy) -> dict[str, Any]:
     p = policy.verdict
     rows = rows.iloc[-(p.hysteresis_observations + p.trend_observations - 1) :]
     if not np.isnan(rows.iloc[-1].p_range):
-        return _told(*_held_by_weights(rows, policy), rows.iloc[-1], policy)
+        return _described(*_held_by_weights(rows, policy), rows.iloc[-1], policy)
     held, pending, streak = "", "", 0
     for i in range(p.trend_observations - 1, len(rows)):
         now, instant = rows.iloc[i], _instant(rows.iloc[i - p.trend_observations + 1 : i + 1], policy)
@@ -126,10 +126,10 @@ def naive_verdict(rows: pd.DataFrame, policy: Policy) -> dict[str, Any]:
         is_alarm = instant in ("TREND", "TRANSITION")
         if streak >= (p.alarm_confirm_observations if is_alarm else p.confirm_observations):
             held, streak = instant, 0
-    return _told(held, instant, now, policy)
+    return _described(held, instant, now, policy)
 
 
-def _told(held: str, instant: str, now: Any, policy: Policy) -> dict[str, Any]:
+def _described(held: str, instant: str, now: Any, policy: Policy) -> dict[str, Any]:
     """The other columns of the verdict."""
     conditions = _conditions(now, policy)
     consensus = {

@@ -108,7 +108,7 @@ def test_what_the_scores_say_alone_is_the_instant_verdict() -> None:
     assert VERDICTS[rows["verdict"][-1]] == "RANGE_OK"
 
 
-def test_missing_data_starts_anew_and_what_lies_before_the_window_is_forgotten() -> None:
+def test_missing_data_starts_the_replay_again_and_what_lies_before_the_window_is_forgotten() -> None:
     hole = {"trend_score": [30.0, np.nan, 30.0]}
     assert held([0.9, np.nan, 0.6], [0.05, np.nan, 0.3], **hole) == ["RANGE_OK", "INSUFFICIENT_DATA", "RANGE_WEAK"]
     window = POLICY.verdict.hysteresis_observations
