@@ -127,7 +127,7 @@ SCORES: Final = (
     Column("vol_change_score", "float", "0..100"),
     Column("range_quality_score", "float", "0..100"),
     Column("grid_capacity_score", "float", "0..100"),
-    Column("grid_levels", "int", "levels that fit between the edges net of fees"),
+    Column("grid_levels", "int", "levels that fit the suggested band net of fees"),
     Column("grid_net_gain_bps", "float", "net gain of one round trip, basis points"),
     Column("trend_votes", "int", "how many of ADX, ER and slope show a trend of one sign, signed, -3..3"),
     Column("is_trend_confirmed", "flag", "two of ADX, ER and slope agree on this bar"),

@@ -25,7 +25,6 @@ from regime_pipeline.domain.scoring.posterior import (
     made_for,
     split_columns,
 )
-from regime_pipeline.domain.verdicts.posterior_rules import PosteriorBounds, posterior_verdicts
 from regime_pipeline.domain.verdicts.rules import RANGE_OK
 from regime_pipeline.evaluation.logit import Constraint, fit_logit
 from regime_pipeline.evaluation.posterior_markets import (
@@ -84,8 +83,7 @@ def _fit_split(markets: Sequence[PosteriorMarket], model: PosteriorModel, policy
     columns, will_be = [], []
     for one in markets:
         probabilities = class_probabilities(one.columns, model)
-        every = np.arange(probabilities.shape[1], dtype=np.int64)
-        verdict = posterior_verdicts(probabilities, one.rules, one.edge, every, PosteriorBounds())
+        verdict = one.verdicts(probabilities, policy)
         rows = one.market.analysis
         split = np.array(split_columns(probabilities[RANGE], verdict == RANGE_OK, rows.features, rows.scores, policy))[
             :, :-AHEAD

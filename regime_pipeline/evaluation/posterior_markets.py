@@ -6,11 +6,12 @@ See `fit_posterior` for the fit, `posterior_report` for the figures.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.features.observations import Observations
@@ -18,12 +19,13 @@ from regime_pipeline.domain.features.path import PATH_FEATURES, path_features
 from regime_pipeline.domain.features.windows import OK, Windows, locate
 from regime_pipeline.domain.market_data.candles import Candles, Float64
 from regime_pipeline.domain.market_data.market import Market
-from regime_pipeline.domain.scoring.posterior import edge_distance, posterior_columns
+from regime_pipeline.domain.scoring.posterior import posterior_columns
 from regime_pipeline.domain.simulation.family import simulate_member
 from regime_pipeline.domain.simulation.foreign import simulate_foreign
 from regime_pipeline.domain.simulation.regimes import Difficulty, Simulation, simulate, simulate_null
 from regime_pipeline.domain.verdicts.engine import analyze
-from regime_pipeline.domain.verdicts.rules import MetRules, apply_rules, collect_evidence
+from regime_pipeline.domain.verdicts.posterior_rules import held_verdicts
+from regime_pipeline.domain.verdicts.rules import Evidence, apply_rules, collect_evidence
 from regime_pipeline.evaluation.datasets import BARS as OWN_BARS
 from regime_pipeline.evaluation.datasets import TEST_BARS, LabelledMarket
 from regime_pipeline.policy import Policy
@@ -57,19 +59,31 @@ class PosteriorMarket:
         Candles, rows of the engine, true classes (all ABSTAIN on a driftless walk).
     columns : ndarray of float64, shape (c, n)
         From `posterior_columns`.
-    rules : MetRules
-        The seed's bounds, shape (n,) each.
-    edge : ndarray of float64, shape (n,)
-        From `edge_distance`.
+    evidence : Evidence
+        What the rules compare with their bounds, shape (n,) each.
     judged : slice
         Rows that figures are made of.
     """
 
     market: LabelledMarket
     columns: Float64
-    rules: MetRules
-    edge: Float64
+    evidence: Evidence
     judged: slice
+
+    def verdicts(self, probabilities: Float64, policy: Policy) -> NDArray[np.int8]:
+        """Return the verdict of every row under other class probabilities than the stored ones, NaN for none.
+
+        Parameters
+        ----------
+        probabilities : ndarray of float64, shape (3, n)
+            From `class_probabilities`.
+        policy : Policy
+            Section `verdict`.
+        """
+        p_range, p_trend, p_volatile = probabilities
+        evidence = replace(self.evidence, p_range=p_range, p_trend=p_trend, p_volatile=p_volatile)
+        places = np.arange(len(p_range), dtype=np.int64)
+        return held_verdicts(evidence, apply_rules(evidence, policy), places, policy)
 
 
 def with_columns(candles: Candles, truth: Classes, policy: Policy, judged: slice = slice(None)) -> PosteriorMarket:
@@ -81,7 +95,7 @@ def with_columns(candles: Candles, truth: Classes, policy: Policy, judged: slice
     columns = posterior_columns(calendar, places, analysis.scores, policy)
     evidence = collect_evidence(Observations.of(features | analysis.scores, candles.market))
     labelled = LabelledMarket(candles, analysis, truth)
-    return PosteriorMarket(labelled, columns, apply_rules(evidence, policy), edge_distance(features), judged)
+    return PosteriorMarket(labelled, columns, evidence, judged)
 
 
 def with_path(candles: Candles, policy: Policy) -> Rows:

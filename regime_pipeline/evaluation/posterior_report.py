@@ -1,4 +1,4 @@
-"""Figures of the posterior and of the rule that listens to it: `python -m regime_pipeline.evaluation.posterior_report`.
+"""Figures of the posterior and of the verdict: `python -m regime_pipeline.evaluation.posterior_report`.
 
 See `posterior_markets` for markets and seeds, `docs/probabilities.md` for what the figures mean.
 """
@@ -22,9 +22,8 @@ from regime_pipeline.domain.scoring.posterior import (
     range_ok_share,
     verdict_weights,
 )
-from regime_pipeline.domain.verdicts.posterior_rules import PosteriorBounds, posterior_verdicts
 from regime_pipeline.domain.verdicts.rules import RANGE_OK
-from regime_pipeline.evaluation.baselines import Method, rule_classes, verdict_classes
+from regime_pipeline.evaluation.baselines import Method, rule_classes
 from regime_pipeline.evaluation.datasets import TRAIN_BARS
 from regime_pipeline.evaluation.peers import PEERS
 from regime_pipeline.evaluation.posterior_markets import (
@@ -48,7 +47,7 @@ _JUMP_MODELS: Final = tuple(peer for peer in PEERS if peer.requires == "jumpmode
 
 
 class Judged(NamedTuple):
-    """What the new rule says on the judged rows of one market; shape (n,) or (classes, n)."""
+    """What the verdict says on the judged rows of one market; shape (n,) or (classes, n)."""
 
     verdict: NDArray[np.int8]
     probabilities: Float64
@@ -56,16 +55,20 @@ class Judged(NamedTuple):
     truth: Classes
 
 
-def judge(one: PosteriorMarket, model: PosteriorModel, bounds: PosteriorBounds, policy: Policy) -> Judged:
+def judge(one: PosteriorMarket, model: PosteriorModel, policy: Policy) -> Judged:
     """Return verdicts, class probabilities and the four weights of the judged rows."""
     probabilities = class_probabilities(one.columns, model)
-    places = np.arange(probabilities.shape[1], dtype=np.int64)
-    verdict = posterior_verdicts(probabilities, one.rules, one.edge, places, bounds)
+    verdict = one.verdicts(probabilities, policy)
     rows = one.market.analysis
     share = range_ok_share(probabilities[RANGE], verdict == RANGE_OK, rows.features, rows.scores, policy, model)
     weights = verdict_weights(probabilities, share)
     at = one.judged
     return Judged(verdict[at], probabilities[:, at], weights[:, at], one.market.truth[at])
+
+
+def by_scores(one: PosteriorMarket, policy: Policy) -> NDArray[np.int8]:
+    """Return the verdicts of the judged rows where the scores alone decide, as without a posterior model."""
+    return one.verdicts(np.full((3, len(one.market.truth)), np.nan), policy)[one.judged]
 
 
 def calibration(confidence: Float64, is_right: NDArray[np.bool_], bins: int = ECE_BINS) -> float:
@@ -122,13 +125,12 @@ def print_set(
     name: str, markets: Sequence[PosteriorMarket], model: PosteriorModel, policy: Policy, has_peers: bool
 ) -> None:
     """Print one set's table rows and the posterior's figures."""
-    bounds = PosteriorBounds()
-    judged = {id(one): judge(one, model, bounds, policy) for one in markets}
+    judged = {id(one): judge(one, model, policy) for one in markets}
     methods: dict[str, Callable[[PosteriorMarket], Classes]] = {
-        "verdict of today": lambda one: verdict_classes(one.market)[one.judged],
+        "verdict": lambda one: CLASS_OF_VERDICT[judged[id(one)].verdict],
+        "scores alone": lambda one: CLASS_OF_VERDICT[by_scores(one, policy)],
         "ADX + volatility": lambda one: rule_classes(one.market)[one.judged],
         "largest probability": lambda one: judged[id(one)].probabilities.argmax(axis=0).astype(np.int8),
-        "posterior rule": lambda one: CLASS_OF_VERDICT[judged[id(one)].verdict],
     }
     if has_peers:
         methods |= {peer.name: partial(_jump_classes, peer) for peer in _JUMP_MODELS}
@@ -141,10 +143,10 @@ def print_set(
 
 
 def print_walks(model: PosteriorModel, policy: Policy) -> None:
-    """Print the share of each verdict on driftless walks, with today's beside it."""
+    """Print the share of each verdict on driftless walks, beside those of the scores alone."""
     markets = walks(NULL_SEEDS, policy)
-    new = np.concatenate([judge(one, model, PosteriorBounds(), policy).verdict for one in markets])
-    old = np.concatenate([one.market.analysis.verdicts["verdict"][one.judged] for one in markets])
+    new = np.concatenate([judge(one, model, policy).verdict for one in markets])
+    old = np.concatenate([by_scores(one, policy) for one in markets])
     for code, verdict in enumerate(VERDICTS):
         print(f"| walks | {verdict} | {np.mean(old == code):.3f} | {np.mean(new == code):.3f}")
 

@@ -231,6 +231,8 @@ class GridCapacityPolicy(PolicySection):
     min_levels: Bars
     zero_levels: Bars
     full_levels: Bars
+    band_probability: Annotated[float, Field(ge=0.01, le=0.99)]
+    band_hours: Annotated[int, Field(ge=12, le=168)]
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -246,6 +248,9 @@ class VerdictPolicy(PolicySection):
     range_weak_below: Percent
     transition_above: Percent
     trend_from: Percent
+    class_margin: Share
+    range_ok_probability_from: Share
+    leave_range_ok_probability_below: Share
     range_ok_quality_from: Percent
     range_ok_mean_rev_from: Percent
     range_ok_trend_below: Percent
@@ -262,6 +267,8 @@ class VerdictPolicy(PolicySection):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         """Refuse a hysteresis that would leave RANGE_OK sooner than it enters."""
+        if self.leave_range_ok_probability_below > self.range_ok_probability_from:
+            raise ValueError("leave_range_ok_probability_below must not exceed range_ok_probability_from")
         if self.leave_range_ok_quality_below > self.range_ok_quality_from:
             raise ValueError("leave_range_ok_quality_below must not exceed range_ok_quality_from")
         if self.leave_range_ok_trend_from < self.range_ok_trend_below:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from regime_pipeline.domain.scoring.posterior import COLUMNS, ORDERED
-from regime_pipeline.domain.verdicts.posterior_rules import PosteriorBounds
 from regime_pipeline.evaluation.fit_posterior import LEAST_EFFECT, constraint, fit, fitting_markets, main
 from regime_pipeline.evaluation.logit import Constraint, fit_logit
 from regime_pipeline.evaluation.posterior_markets import (
@@ -82,7 +81,7 @@ def test_calibration_is_zero_where_confidence_is_right_and_the_gap_where_it_is_n
 
 def test_the_goals_hold_on_the_foreign_generator() -> None:
     markets = foreign(FOREIGN_SEEDS, POLICY)
-    found = posterior_figures([judge(one, default_posterior(), PosteriorBounds(), POLICY) for one in markets])
+    found = posterior_figures([judge(one, default_posterior(), POLICY) for one in markets])
 
     assert found["ECE of confidence"] <= 0.10
     assert found["override, classes"] <= 0.12

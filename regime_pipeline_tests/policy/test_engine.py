@@ -49,6 +49,11 @@ def edited(folder: Path, old: str, new: str) -> Path:
             "leave_range_ok_trend_from = 54.0",
             "must not be below range_ok_trend_below",
         ),
+        (
+            "leave_range_ok_probability_below = 0.50",
+            "leave_range_ok_probability_below = 0.81",
+            "must not exceed range_ok_probability_from",
+        ),
         ("leave_trend_below = 48.0", "leave_trend_below = 71.0", "leave_trend_below must not exceed trend_from"),
         ("leave_transition_below = 50.0", "leave_transition_below = 71.0", "must not exceed transition_above"),
         ("[candle_regime]", "[candle_regime", "policy.toml"),

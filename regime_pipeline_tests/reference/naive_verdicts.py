@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from regime_pipeline.domain.hold.probability import band_for
 from regime_pipeline.domain.scoring.null_table import NullTable
 from regime_pipeline.policy import Policy
 
@@ -18,8 +19,12 @@ TWO_SIDED = ("slope_t", "donchian_excess_atr")
 FALLING = ("variance_ratio_z", "ou_t", "autocorrelation")
 
 
-def naive_scores(features: pd.DataFrame, policy: Policy, nulls: NullTable) -> dict[str, Any]:
-    """Scores of the last row of a feature frame; the rows before it are its trailing history, all with values."""
+def naive_scores(features: pd.DataFrame, closes: pd.Series, policy: Policy, nulls: NullTable) -> dict[str, Any]:
+    """Scores of the last row of a feature frame; the rows before it are its trailing history, all with values.
+
+    `closes` are those of every hour up to the row, one an hour.
+    """
+    edges = _band(closes, policy, nulls) or (features.iloc[-1].range_low, features.iloc[-1].range_high)
     p, now = policy.scores, features.iloc[-1]
     ranks = {name: _rank(features[name].iloc[-1 - p.rank_observations :], name, p, nulls) for name in nulls.quantiles}
     raw = {
@@ -39,7 +44,7 @@ def naive_scores(features: pd.DataFrame, policy: Policy, nulls: NullTable) -> di
         **{f"rank_{name}": rank for name, rank in ranks.items()},
         **{name: np.interp(value, nulls.knots[name], [0, 30, 50, 70, 100]) for name, value in raw.items()},
         "range_quality_score": _quality(now, p),
-        **_capacity(now, policy),
+        **_capacity(now, *edges, policy),
         "trend_votes": 0 if up == down else up if up > down else -down,
         "is_trend_confirmed": up != down and max(up, down) >= p.min_trend_votes,
     }
@@ -72,14 +77,25 @@ def _quality(now: Any, p: Any) -> float:
     return min(score, p.no_consensus_cap) if np.isnan(now.range_low) else score
 
 
-def _capacity(now: Any, policy: Policy) -> dict[str, Any]:
+def _band(closes: pd.Series, policy: Policy, nulls: NullTable) -> tuple[float, float] | None:
+    """Edges of the suggested band; None where the last month holds too few returns."""
+    squares = np.log(closes / closes.shift()).iloc[1:] ** 2
+    if len(squares) < 300:
+        return None
+    means = [squares.iloc[-hours:].mean() for hours in (24, 168, 720)]
     p = policy.grid_capacity
-    if np.isnan(now.range_low):
+    low, high = band_for(closes.iloc[-1], p.band_probability, p.band_hours, means, nulls.hold)
+    return float(low), float(high)
+
+
+def _capacity(now: Any, low: float, high: float, policy: Policy) -> dict[str, Any]:
+    p = policy.grid_capacity
+    if np.isnan(low):
         return {"grid_levels": 0, "grid_net_gain_bps": np.nan, "grid_capacity_score": 0.0}
     fee = p.fee_bps / 1e4
     narrowest = (1 + (p.min_gain_bps + p.slippage_bps) / 1e4) / (1 - fee) ** 2 - 1
-    width = np.log(now.range_high / now.range_low)
-    by_width = int(width / np.log(1 + max(now.tick / now.range_low, narrowest)))
+    width = np.log(high / low)
+    by_width = int(width / np.log(1 + max(now.tick / low, narrowest)))
     levels = min(by_width, int(p.capital_quote / (p.notional_margin * p.min_notional_quote)), p.full_levels)
     if levels == 0:
         return {"grid_levels": 0, "grid_net_gain_bps": np.nan, "grid_capacity_score": 0.0}
@@ -96,6 +112,8 @@ def naive_verdict(rows: pd.DataFrame, policy: Policy) -> dict[str, Any]:
     """Verdict of the last row of a frame of features and scores; the rows before it are its trailing history."""
     p = policy.verdict
     rows = rows.iloc[-(p.hysteresis_observations + p.trend_observations - 1) :]
+    if not np.isnan(rows.iloc[-1].p_range):
+        return _described(*_held_by_weights(rows, policy), rows.iloc[-1], policy)
     held, pending, streak = "", "", 0
     for i in range(p.trend_observations - 1, len(rows)):
         now, instant = rows.iloc[i], _instant(rows.iloc[i - p.trend_observations + 1 : i + 1], policy)
@@ -108,6 +126,11 @@ def naive_verdict(rows: pd.DataFrame, policy: Policy) -> dict[str, Any]:
         is_alarm = instant in ("TREND", "TRANSITION")
         if streak >= (p.alarm_confirm_observations if is_alarm else p.confirm_observations):
             held, streak = instant, 0
+    return _described(held, instant, now, policy)
+
+
+def _described(held: str, instant: str, now: Any, policy: Policy) -> dict[str, Any]:
+    """The other columns of the verdict."""
     conditions = _conditions(now, policy)
     consensus = {
         "RANGE_OK": now.range_confidence,
@@ -133,8 +156,31 @@ def naive_verdict(rows: pd.DataFrame, policy: Policy) -> dict[str, Any]:
     }
 
 
+def _held_by_weights(rows: pd.DataFrame, policy: Policy) -> tuple[str, str]:
+    """Verdict and instant verdict of the last row; every row has scores and class probabilities."""
+    p, held, is_ok, instant = policy.verdict, "", False, ""
+    for i in range(p.trend_observations - 1, len(rows)):
+        now, instant = rows.iloc[i], _instant(rows.iloc[i - p.trend_observations + 1 : i + 1], policy)
+        chances = {"RANGE": now.p_range, "TREND": now.p_trend, "TRANSITION": now.p_volatile}
+        likeliest = max(chances, key=lambda name: chances[name])
+        candidates = [name for name in (instant, likeliest) if name in ("TREND", "TRANSITION", likeliest)]
+        leading = [name for name in candidates if held and chances[name] - chances[held] >= p.class_margin]
+        held = (leading or [held or likeliest])[0]
+        may_be_ok = now.range_quality_score >= p.range_weak_below and all(_conditions(now, policy)[i] for i in (1, 3))
+        least = p.leave_range_ok_probability_below if is_ok else p.range_ok_probability_from
+        is_ok = held == "RANGE" and may_be_ok and now.p_range >= least
+    return ("RANGE_OK" if is_ok else "RANGE_WEAK") if held == "RANGE" else held, instant
+
+
 def _conditions(now: Any, policy: Policy) -> list[bool]:
     p, grid = policy.verdict, policy.grid_capacity
+    if not np.isnan(now.p_range):
+        return [
+            now.range_quality_score >= p.range_weak_below,
+            now.range_low <= now.close <= now.range_high,
+            now.p_range >= p.range_ok_probability_from,
+            now.grid_levels >= grid.min_levels and now.grid_net_gain_bps >= grid.min_gain_bps - 1e-6,
+        ]
     return [
         now.range_quality_score >= p.range_ok_quality_from,
         now.mean_rev_score >= p.range_ok_mean_rev_from,

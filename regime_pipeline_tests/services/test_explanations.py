@@ -13,6 +13,9 @@ from alembic import command
 from regime_pipeline.domain.grids.named_conditions import worded
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.domain.restart_gates.replay import worded_restart
+from regime_pipeline.domain.schema import CLASS_PROBABILITIES
+from regime_pipeline.domain.verdicts.explanation import explain
+from regime_pipeline.domain.verdicts.verdict import decide_verdicts, verdict_lookback_hours
 from regime_pipeline.policy import default_policy, recorded_policy
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.explanations import EXPLAINED, factors_of, policy_of, reasons_of, verdict_factors
@@ -70,9 +73,15 @@ def test_rows_of_the_first_revision_are_explained_after_the_upgrade(
     served: Workspace, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first revision stored every factor with its sentence; the second has bits and the policy by its hash."""
-    rows = served.warehouse.read_range("regime_verdicts", ETH, WHOLE)
+    before = Window(hour(HOURS - 48 - verdict_lookback_hours(ETH, default_policy())), hour(HOURS))
+    features = served.warehouse.read_range("features", ETH, before)
+    scores = served.warehouse.read_range("scores", ETH, before)
+    scores |= {name: np.full(len(features["hour_start"]), np.nan) for name in CLASS_PROBABILITIES}  # it had none
+    rows = decide_verdicts(features, scores, WHOLE.hours, ETH, default_policy())
+    newest = [{name: column[-48:] for name, column in table.items()} for table in (scores, features)]
     factors = [
-        [each.document() for each in listed if each.rule != "WEIGHTS"] for listed in verdict_factors(served, ETH, WHOLE)
+        [each.document() for each in listed if each.rule != "WEIGHTS"]
+        for listed in explain(rows, *newest, default_policy())
     ]
     assert len(set(rows["verdict"].tolist())) > 1
     to_head = command.upgrade

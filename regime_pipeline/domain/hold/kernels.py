@@ -147,21 +147,35 @@ def hold_probabilities(close, lower, upper, hours, mean_squares, c, step_hours):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _unit_half_width(probability, hours, step_hours, spread):  # type: ignore[no-untyped-def]
+    """The half-width of a band where the forecast variance of an hour is one."""
+    low, high = 0.0, math.sqrt(hours)
+    while _mixed(high, high, hours, step_hours, 0.0, spread) < probability:
+        low, high = high, 2.0 * high
+    while high - low > _CLOSE_ENOUGH * high:
+        middle = 0.5 * (low + high)
+        if _mixed(middle, middle, hours, step_hours, 0.0, spread) < probability:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def half_widths(probability, hours, mean_squares, c, step_hours):  # type: ignore[no-untyped-def]
-    """Return the log distance of both edges at which a band holds with a probability; float64, shape (n,)."""
+    """Return the log distance of both edges at which a band holds with a probability; float64, shape (n,).
+
+    Widths grow with the forecast's standard deviation, so one search in its units serves every element that asks for
+    the same probability and hours as the one before.
+    """
     out = np.full(probability.size, np.nan)
+    unit, of_probability, of_hours = np.nan, np.nan, np.nan
     for i in range(probability.size):
         if not (mean_squares[:, i].min() > 0.0 and 0.0 < probability[i] < 1.0):
             continue
         log_variance, spread = _forecast(mean_squares, i, hours[i], c)
-        low, high = 0.0, math.sqrt(math.exp(log_variance) * hours[i])
-        while _mixed(high, high, hours[i], step_hours, log_variance, spread) < probability[i]:
-            low, high = high, 2.0 * high
-        while high - low > _CLOSE_ENOUGH * high:
-            middle = 0.5 * (low + high)
-            if _mixed(middle, middle, hours[i], step_hours, log_variance, spread) < probability[i]:
-                low = middle
-            else:
-                high = middle
-        out[i] = high
+        if probability[i] != of_probability or hours[i] != of_hours:
+            of_probability, of_hours = probability[i], hours[i]
+            unit = _unit_half_width(of_probability, of_hours, step_hours, spread)
+        out[i] = unit * math.exp(0.5 * log_variance)
     return out

@@ -10,7 +10,7 @@ import numpy as np
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.features.observations import Observations
 from regime_pipeline.domain.hold.probability import hold_columns
-from regime_pipeline.domain.hold.volatility import observed_variances
+from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.domain.schema import CLASS_PROBABILITIES, OK_SHARES, VARIANCES
 from regime_pipeline.domain.scoring.null_table import NullTable
@@ -24,7 +24,13 @@ from regime_pipeline.policy import Policy
 
 
 def probability_columns(
-    calendar: Observations, places: Int64, features: Rows, scores: Rows, policy: Policy, nulls: NullTable
+    calendar: Observations,
+    places: Int64,
+    features: Rows,
+    scores: Rows,
+    variances: Float64,
+    policy: Policy,
+    nulls: NullTable,
 ) -> Rows:
     """Return the calibrated columns at some places of the calendar.
 
@@ -36,6 +42,8 @@ def probability_columns(
         Each has a row.
     features, scores : Rows
         Rows of the places.
+    variances : ndarray of float64, shape (3, k)
+        From `observed_variances`.
     policy : Policy
         Sections `features`, `scores` and `grid_capacity`.
     nulls : NullTable
@@ -46,7 +54,7 @@ def probability_columns(
     dict of str to ndarray of float64, shape (k,)
         The columns of `schema.CLASS_PROBABILITIES`, `OK_SHARES`, `VARIANCES` and `HOLD`.
     """
-    close, variances = calendar.column("hour_close")[places], observed_variances(calendar, places)
+    close = calendar.column("hour_close")[places]
     return {
         **_class_columns(calendar, places, features, scores, policy, nulls),
         **dict(zip(VARIANCES, variances, strict=True)),

@@ -13,7 +13,8 @@ import numpy as np
 from regime_pipeline.domain.columnar import Rows, code_signs, constant, rows_at, spread
 from regime_pipeline.domain.features.hourly import features_hash
 from regime_pipeline.domain.features.observations import Observations, lookback_hours
-from regime_pipeline.domain.hold.volatility import hold_lookback_hours
+from regime_pipeline.domain.hold.probability import band_for
+from regime_pipeline.domain.hold.volatility import hold_lookback_hours, observed_variances, step_hours_of
 from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Int64
@@ -121,13 +122,15 @@ def compute_scores(features: Rows, hours: Int64, market: Market, policy: Policy,
     places, source = np.unique(calendar.at(hours), return_inverse=True)
     ranks, counts = blended_ranks(calendar, places, policy.scores, nulls)
     newest = {name: column[calendar.row[places]] for name, column in features.items()}
-    scores = _scores(ranks, newest, policy, nulls)
+    variances = observed_variances(calendar, places)
+    band = _grid_band(newest, variances, market, policy, nulls)
+    scores = _scores(ranks, newest, band, policy, nulls)
     values: Rows = {
         "ranked_observations": counts,
         **{f"rank_{name}": ranks[name] for name in RANKED},
         **scores,
         **_trend_votes(newest, policy.scores, nulls),
-        **probability_columns(calendar, places, newest, scores, policy, nulls),
+        **probability_columns(calendar, places, newest, scores, variances, policy, nulls),
         "score_hash": constant(scores_hash(policy, nulls), len(places)),
     }
     computed = tuple(column for column in SCORES if column.name not in _REPEATED)
@@ -151,9 +154,24 @@ def _weighted(ranks: dict[str, Float64], weights: Weights) -> Float64:
     return total
 
 
-def _scores(ranks: dict[str, Float64], rows: Rows, policy: Policy, nulls: NullTable) -> Rows:
+def _grid_band(
+    rows: Rows, variances: Float64, market: Market, policy: Policy, nulls: NullTable
+) -> tuple[Float64, Float64]:
+    """Edges that a grid is judged on: the band that will probably hold, the discovered range where there is none."""
+    low, high = rows["range_low"], rows["range_high"]
+    if nulls.hold is None:
+        return low, high
+    wanted, ahead = policy.grid_capacity.band_probability, policy.grid_capacity.band_hours
+    lower, upper = band_for(rows["hour_close"], wanted, ahead, variances, nulls.hold, step_hours_of(market))
+    is_known = ~np.isnan(lower)
+    return np.where(is_known, lower, low), np.where(is_known, upper, high)
+
+
+def _scores(
+    ranks: dict[str, Float64], rows: Rows, band: tuple[Float64, Float64], policy: Policy, nulls: NullTable
+) -> Rows:
     """The five scores."""
-    capacity = grid_capacity(rows["range_low"], rows["range_high"], rows["tick"], policy.grid_capacity)
+    capacity = grid_capacity(*band, rows["tick"], policy.grid_capacity)
     is_ok = rows["status"] == 0
     return {
         **{name: nulls.scale(name, raw) for name, raw in raw_scores(ranks, policy.scores).items()},

@@ -6,6 +6,7 @@ rules, `domain.factors` for the shape of a factor.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +14,10 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.factors import Factor, RuleColumns
-from regime_pipeline.domain.schema import DIRECTIONS, STATUSES, VERDICTS, WEIGHTS
+from regime_pipeline.domain.schema import CLASS_PROBABILITIES, DIRECTIONS, STATUSES, VERDICTS, WEIGHTS
+from regime_pipeline.domain.scoring.posterior import RANGE, VOLATILE
+from regime_pipeline.domain.scoring.posterior import TREND as TREND_CLASS
+from regime_pipeline.domain.verdicts.posterior_explanation import confirmation_by_weights, range_ok_by_weights
 from regime_pipeline.domain.verdicts.rules import (
     INSUFFICIENT_DATA,
     RANGE_OK,
@@ -36,10 +40,10 @@ RULES: Final = (
 )
 """In the order in which an explanation names them."""
 NEEDED: Final = {
-    "features": ("hour_start", "range_methods", "range_agreement"),
+    "features": ("hour_start", "range_methods", "range_agreement", "range_high", "close"),
     "scores": (
         *("hour_start", "status", "ranked_observations", "trend_score", "mean_rev_score", "vol_change_score"),
-        *("range_quality_score", "grid_levels", "grid_net_gain_bps", "trend_votes"),
+        *("range_quality_score", "grid_levels", "grid_net_gain_bps", "trend_votes", *CLASS_PROBABILITIES),
     ),
 }
 """Columns of other tables that an explanation is made of, besides the verdict's own row."""
@@ -65,11 +69,20 @@ def explain(verdicts: Rows, scores: Rows, features: Rows, policy: Policy) -> lis
     met = MetRules.from_code(verdicts["rules_met"])
     decider = deciding_rule(met, verdicts["instant_verdict"], verdicts["verdict"])
     rows = {**features, **scores, **verdicts}
-    makers = (_data, _weak_gate, _transition, _trend, _range_ok, _capacity)
-    columns = (*(make(rows, met, policy) for make in makers), _confirmation(rows, policy), _weights(rows))
-    listed = zip(*(rule.factors(decider == place) for place, rule in enumerate(columns)), strict=True)
+    first = [make(rows, met, policy) for make in (_data, _weak_gate, _transition, _trend)]
+    capacity, weights = _capacity(rows, met, policy), _weights(rows, met, policy)
+    by_scores = (*first, _range_ok(rows, met, policy), capacity, _confirmation(rows, policy), weights)
+    range_ok, confirmation = range_ok_by_weights(rows, met, policy), confirmation_by_weights(rows, policy)
+    by_weights = (*first, range_ok, capacity, confirmation, weights)
+    ways = zip(met.is_weighed.tolist(), _listed(by_weights, decider), _listed(by_scores, decider), strict=True)
+    listed = (weighed if is_weighed else scored for is_weighed, weighed, scored in ways)
     known = met.is_known.tolist()
     return [list(factors) if is_known else [factors[0]] for is_known, factors in zip(known, listed, strict=True)]
+
+
+def _listed(columns: Sequence[RuleColumns], decider: NDArray[Any]) -> Iterator[tuple[Factor, ...]]:
+    """The factors of each hour."""
+    return zip(*(rule.factors(decider == place) for place, rule in enumerate(columns)), strict=True)
 
 
 def weights_of(verdicts: Rows) -> list[list[dict[str, Any]]]:
@@ -97,7 +110,7 @@ def competing(verdicts: Rows) -> list[list[dict[str, Any]]]:
 
 def deciding_rule(met: MetRules, instant: NDArray[Any], verdict: NDArray[Any]) -> NDArray[np.int8]:
     """Return which of `RULES` decided each verdict; int8, shape (n,)."""
-    conditions_hold = met.has_quality & met.has_reversion & met.has_no_trend
+    conditions_hold = met.range_ok_conditions[:3].all(axis=0) & ~met.is_outside
     names = ("DATA", "CONFIRMATION", "TRANSITION", "TREND", "RANGE_WEAK_GATE", "GRID_CAPACITY")
     chosen = np.select(
         [
@@ -200,16 +213,16 @@ def _trend(rows: Rows, met: MetRules, policy: Policy) -> RuleColumns:
 
 
 def _range_ok(rows: Rows, met: MetRules, policy: Policy) -> RuleColumns:
-    """Step 4: whether the range is tradable."""
+    """Step 4 by the scores alone: whether the range is tradable."""
     quality, reversion = policy.verdict.range_ok_quality_from, policy.verdict.range_ok_mean_rev_from
     trend = policy.verdict.range_ok_trend_below
     said = (
         f"Range quality {{range_quality_score:.1f}} (at least {quality:g}), mean reversion {{mean_rev_score:.1f}} "
         f"(at least {reversion:g}), trend {{trend_score:.1f}} (below {trend:g})"
     )
-    names = ("range quality", "mean reversion", "trend")
-    failing = [" and ".join(name for bit, name in enumerate(names) if case >> bit & 1) for case in range(8)]
-    case = ~met.has_quality + 2 * ~met.has_reversion + 4 * ~met.has_no_trend
+    names = ("range quality", "mean reversion", "trend", "close inside the range")
+    failing = [" and ".join(name for bit, name in enumerate(names) if case >> bit & 1) for case in range(16)]
+    case = ~met.has_quality + 2 * ~met.has_reversion + 4 * ~met.has_no_trend + 8 * met.is_outside
     return RuleColumns(
         "RANGE_OK",
         {name: rows[name] for name in ("range_quality_score", "mean_rev_score", "trend_score")},
@@ -226,7 +239,8 @@ def _range_ok(rows: Rows, met: MetRules, policy: Policy) -> RuleColumns:
 def _capacity(rows: Rows, met: MetRules, policy: Policy) -> RuleColumns:
     """Step 5: whether a grid fits."""
     levels, gain = policy.grid_capacity.min_levels, policy.grid_capacity.min_gain_bps
-    fit = f"{{grid_levels}} levels fit (at least {levels})"
+    held = f"{policy.grid_capacity.band_probability:.0%} for {policy.grid_capacity.band_hours} h"
+    fit = f"{{grid_levels}} levels fit the suggested band ({held}; at least {levels})"
     net = f"{{grid_net_gain_bps:.2f}} bps net per round trip (at least {gain:g})"
     return RuleColumns(
         "GRID_CAPACITY",
@@ -236,7 +250,7 @@ def _capacity(rows: Rows, met: MetRules, policy: Policy) -> RuleColumns:
         (
             f"{fit}, {net}: too little for a grid.",
             f"{fit}, {net}: enough for a grid.",
-            f"{fit}: no grid fits the range.",
+            f"{fit}: no grid fits.",
         ),
         np.where(np.isnan(rows["grid_net_gain_bps"]), 2, met.has_capacity),
         (rows["grid_levels"] - levels).astype(np.float64),
@@ -244,7 +258,7 @@ def _capacity(rows: Rows, met: MetRules, policy: Policy) -> RuleColumns:
 
 
 def _confirmation(rows: Rows, policy: Policy) -> RuleColumns:
-    """Hysteresis: whether the verdict follows this observation."""
+    """Hysteresis of the scores alone: whether the verdict follows this observation."""
     bounds, verdict, instant = policy.verdict, rows["verdict"], rows["instant_verdict"]
     until = f"or until {bounds.confirm_observations} observations in a row disagree."
     quality, trend = bounds.leave_range_ok_quality_below, bounds.leave_range_ok_trend_from
@@ -267,7 +281,7 @@ def _confirmation(rows: Rows, policy: Policy) -> RuleColumns:
     )
 
 
-def _weights(rows: Rows) -> RuleColumns:
+def _weights(rows: Rows, met: MetRules, policy: Policy) -> RuleColumns:
     """Whether the verdict of the rules is the one of the largest weight."""
     weights = np.array([rows[name] for name in WEIGHTS])
     heaviest = np.argmax(np.nan_to_num(weights, nan=-1.0), axis=0)
@@ -275,6 +289,8 @@ def _weights(rows: Rows) -> RuleColumns:
     is_known = ~np.isnan(own)
     largest = np.where(is_known, weights[heaviest, np.arange(len(heaviest))], np.nan)
     agrees = is_known & (own >= largest)
+    class_of = np.array([RANGE, RANGE, TREND_CLASS, VOLATILE])
+    is_held = met.is_weighed & (class_of[heaviest] != class_of[np.maximum(rows["verdict"], 1) - 1])
     favoured = "The weights favour {heaviest} ({heaviest_weight:.2f}) over {verdict} ({weight:.2f})"
     return RuleColumns(
         "WEIGHTS",
@@ -290,7 +306,8 @@ def _weights(rows: Rows) -> RuleColumns:
             f"{favoured}; the verdict follows the rules above.",
             "The weights agree: {verdict} has {weight:.2f}.",
             "There are no weights for this row.",
+            f"{favoured}; a change of class needs a lead of {policy.verdict.class_margin:g}.",
         ),
-        np.where(is_known, agrees, 2),
+        np.select([~is_known, agrees, is_held], [2, 1, 3], 0),
         own - largest,
     )

@@ -1,101 +1,81 @@
-"""Verdicts that listen to the posterior: the seed's order proposes, the calibrated weights confirm and hold.
+"""The verdict after hysteresis: the seed's order proposes, the calibrated weights confirm and hold.
 
-See `posterior` for the weights, `rules` for the seed's bounds and the verdict codes.
+Where there are no weights (a null table without a posterior model) the scores alone decide, see `rules`. See
+`scoring.posterior` for the weights.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.domain.scoring.posterior import RANGE, VOLATILE
 from regime_pipeline.domain.scoring.posterior import TREND as TREND_CLASS
+from regime_pipeline.domain.scoring.posterior import VOLATILE
 from regime_pipeline.domain.verdicts.rules import (
     INSUFFICIENT_DATA,
     RANGE_OK,
     RANGE_WEAK,
     TRANSITION,
     TREND,
-    Flags,
+    Evidence,
     MetRules,
+    held_by_scores,
+    instant_verdicts,
 )
+from regime_pipeline.policy import Policy
 
 _NONE: Final = -1
 
 
-@dataclass(frozen=True, slots=True)
-class PosteriorBounds:
-    """Bounds of the rule; candidates for the policy's section `verdict`.
+def held_verdicts(evidence: Evidence, rules: MetRules, places: Int64, policy: Policy) -> NDArray[np.int8]:
+    """Return the verdicts at some places of the calendar of observations; int8 codes into `VERDICTS`, shape (k,).
 
     Parameters
     ----------
-    margin : float
-        Lead in probability that a change of class needs.
-    range_ok_from, leave_range_ok_below : float
-        P(RANGE) at which RANGE_OK begins, and below which it ends.
-    observations : int
-        Length of the replay.
-    """
-
-    margin: float = 0.34
-    range_ok_from: float = 0.8
-    leave_range_ok_below: float = 0.5
-    observations: int = 168
-
-
-def posterior_verdicts(
-    probabilities: Float64, rules: MetRules, edge_distance: Float64, places: Int64, bounds: PosteriorBounds
-) -> NDArray[np.int8]:
-    """Return the verdicts at some places of the calendar of observations.
-
-    Parameters
-    ----------
-    probabilities : ndarray of float64, shape (3, d)
-        P(RANGE), P(TREND), P(VOLATILE) of each observation, NaN without scores.
+    evidence : Evidence
+        Scores and class probabilities over the calendar.
     rules : MetRules
-        The seed's bounds on the same observations; read are `is_weak`, `is_transition`, `is_trend`, `has_capacity`.
-    edge_distance : ndarray of float64, shape (d,)
-        From `posterior.edge_distance`; at least zero inside the discovered range.
+        From `apply_rules`, of the same observations.
     places : ndarray of int64, shape (k,)
-        Places to decide, each replayed from a cold start `bounds.observations` long.
-    bounds : PosteriorBounds
-        Margin and thresholds.
+        Places to decide. Each is replayed over `hysteresis_observations` from a cold start: there is no hidden state.
+    policy : Policy
+        Section `verdict`.
+    """
+    held = np.full(len(places), INSUFFICIENT_DATA, dtype=np.int8)
+    weighed = rules.is_weighed[places]
+    if not weighed.all():
+        held[~weighed] = held_by_scores(rules, instant_verdicts(rules), places[~weighed], policy)
+    if weighed.any():
+        held[weighed] = _held_by_weights(evidence, rules, places[weighed], policy)
+    return held
 
-    Returns
-    -------
-    ndarray of int8, shape (k,)
-        Codes into `VERDICTS`.
+
+def _held_by_weights(evidence: Evidence, rules: MetRules, places: Int64, policy: Policy) -> NDArray[np.int8]:
+    """Verdicts where there are class probabilities.
 
     Notes
     -----
     1. RangeQuality below its gate bars RANGE_OK.
     2. VolChange above its bound proposes TRANSITION; 3. else Trend at its bound and confirmed proposes TREND.
-    The class changes to the proposed one where its probability leads that of the held class by the margin, else to
+    The class changes to the proposed one where its probability leads that of the held class by `class_margin`, else to
     the most probable one where that does. The first observation takes the most probable class.
-    4. A held range is RANGE_OK from P(RANGE) >= `range_ok_from` until P(RANGE) < `leave_range_ok_below`, and only with
-    the close inside the discovered range and 5. a grid that the range can carry; else RANGE_WEAK.
+    4. A held range is RANGE_OK from P(RANGE) >= `range_ok_probability_from` until it falls below
+    `leave_range_ok_probability_below`, and only with the close inside the discovered range and 5. room for a grid;
+    else RANGE_WEAK.
     """
     from regime_pipeline.domain.verdicts.posterior_kernels import hold_by_posterior
 
-    may_trade = can_be_ok(rules, edge_distance)
     held, is_ok = hold_by_posterior(
-        probabilities,
+        np.array([evidence.p_range, evidence.p_trend, evidence.p_volatile]),
         np.select([rules.is_transition, rules.is_trend], [VOLATILE, TREND_CLASS], _NONE).astype(np.int8),
-        may_trade & (probabilities[RANGE] >= bounds.range_ok_from),
-        may_trade & (probabilities[RANGE] >= bounds.leave_range_ok_below),
+        rules.may_be_ok & rules.has_probability,
+        rules.keeps_range_ok,
         places,
-        bounds.observations,
-        bounds.margin,
+        policy.verdict.hysteresis_observations,
+        policy.verdict.class_margin,
     )
-    codes = np.array([RANGE_WEAK, TREND, TRANSITION, INSUFFICIENT_DATA], dtype=np.int8)
+    codes = np.array([RANGE_WEAK, TREND, TRANSITION], dtype=np.int8)
     return np.where(is_ok > 0, RANGE_OK, codes[held]).astype(np.int8)
-
-
-def can_be_ok(rules: MetRules, edge_distance: Float64) -> Flags:
-    """Return whether everything but P(RANGE) permits RANGE_OK: gate, close inside the range, capacity; bool, (d,)."""
-    return np.asarray(~rules.is_weak & (edge_distance >= 0.0) & rules.has_capacity)

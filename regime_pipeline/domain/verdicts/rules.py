@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from regime_pipeline.domain.features.observations import Observations
 from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.domain.schema import VERDICTS
+from regime_pipeline.domain.schema import CLASS_PROBABILITIES, VERDICTS
 from regime_pipeline.domain.scoring.grid_capacity import carries_grid
+from regime_pipeline.domain.scoring.posterior import edge_distance
 from regime_pipeline.policy import Policy
 
 Flags = NDArray[np.bool_]
@@ -34,6 +35,10 @@ class Evidence:
         Signed trend votes of each observation.
     levels, net_gain_bps : ndarray
         What a grid could be.
+    edge : ndarray
+        Distance of the close to the nearer edge of the discovered range, negative outside (`posterior.edge_distance`).
+    p_range, p_trend, p_volatile : ndarray
+        Class probabilities; NaN where no posterior model was at hand.
     """
 
     trend: Float64
@@ -44,6 +49,10 @@ class Evidence:
     votes: Float64
     levels: Float64
     net_gain_bps: Float64
+    edge: Float64
+    p_range: Float64
+    p_trend: Float64
+    p_volatile: Float64
 
     def __getitem__(self, places: Int64) -> Evidence:
         """Return the evidence at the given places."""
@@ -61,6 +70,8 @@ def collect_evidence(calendar: Observations) -> Evidence:
         votes=calendar.column("trend_votes"),
         levels=calendar.column("grid_levels"),
         net_gain_bps=calendar.column("grid_net_gain_bps"),
+        edge=edge_distance({name: calendar.column(name) for name in ("range_low", "range_high", "close")}),
+        **{name: calendar.column(name) for name in CLASS_PROBABILITIES},
     )
 
 
@@ -80,10 +91,18 @@ class MetRules:
         Enough trend votes of one sign on this and the observations before it.
     is_trend : ndarray
         Trend at its bound and confirmed.
-    has_quality, has_reversion, has_no_trend, has_capacity : ndarray
-        The four conditions of RANGE_OK.
+    has_quality, has_reversion, has_no_trend : ndarray
+        The conditions of RANGE_OK where the scores alone decide.
+    has_capacity : ndarray
+        A grid fits; RANGE_OK always needs it.
     keeps_range_ok, keeps_trend, keeps_transition : ndarray
-        Enough to stay in the verdict once it is held.
+        Enough to stay in the verdict once it is held; the last two where the scores alone decide.
+    is_outside : ndarray
+        The close is outside the discovered range; RANGE_OK needs it inside.
+    is_weighed : ndarray
+        There are class probabilities, so `posterior_rules` decides; else the scores alone.
+    has_probability : ndarray
+        P(RANGE) at its bound: the condition of RANGE_OK where there are class probabilities.
     """
 
     is_known: Flags
@@ -98,10 +117,25 @@ class MetRules:
     keeps_range_ok: Flags
     keeps_trend: Flags
     keeps_transition: Flags
+    is_outside: Flags
+    is_weighed: Flags
+    has_probability: Flags
 
     def __getitem__(self, places: Int64) -> MetRules:
         """Return the rules at the given places."""
         return MetRules(**{name: column[places] for name, column in vars(self).items()})
+
+    @property
+    def may_be_ok(self) -> Flags:
+        """What every RANGE_OK needs: a range above the gate, the close inside it, and room for a grid."""
+        return np.asarray(~self.is_weak & ~self.is_outside & self.has_capacity)
+
+    @property
+    def range_ok_conditions(self) -> Flags:
+        """The four conditions of RANGE_OK that applied; bool, shape (4, d)."""
+        by_weights = [~self.is_weak, ~self.is_outside, self.has_probability, self.has_capacity]
+        by_scores = [self.has_quality, self.has_reversion, self.has_no_trend, self.has_capacity]
+        return np.where(self.is_weighed, by_weights, by_scores)
 
     @property
     def code(self) -> NDArray[np.int32]:
@@ -122,9 +156,12 @@ def apply_rules(evidence: Evidence, policy: Policy) -> MetRules:
     e, bounds = evidence, policy.verdict
     is_confirmed = _confirmed(e.votes, policy.scores.min_trend_votes, bounds.trend_observations)
     has_capacity = carries_grid(e.levels, e.net_gain_bps, policy.grid_capacity)
+    is_weak, is_outside, is_weighed = e.quality < bounds.range_weak_below, e.edge < 0.0, ~np.isnan(e.p_range)
+    keeps_scores = (e.quality >= bounds.leave_range_ok_quality_below) & (e.trend < bounds.leave_range_ok_trend_from)
+    keeps_probability = ~is_weak & (e.p_range >= bounds.leave_range_ok_probability_below)
     return MetRules(
         is_known=~np.isnan(e.trend),
-        is_weak=e.quality < bounds.range_weak_below,
+        is_weak=is_weak,
         is_transition=e.vol_change > bounds.transition_above,
         is_confirmed=is_confirmed,
         is_trend=(e.trend >= bounds.trend_from) & is_confirmed,
@@ -132,11 +169,12 @@ def apply_rules(evidence: Evidence, policy: Policy) -> MetRules:
         has_reversion=e.mean_rev >= bounds.range_ok_mean_rev_from,
         has_no_trend=e.trend < bounds.range_ok_trend_below,
         has_capacity=has_capacity,
-        keeps_range_ok=(e.quality >= bounds.leave_range_ok_quality_below)
-        & (e.trend < bounds.leave_range_ok_trend_from)
-        & has_capacity,
+        keeps_range_ok=np.where(is_weighed, keeps_probability, keeps_scores) & ~is_outside & has_capacity,
         keeps_trend=e.trend >= bounds.leave_trend_below,
         keeps_transition=e.vol_change >= bounds.leave_transition_below,
+        is_outside=is_outside,
+        is_weighed=is_weighed,
+        has_probability=e.p_range >= bounds.range_ok_probability_from,
     )
 
 
@@ -155,7 +193,7 @@ def instant_verdicts(rules: MetRules) -> NDArray[np.int8]:
 
     A weak range bars RANGE_OK but neither TRANSITION nor TREND, so a strong trend is TREND.
     """
-    is_range = ~rules.is_weak & rules.has_quality & rules.has_reversion & rules.has_no_trend & rules.has_capacity
+    is_range = rules.may_be_ok & rules.range_ok_conditions.all(axis=0)
     chosen = np.select(
         [~rules.is_known, rules.is_transition, rules.is_trend, is_range],
         [INSUFFICIENT_DATA, TRANSITION, TREND, RANGE_OK],
@@ -164,8 +202,8 @@ def instant_verdicts(rules: MetRules) -> NDArray[np.int8]:
     return chosen.astype(np.int8)
 
 
-def held_verdicts(rules: MetRules, instant: NDArray[np.int8], places: Int64, policy: Policy) -> NDArray[np.int8]:
-    """Return the verdicts after hysteresis at the given places; int8, shape (k,).
+def held_by_scores(rules: MetRules, instant: NDArray[np.int8], places: Int64, policy: Policy) -> NDArray[np.int8]:
+    """Return the verdicts after hysteresis at the given places, by the scores alone; int8, shape (k,).
 
     Replayed over the last `hysteresis_observations` observations from a cold start, so there is no hidden state: the
     first observation's verdict is taken as it is, and so is the first after missing data.

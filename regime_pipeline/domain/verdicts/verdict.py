@@ -18,6 +18,7 @@ from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.domain.schema import CLASS_PROBABILITIES, HOLD, OK_SHARES, RISKS, VERDICT_COLUMNS, WEIGHTS
 from regime_pipeline.domain.scoring.posterior import verdict_weights
+from regime_pipeline.domain.verdicts.posterior_rules import held_verdicts
 from regime_pipeline.domain.verdicts.rules import (
     INSUFFICIENT_DATA,
     RANGE_OK,
@@ -28,7 +29,6 @@ from regime_pipeline.domain.verdicts.rules import (
     MetRules,
     apply_rules,
     collect_evidence,
-    held_verdicts,
     instant_verdicts,
 )
 from regime_pipeline.policy import Policy
@@ -99,7 +99,7 @@ def _decide(calendar: Observations, places: Int64, policy: Policy) -> Rows:
     everywhere = collect_evidence(calendar)
     rules = apply_rules(everywhere, policy)
     instant = instant_verdicts(rules)
-    verdict = held_verdicts(rules, instant, places, policy)
+    verdict = held_verdicts(everywhere, rules, places, policy)
     evidence, met, rows = everywhere[places], rules[places], _newest(calendar, places)
     weights = _weights(rows, verdict)
     completeness = rows["ranked_observations"] / policy.scores.rank_observations
@@ -153,7 +153,7 @@ def _consensus(verdict: NDArray[np.int8], met: MetRules, rows: Rows) -> Float64:
     four conditions that fail. TREND: share of ADX, efficiency ratio and slope. TRANSITION: share of the two
     volatility measures ranked 70 or above.
     """
-    conditions = np.array([met.has_quality, met.has_reversion, met.has_no_trend, met.has_capacity])
+    conditions = met.range_ok_conditions
     measures = np.array([rows["rank_log_volatility"], rows["rank_vol_log_ratio"]]) >= _STRONG_RANK
     shares = {
         RANGE_OK: np.nan_to_num(rows["range_confidence"]),

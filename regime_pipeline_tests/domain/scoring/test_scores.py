@@ -44,7 +44,7 @@ def test_every_column_of_the_layout_is_there_with_its_type(engine: Any) -> None:
 def test_every_value_is_that_of_the_naive_implementation(engine: Any) -> None:
     frame = pd.DataFrame(engine.features)
     for row in np.random.default_rng(2).choice(np.arange(WINDOW + 200, 1_100), 20, replace=False):
-        expected = naive_scores(frame.iloc[WINDOW : row + 1], POLICY, NULLS)
+        expected = naive_scores(frame.iloc[WINDOW : row + 1], frame.hour_close.iloc[: row + 1], POLICY, NULLS)
         for name, value in expected.items():
             assert float(engine.scores[name][row]) == pytest.approx(float(value), rel=1e-9, nan_ok=True), name
 

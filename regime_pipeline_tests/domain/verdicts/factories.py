@@ -12,7 +12,7 @@ from regime_pipeline.domain.features.windows import Windows
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.domain.schema import FEATURES, SCORES, Column
+from regime_pipeline.domain.schema import CLASS_PROBABILITIES, FEATURES, SCORES, Column
 from regime_pipeline.domain.scoring.scores import compute_scores
 from regime_pipeline.domain.simulation.regimes import simulate
 from regime_pipeline.domain.verdicts.explanation import explain
@@ -110,13 +110,14 @@ TRADABLE = {
     "grid_levels": 10,
     "grid_net_gain_bps": 20.0,
     "ranked_observations": 500,
+    **dict.fromkeys(CLASS_PROBABILITIES, np.nan),
 }
-"""Scores of a clean range."""
+"""Scores of a clean range, without class probabilities: the scores alone decide."""
 
 
 def staged(count: int = 1, feature_values: dict[str, Any] | None = None, **score_values: Any) -> Engine:
     """Rows of consecutive hours whose scores are those of a clean range unless given, and their verdicts."""
-    found = {"range_low": 90.0, "range_high": 110.0, "range_confidence": 0.8, "range_methods": 5}
+    found = {"close": 100.0, "range_low": 90.0, "range_high": 110.0, "range_confidence": 0.8, "range_methods": 5}
     features = blank_rows(FEATURES, count, **(found | (feature_values or {})))
     scores = blank_rows(SCORES, count, **(TRADABLE | score_values))
     return Engine(features, scores, decide_verdicts(features, scores, features["hour_start"], HOURLY, POLICY))

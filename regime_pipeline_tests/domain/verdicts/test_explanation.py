@@ -24,6 +24,7 @@ from regime_pipeline_tests.domain.verdicts.factories import (
 QUALITY_80 = "Range quality 80.0 (at least 72)"
 UNTIL = "until 2 observations in a row disagree."
 HELD = f"RANGE_OK holds while range quality is at least 58, trend is below 60 and a grid fits, or {UNTIL}"
+BAND = "the suggested band (80% for 72 h; at least 4)"
 ABSENT = {"trend_score": np.nan}
 CASES: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     (
@@ -72,13 +73,13 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         {},
         {"grid_levels": 3, "grid_net_gain_bps": 11.5},
         "GRID_CAPACITY",
-        "3 levels fit (at least 4), 11.50 bps net per round trip (at least 10): too little for a grid.",
+        f"3 levels fit {BAND}, 11.50 bps net per round trip (at least 10): too little for a grid.",
     ),
     (
         {},
         {"grid_levels": 0, "grid_net_gain_bps": np.nan},
         "GRID_CAPACITY",
-        "0 levels fit (at least 4): no grid fits the range.",
+        f"0 levels fit {BAND}: no grid fits.",
     ),
     (
         {},

@@ -97,33 +97,45 @@ def test_consensus_is_the_share_of_the_verdicts_own_indicators(
     assert rows["completeness"] == 0.6
 
 
-CHANCES = {"p_range": 0.5, "p_trend": 0.3, "p_volatile": 0.2, "ok_share_held": 0.9, "ok_share_open": 0.4}
-VERDICT_SCORES: dict[str, dict[str, Any]] = {
-    "RANGE_OK": {},
-    "RANGE_WEAK": {"mean_rev_score": 10.0},
-    "TREND": {"trend_score": 80.0, "trend_votes": 2},
-    "TRANSITION": {"vol_change_score": 80.0},
+SHARES = {"ok_share_held": 0.9, "ok_share_open": 0.4}
+CHANCES = {
+    "RANGE_OK": {"p_range": 0.85, "p_trend": 0.1, "p_volatile": 0.05},
+    "RANGE_WEAK": {"p_range": 0.6, "p_trend": 0.2, "p_volatile": 0.2},
+    "TREND": {"p_range": 0.2, "p_trend": 0.6, "p_volatile": 0.2},
+    "TRANSITION": {"p_range": 0.2, "p_trend": 0.2, "p_volatile": 0.6},
 }
 CLASS = {"RANGE_OK": "p_range", "RANGE_WEAK": "p_range", "TREND": "p_trend", "TRANSITION": "p_volatile"}
 
 
-@pytest.mark.parametrize("verdict", VERDICT_SCORES)
+@pytest.mark.parametrize("verdict", CHANCES)
 def test_weights_divide_the_range_and_sum_to_one(verdict: str) -> None:
-    rows = take(decide(2, **(CHANCES | VERDICT_SCORES[verdict])), -1)
+    rows, chances = take(decide(2, **(CHANCES[verdict] | SHARES)), -1), CHANCES[verdict]
     share = 0.9 if verdict == "RANGE_OK" else 0.4
+    ok, weak = chances["p_range"] * share, chances["p_range"] * (1 - share)
 
     assert VERDICTS[rows["verdict"]] == verdict
-    np.testing.assert_allclose([rows[name] for name in WEIGHTS], [0.5 * share, 0.5 * (1 - share), 0.3, 0.2])
-    assert rows["confidence"] == CHANCES[CLASS[verdict]]
-    assert bool(rows["is_rule_override"]) == (verdict == "TRANSITION")  # a trend's .3 is not below RANGE_WEAK's
+    np.testing.assert_allclose([rows[name] for name in WEIGHTS], [ok, weak, chances["p_trend"], chances["p_volatile"]])
+    assert rows["confidence"] == chances[CLASS[verdict]]
+    assert not rows["is_rule_override"]
 
 
-@pytest.mark.parametrize("verdict", VERDICT_SCORES)
-def test_property_73_confidence_grows_with_the_probability_of_the_class_and_with_nothing_else(verdict: str) -> None:
-    chances = np.linspace(0.1, 0.9, 12)
+def test_a_class_that_is_held_against_a_heavier_one_is_an_override() -> None:
+    rows = decide(2, p_range=[0.2, 0.6], p_trend=[0.2, 0.05], p_volatile=[0.6, 0.35], **SHARES)
+
+    assert [VERDICTS[code] for code in rows["verdict"]] == ["TRANSITION", "TRANSITION"]
+    assert rows["is_rule_override"].tolist() == [False, True]  # RANGE_WEAK has .36
+
+
+@pytest.mark.parametrize(
+    ("verdict", "least", "most"),
+    [("RANGE_OK", 0.81, 0.95), ("RANGE_WEAK", 0.6, 0.79), ("TREND", 0.6, 0.95), ("TRANSITION", 0.6, 0.95)],
+)
+def test_property_73_confidence_grows_with_the_probability_of_the_class_and_with_nothing_else(
+    verdict: str, least: float, most: float
+) -> None:
     own, others = CLASS[verdict], sorted(set(CLASS.values()) - {CLASS[verdict]})
-    grown = [decide(2, **(CHANCES | VERDICT_SCORES[verdict] | {own: p})) for p in chances]
-    same = [decide(2, **(CHANCES | VERDICT_SCORES[verdict] | dict.fromkeys(others, p))) for p in chances]
+    grown = [decide(2, **(CHANCES[verdict] | {own: p})) for p in np.linspace(least, most, 12)]
+    same = [decide(2, **(CHANCES[verdict] | dict.fromkeys(others, p))) for p in np.linspace(0.05, 0.5, 12)]
 
     assert {VERDICTS[rows["verdict"][-1]] for rows in (*grown, *same)} == {verdict}
     assert (np.diff([rows["confidence"][-1] for rows in grown]) > 0).all()
@@ -131,7 +143,7 @@ def test_property_73_confidence_grows_with_the_probability_of_the_class_and_with
 
 
 def test_without_a_fitted_model_there_are_no_weights_and_confidence_is_zero() -> None:
-    rows = take(decide(2, **dict.fromkeys(CHANCES, np.nan)), -1)
+    rows = take(decide(2, **dict.fromkeys((*CLASS.values(), *SHARES), np.nan)), -1)
 
     assert rows["confidence"] == 0.0
     assert np.isnan([rows[name] for name in WEIGHTS]).all()
