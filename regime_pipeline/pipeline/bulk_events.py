@@ -154,29 +154,22 @@ class BulkEventLogStorage(PostgresEventLogStorage):
             connection.execute(_NOTIFY, {"channel": CHANNEL_NAME, "told": told})
 
     def _write_assets(self, connection: Connection, batch: _Batch) -> None:
-        pairs = [pair for pair in batch.pairs if _asset(pair[1])]
-        tags = [row for event_id, event in pairs for row in self._tag_rows(event_id, event)]
+        entries = [
+            (row["asset_key"], event_id, event, row["timestamp"])
+            for event_id, event, row in zip(batch.ids, batch.events, batch.rows, strict=True)
+            if row["asset_key"] and event.dagster_event_type in ASSET_EVENTS
+        ]
+        tags = [
+            (event_id, asset, key, value, timestamp)
+            for asset, event_id, event, timestamp in entries
+            for key, value in self._tags_for_asset_event(event).items()
+        ]
         if tags and self.has_table("asset_event_tags"):
             _copy(connection, "asset_event_tags", TAG_COLUMNS, tags)
         if batch.is_one_by_one:
-            pairs.sort(
-                key=lambda pair: _asset(pair[1])
-            )  # in one order everywhere: no two transactions block each other
-        for event_id, event in pairs if batch.is_one_by_one else pairs[-1:]:
+            entries.sort(key=lambda entry: entry[0])  # in one order everywhere: no two transactions block each other
+        for _, event_id, event, _ in entries if batch.is_one_by_one else entries[-1:]:
             self._store_asset_event(connection, event, event_id)
-
-    def _tag_rows(self, event_id: int, event: EventLogEntry) -> Iterator[tuple[Any, ...]]:
-        timestamp = self._event_insert_timestamp(event)  # type: ignore[no-untyped-call]
-        for key, value in self._tags_for_asset_event(event).items():
-            yield event_id, _asset(event), key, value, timestamp
-
-
-def _asset(event: EventLogEntry) -> str:
-    """Return the asset that an event is about, as it is stored; nothing for other events."""
-    if not event.is_dagster_event or event.dagster_event_type not in ASSET_EVENTS:
-        return ""
-    asset_key = event.get_dagster_event().asset_key
-    return asset_key.to_string() if asset_key else ""
 
 
 def _is_stored(connection: Connection, batch: _Batch) -> bool:

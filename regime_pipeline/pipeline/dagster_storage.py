@@ -31,7 +31,6 @@ _USED: Final = {
     "index_transaction": "self",
     "has_table": "self table_name",
     "_event_to_row": "self event",
-    "_event_insert_timestamp": "self event",
     "_tags_for_asset_event": "self event",
     "_store_asset_event": "self conn event event_id",
     "store_asset_check_event": "self event event_id",
