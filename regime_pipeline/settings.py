@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     )
     partition: Literal["hour", "day"] = Field("hour", description="Length of a partition.")
     backfill: Literal["single_run", "multi_run"] = Field("single_run", description="How a backfill is cut into runs.")
+    dagster_events: Literal["bulk", "stock"] = Field(
+        "bulk", description="How Dagster's events are stored: a batch in one transaction, or as Dagster does it."
+    )
     snapshot_root: str = Field(
         default_factory=lambda fields: str(fields["home"] / "snapshots"),
         description="Where snapshot files are kept: a path or any fsspec URL.",

@@ -56,7 +56,7 @@ def test_dagster_loads_its_instance_with_postgres_and_celery(
         launcher = instance.run_launcher
         assert isinstance(launcher, WatchedCeleryRunLauncher)
         assert launcher.inst_data is not None
-        assert type(instance.event_log_storage).__name__ == "PostgresEventLogStorage"
+        assert type(instance.event_log_storage).__name__ == "BulkEventLogStorage"
         queue = instance.get_concurrency_config().run_queue_config
         assert queue is not None
         assert queue.max_concurrent_runs == 4

@@ -32,6 +32,7 @@ def test_defaults_lie_below_the_current_directory(tmp_path: Path) -> None:
         "partition_end": None,
         "partition": "hour",
         "backfill": "single_run",
+        "dagster_events": "bulk",
         "snapshot_root": str(tmp_path / ".regime" / "snapshots"),
         "alert_url": "",
         "archive_url": "https://data.binance.vision",
@@ -59,6 +60,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         "PARTITION_END": "2024-02-01T02:00:00+02:00",
         "PARTITION": "day",
         "BACKFILL": "multi_run",
+        "DAGSTER_EVENTS": "stock",
         "SNAPSHOT_ROOT": "memory://snapshots",
         "SIMULATION_SEED": "11",
     }

@@ -19,6 +19,7 @@ from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.candles import Candles, concatenate
 from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.market_data.sorted_times import distinct, is_in
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.domain.scoring.null_table import NullTable
 from regime_pipeline.domain.verdicts.engine import analyze, observed_hours, reach_hours
@@ -169,7 +170,7 @@ def _single(candles: Candles, policy: Policy, nulls: NullTable, whole: Rows) -> 
     """Some hours computed alone, each from the history it depends on and no more."""
     reach_ms = reach_hours(candles.market, policy) * HOUR_MS
     ends = whole["known_at"]
-    chosen = np.unique(np.linspace(0, max(len(ends) - 1, 0), SINGLE_HOURS).astype(np.int64))[: len(ends)]
+    chosen = distinct(np.linspace(0, max(len(ends) - 1, 0), SINGLE_HOURS).astype(np.int64))[: len(ends)]
     parts = []
     for end in ends[chosen].tolist():
         bars = candles.between(end - HOUR_MS - reach_ms, end).closed_by(end)
@@ -183,7 +184,7 @@ def _compare(output: str, name: str, parts: Parts) -> CausalityCheck:
     rows, differing, columns, examples = 0, 0, 0, []
     for whole, found, from_ms in parts:
         known = found["known_at"]
-        shared = known[(known >= from_ms) & np.isin(known, whole["known_at"])]
+        shared = known[(known >= from_ms) & is_in(known, whole["known_at"])]
         missing = int((known >= from_ms).sum()) - len(shared)
         columns, rows = len(found) - 1, rows + len(shared) + missing
         unequal = _unequal(_rows_of(whole, shared), _rows_of(found, shared))

@@ -23,9 +23,12 @@ PATIENCE = {"DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1"}
 
 
 STORAGE = """storage:
-  postgres:
-    postgres_url:
-      env: DAGSTER_PG_URL
+  custom:
+    module: regime_pipeline.pipeline.dagster_storage
+    class: RegimeDagsterStorage
+    config:
+      postgres_url:
+        env: DAGSTER_PG_URL
 """
 """Storage block of the home's dagster.yaml: a URL by environment has no default, so the shipped file goes without."""
 

@@ -17,6 +17,7 @@ from regime_pipeline.domain.candle_regimes.classifier import CandleRegimes
 from regime_pipeline.domain.candle_regimes.states import parse_full_regime
 from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.sorted_times import is_in
 from regime_pipeline.domain.market_data.window import Int64, Window, hour_of_close, to_ms
 from regime_pipeline.policy import default_policy
 from regime_pipeline.services.queries.candle_regimes import FOREVER, RegimeSeries, regime_stats
@@ -90,7 +91,7 @@ class RegimeStorage:
         hours = hour_of_close(market, given.open_time_ms)
         window = Window(int(hours[0]), int(hours[-1]) + HOUR_MS)
         held = self._warehouse.read_range(_TABLE, market, window)
-        is_kept = ~np.isin(held["open_time"], given.open_time_ms)
+        is_kept = ~is_in(held["open_time"], given.open_time_ms)
         rows = {
             "open_time": np.concatenate([held["open_time"][is_kept], given.open_time_ms]),
             "confidence": np.concatenate([held["confidence"][is_kept], given.confidence]),

@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from regime_pipeline.domain.market_data.candles import Candles, concatenate
 from regime_pipeline.domain.market_data.completeness import Spans, is_covered, merge_spans
 from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.sorted_times import is_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Fetched:
 def joined(answer: Fetched, known: Fetched) -> Fetched:
     """Return a source's answer, completed by what was known before where the answer does not confirm absence."""
     times = known.candles.open_time_ms
-    is_kept = ~is_covered(times, answer.covered) & ~np.isin(times, answer.candles.open_time_ms)
+    is_kept = ~is_covered(times, answer.covered) & ~is_in(times, answer.candles.open_time_ms)
     parts = [answer.candles, known.candles[is_kept]] if is_kept.any() else [answer.candles]
     return Fetched(concatenate(parts), merge_spans((*answer.covered, *known.covered)), answer.failure)
 

@@ -13,13 +13,15 @@ TESTS = REPOSITORY / "regime_pipeline_tests"
 BENCHMARKS = REPOSITORY / "benchmarks"
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.glob("*.py")))
 SHARED_WITH_BENCHMARKS = (
+    "regime_pipeline_tests.factories",
+    "regime_pipeline_tests.pipeline.factories",
     "regime_pipeline_tests.reference",
     "regime_pipeline_tests.e2e.cluster",
     "regime_pipeline_tests.e2e.regime_up",
     "regime_pipeline_tests.exchange_simulator.exchange",
     "regime_pipeline_tests.exchange_simulator.server",
 )
-"""What benchmarks may import from the tests: naive implementations, and whole systems to measure."""
+"""What benchmarks may import from the tests: naive implementations, factories, and whole systems."""
 BY_REASON = {
     "api/test_documents.py": "the documents that are shipped beside the API",
     "api/test_n8n.py": "n8n asks a running API over HTTP",

@@ -34,7 +34,9 @@ def test_the_home_gets_the_shipped_file_and_postgres(tmp_path: Path) -> None:
     written = yaml.safe_load((tmp_path / "dagster" / "dagster.yaml").read_text("utf-8"))
     shipped = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text("utf-8"))
     assert shipped_file("dagster.yaml") == REPOSITORY / "dagster.yaml"
-    assert written == {**shipped, "storage": {"postgres": {"postgres_url": {"env": "DAGSTER_PG_URL"}}}}
+    docker = yaml.safe_load((REPOSITORY / "docker" / "dagster.yaml").read_text("utf-8"))
+    assert written == {**shipped, "storage": docker["storage"]}, "one storage wherever the chain runs"
+    assert docker["storage"]["custom"]["config"] == {"postgres_url": {"env": "DAGSTER_PG_URL"}}
 
 
 def test_an_instance_stores_in_postgres_and_leaves_the_environment_alone(tmp_path: Path, database_url: str) -> None:
@@ -42,7 +44,7 @@ def test_an_instance_stores_in_postgres_and_leaves_the_environment_alone(tmp_pat
 
     with open_instance(tmp_path, dagster_url(database_url)) as instance:
         assert {name: os.environ[name] for name in BATCHING | PATIENCE} == BATCHING | PATIENCE
-        assert type(instance.event_log_storage).__name__ == "PostgresEventLogStorage"
+        assert type(instance.event_log_storage).__name__ == "BulkEventLogStorage"
         assert instance.get_runs_count() == 0
         pools = instance.get_concurrency_config()
         assert pools.pool_config.default_pool_limit == 3

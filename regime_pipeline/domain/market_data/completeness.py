@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.sorted_times import is_in
 from regime_pipeline.domain.market_data.window import Int64, Window, bars_closing_in, hour_of_close
 from regime_pipeline.domain.schema import HOUR_STATUSES
 
@@ -69,7 +70,7 @@ def absent_bars(market: Market, start_ms: int, end_ms: int, candles: Candles) ->
     """Return every open time of the market in [start_ms, end_ms) and whether no candle has it."""
     step = market.step_ms
     times = np.arange(-(-start_ms // step) * step, end_ms, step, dtype=np.int64)
-    return times, ~np.isin(times, candles.open_time_ms)
+    return times, ~is_in(times, candles.open_time_ms)
 
 
 def hour_statuses(market: Market, window: Window, candles: Candles, covered: Spans) -> dict[str, NDArray[Any]]:
@@ -94,7 +95,7 @@ def hour_statuses(market: Market, window: Window, candles: Candles, covered: Spa
     """
     bars = bars_closing_in(market, window)
     row = (hour_of_close(market, bars) - window.start_ms) // HOUR_MS
-    is_present = np.isin(bars, candles.open_time_ms)
+    is_present = is_in(bars, candles.open_time_ms)
     is_unknown = ~is_present & ~is_covered(bars, covered)
     count = len(window)
     expected = np.bincount(row, minlength=count)

@@ -13,6 +13,7 @@ from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.features.hourly import compute_features, feature_lookback_bars
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.sorted_times import distinct
 from regime_pipeline.domain.market_data.window import Int64, hour_of_close
 from regime_pipeline.domain.scoring.null_table import NullTable
 from regime_pipeline.domain.scoring.scores import compute_scores, score_lookback_hours
@@ -48,7 +49,7 @@ def observed_hours(candles: Candles) -> Int64:
         Starts of hours, epoch milliseconds UTC, ascending: one per candle at one hour and above, one per hour with a
         candle below. An hour that is not over by the last candle's close is not among them.
     """
-    hours: Int64 = np.unique(hour_of_close(candles.market, candles.open_time_ms))
+    hours = distinct(hour_of_close(candles.market, candles.open_time_ms))
     if not len(hours):
         return hours
     return np.asarray(hours[hours + HOUR_MS <= candles.close_time_ms[-1]])

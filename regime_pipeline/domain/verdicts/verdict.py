@@ -15,6 +15,7 @@ from regime_pipeline.domain.columnar import Rows, rows_at, spread
 from regime_pipeline.domain.features.observations import Observations, lookback_hours
 from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.sorted_times import common_rows
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.domain.schema import CLASS_PROBABILITIES, HOLD, OK_SHARES, RISKS, VERDICT_COLUMNS, WEIGHTS
 from regime_pipeline.domain.scoring.posterior import verdict_weights
@@ -86,9 +87,7 @@ def decide_verdicts(features: Rows, scores: Rows, hours: Int64, market: Market, 
 
 def _join(features: Rows, scores: Rows) -> Rows:
     """Rows of the hours that have both; a column both have is the scores'."""
-    _, left, right = np.intersect1d(
-        features["hour_start"], scores["hour_start"], assume_unique=True, return_indices=True
-    )
+    left, right = common_rows(features["hour_start"], scores["hour_start"])
     return {name: column[left] for name, column in features.items()} | {
         name: column[right] for name, column in scores.items()
     }

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.market_data.candles import Candles, Float64
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.sorted_times import common_rows, is_in
 from regime_pipeline.domain.market_data.window import Int64, Window
 from regime_pipeline.services.backtest.classes import ABSTAIN, Classes
 from regime_pipeline.services.backtest.hindsight import HindsightRule, hindsight_classes
@@ -100,7 +101,7 @@ def market_hours(
     calendar = closing_hours(market, window)
     closes = _closes(found.candles, calendar)
     labels = hindsight_classes(closes, rule)
-    keep = np.isin(found.hour_start, calendar)
+    keep = is_in(found.hour_start, calendar)
     at = np.searchsorted(calendar, found.hour_start[keep])
     returns = np.append(np.diff(np.log(closes)), np.nan) * _BPS if len(closes) else closes
     none = np.full(len(found.hour_start), ABSTAIN, dtype=np.int8)
@@ -130,6 +131,6 @@ def no_hours(market: Market, window: Window) -> BacktestHours:
 def _closes(candles: Candles, calendar: Int64) -> Float64:
     """Close at the end of each hour, NaN where no bar closes then."""
     closes = np.full(len(calendar), np.nan)
-    _, mine, theirs = np.intersect1d(calendar + HOUR_MS, candles.close_time_ms, return_indices=True)
+    mine, theirs = common_rows(calendar + HOUR_MS, candles.close_time_ms)
     closes[mine] = candles.prices("close")[theirs]
     return closes

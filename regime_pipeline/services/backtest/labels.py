@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.market_data.candles import COLUMNS, Candles, Float64
 from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.market_data.sorted_times import is_in
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.domain.simulation.market import EPOCH_MS, MarketSimulation
@@ -58,7 +59,7 @@ def true_classes(candles: Candles, hours: Int64, seed: int) -> Classes | None:
 def _is_made_by(simulation: MarketSimulation, candles: Candles) -> bool:
     first, last = int(candles.open_time_ms[0]), int(candles.close_time_ms[-1])
     made = simulation.bars(candles.market.timeframe, first, last)
-    made = made[np.isin(made.open_time_ms, candles.open_time_ms)]
+    made = made[is_in(made.open_time_ms, candles.open_time_ms)]
     return all(np.array_equal(getattr(made, name), getattr(candles, name)) for name in COLUMNS)
 
 

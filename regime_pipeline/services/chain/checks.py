@@ -21,6 +21,7 @@ from regime_pipeline.domain.market_data.completeness import COMPLETE
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.price_breaks import series_breaks
 from regime_pipeline.domain.market_data.resample import resample_complete
+from regime_pipeline.domain.market_data.sorted_times import common_rows, difference, symmetric_difference
 from regime_pipeline.domain.market_data.window import Int64, Window, to_iso
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.domain.scoring.scores import score_lookback_hours
@@ -64,7 +65,8 @@ def timeframes_agree(ws: Workspace, market: Market, window: Window) -> CheckResu
     start, end = candle_span(market, window)
     built = resample_complete(ws.warehouse.read_candles(shorter, start, end), market.timeframe)
     own = ws.warehouse.read_candles(market, start, end)
-    both, own_row, built_row = np.intersect1d(own.open_time_ms, built.open_time_ms, return_indices=True)
+    own_row, built_row = common_rows(own.open_time_ms, built.open_time_ms)
+    both = own.open_time_ms[own_row]
     return CheckResult(at(market, both[_differs(own[own_row], built[built_row])]), len(both))
 
 
@@ -138,7 +140,7 @@ _ROUNDING: Final = 1e-9
 def hours_recorded(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """Every hour has its completeness on record."""
     hours = ws.warehouse.read_range("candle_hours", market, window, ["hour_start"])
-    return CheckResult(at(market, np.setdiff1d(window.hours, hours["hour_start"])), len(window))
+    return CheckResult(at(market, difference(window.hours, hours["hour_start"])), len(window))
 
 
 def hours_complete(ws: Workspace, market: Market, window: Window) -> CheckResult:
@@ -178,7 +180,7 @@ def snapshots_equal_candles(ws: Workspace, market: Market, window: Window) -> Ch
     """The files hold exactly the candles of the table."""
     span = candle_span(market, window)
     table, files = ws.warehouse.read_candles(market, *span), ws.snapshots.read_candles(market, *span)
-    lost = np.setxor1d(table.open_time_ms, files.open_time_ms)
+    lost = symmetric_difference(table.open_time_ms, files.open_time_ms)
     if len(lost):
         return CheckResult(at(market, lost), len(table))
     columns = ("open", "high", "low", "close", "volume")
@@ -190,7 +192,7 @@ def one_regime_per_candle(ws: Workspace, market: Market, window: Window) -> Chec
     """Candles and candle regimes have the same open times."""
     candles = ws.warehouse.read_candles(market, *candle_span(market, window))
     regimes = ws.warehouse.read_range("candle_regime", market, window, ["open_time"])
-    return CheckResult(at(market, np.setxor1d(candles.open_time_ms, regimes["open_time"])), len(candles))
+    return CheckResult(at(market, symmetric_difference(candles.open_time_ms, regimes["open_time"])), len(candles))
 
 
 def regimes_in_bounds(ws: Workspace, market: Market, window: Window) -> CheckResult:
@@ -206,7 +208,7 @@ def one_row_per_hour(table: str) -> Callable[[Workspace, Market, Window], CheckR
 
     def find(ws: Workspace, market: Market, window: Window) -> CheckResult:
         rows = ws.warehouse.read_range(table, market, window, ["hour_start"])
-        return CheckResult(at(market, np.setxor1d(window.hours, rows["hour_start"])), len(window))
+        return CheckResult(at(market, symmetric_difference(window.hours, rows["hour_start"])), len(window))
 
     return find
 
@@ -272,7 +274,7 @@ def dashboard_equals_verdicts(ws: Workspace, market: Market, window: Window) -> 
     shown = ws.warehouse.read_range("dashboard_hours", market, window, names)
     truth = ws.warehouse.read_range("regime_verdicts", market, window, names)
     if not np.array_equal(shown["hour_start"], truth["hour_start"]):
-        return CheckResult(at(market, np.setxor1d(shown["hour_start"], truth["hour_start"])), len(window))
+        return CheckResult(at(market, symmetric_difference(shown["hour_start"], truth["hour_start"])), len(window))
     differs = (shown["verdict"] != truth["verdict"]) | (shown["confidence"] != truth["confidence"])
     return CheckResult(at(market, truth["hour_start"][differs]), len(differs))
 

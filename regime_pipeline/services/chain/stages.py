@@ -23,6 +23,7 @@ from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.completeness import confirmed_spans, hour_statuses
 from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.domain.market_data.snapshot import build_snapshots
+from regime_pipeline.domain.market_data.sorted_times import difference
 from regime_pipeline.domain.market_data.window import Window, bars_closing_in, hour_of_close
 from regime_pipeline.domain.restart_gates.replay import GateHistory, first_needed_ms, gate_rows
 from regime_pipeline.domain.schema import FEATURES, HOUR_STATUSES, SCORES, VARIANCES, VERDICTS
@@ -90,7 +91,7 @@ def _within(rows: Columns, window: Window) -> Columns:
 
 def _require_hours(rows: Columns, window: Window, market: Market, upstream: str) -> None:
     """Refuse to go on where the upstream stage has not written every hour of the window."""
-    lacking = np.setdiff1d(window.hours, rows["hour_start"])
+    lacking = difference(window.hours, rows["hour_start"])
     if len(lacking):
         raise MissingDataError(
             f"{upstream} of {market} lacks {len(lacking)} of the {len(window)} hours {window}.",

@@ -16,6 +16,7 @@ from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.market_data.candles import COLUMNS, Candles, concatenate
 from regime_pipeline.domain.market_data.completeness import confirmed_spans, hour_statuses, is_covered, merge_spans
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.sorted_times import is_in, union
 from regime_pipeline.domain.market_data.window import Window, bars_closing_in, hour_of_close, to_iso
 from regime_pipeline.services.imports.plan import ImportPlan
 from regime_pipeline.services.universe import MarketSpec
@@ -154,7 +155,7 @@ def import_candles(
     known = confirmed_spans(plan.market, hours["hour_start"], hours["status"])
     fresh = hour_statuses(plan.market, window, candles, merge_spans((*known, *plan.covered)))
     covered_hours = hour_of_close(plan.market, bars[is_covered(bars, plan.covered)])
-    is_kept = np.isin(fresh["hour_start"], np.union1d(hours["hour_start"], covered_hours))
+    is_kept = is_in(fresh["hour_start"], union(hours["hour_start"], covered_hours))
     rows = {name: column[is_kept] for name, column in fresh.items()}
     return store.replace_candles(plan.market, window, candles, rows, run_id, reach)
 

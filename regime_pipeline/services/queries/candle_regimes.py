@@ -16,6 +16,7 @@ from regime_pipeline.domain.candle_regimes.periods import Periods, performance, 
 from regime_pipeline.domain.candle_regimes.states import COLORS, SIMPLIFIED, SIMPLIFIED_OF_STATE
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.sorted_times import common_rows
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.policy import CandleRegimePolicy
 from regime_pipeline.services.chain.workspace import Workspace
@@ -215,6 +216,6 @@ def regime_performance(ws: Workspace, series: RegimeSeries) -> dict[str, Any]:
 
 def _common(regimes: CandleRegimes, candles: Candles) -> tuple[CandleRegimes, Candles]:
     """The bars that both have: the series may have been rewritten between the two reads."""
-    _, mine, theirs = np.intersect1d(regimes.open_time_ms, candles.open_time_ms, return_indices=True)
+    mine, theirs = common_rows(regimes.open_time_ms, candles.open_time_ms)
     kept = CandleRegimes(regimes.open_time_ms[mine], regimes.state[mine], regimes.confidence[mine])
     return kept, candles[theirs]

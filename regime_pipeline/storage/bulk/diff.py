@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.market_data.sorted_times import is_in
 from regime_pipeline.domain.market_data.window import Int64, Window
 from regime_pipeline.storage.bulk.batch import Batch
 from regime_pipeline.storage.bulk.columns import BulkTable, Rows
@@ -121,7 +122,7 @@ def write_difference(
     deleted = delete(cursor, table.name, table.time, series_id, old_ms[first], old_ms[last] + 1)
     inserted = copy_rows(cursor, table.name, table_values(table, _chosen(rows, ~is_same), series_id, run_id))
     old = _chosen(stored, is_doomed)
-    difference = Difference(rows[table.time][~is_known], old, ~np.isin(old[table.time], rows[table.time]))
+    difference = Difference(rows[table.time][~is_known], old, ~is_in(old[table.time], rows[table.time]))
     return report(batch, is_changed, inserted, deleted), difference
 
 

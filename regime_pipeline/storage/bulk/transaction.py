@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.market_data.sorted_times import union
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.storage.bulk.batch import Batch
 from regime_pipeline.storage.bulk.columns import CANDLE_HOURS, CANDLE_REGIME, CANDLES, StoredColumn
@@ -81,7 +82,7 @@ def late_closes(difference: Difference, time: str, step_ms: int, recorded_end_ms
         End of the newest hour recorded before: a row added after it is not news to anyone.
     """
     added = difference.added_ms + step_ms
-    return np.union1d(difference.old[time] + step_ms, added[added <= recorded_end_ms])
+    return union(difference.old[time] + step_ms, added[added <= recorded_end_ms])
 
 
 _NO_CLOSES = np.empty(0, dtype=np.int64)
@@ -96,7 +97,7 @@ def apply_batches(
     for batch in batches:
         done, late = _apply(cursor, batch, series_id, run)
         reports.append(done)
-        closes = np.union1d(closes, late)
+        closes = union(closes, late)
     if reach and len(closes):
         source = batches[0].table.name
         newest = newest_hour(cursor, source, series_id) or 0

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.sorted_times import is_in
 from regime_pipeline.domain.market_data.window import Int64, Window
 from regime_pipeline.storage.bulk.columns import bulk_table
 from regime_pipeline.storage.bulk.regime_reads import candles_of, recorded_hours, valid_hours
@@ -69,7 +70,7 @@ def read_verdicts(
     }
     is_current = holds[known]
     for table in stored.values():
-        is_current &= np.isin(hours, table["hour_start"])
+        is_current &= is_in(hours, table["hour_start"])
     rows = {name: _only(table, hours[is_current]) for name, table in stored.items()}
     return StoredVerdicts(hours, is_current, rows, _candles(cursor, series, market, hours[~is_current], reach_hours))
 
@@ -79,7 +80,7 @@ def _bounds(window: Window) -> tuple[int, int]:
 
 
 def _only(rows: Columns, hours: Int64) -> Columns:
-    keep = np.isin(rows["hour_start"], hours)
+    keep = is_in(rows["hour_start"], hours)
     return {name: column[keep] for name, column in rows.items()}
 
 

@@ -19,6 +19,7 @@ from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.completeness import MISSING
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.snapshot import HourSnapshot
+from regime_pipeline.domain.market_data.sorted_times import distinct
 from regime_pipeline.domain.market_data.window import Int64, Window, hour_of_close, to_iso
 from regime_pipeline.domain.schema import HOUR_STATUSES
 from regime_pipeline.storage.snapshots.backends import open_files, revision_name
@@ -144,7 +145,7 @@ class SnapshotStore:
         """
         step = market.step_ms
         opens = np.arange(-(-start_ms // step) * step, end_ms, step, dtype=np.int64)
-        hours = np.unique(hour_of_close(market, opens))
+        hours = distinct(hour_of_close(market, opens))
         return candles_of_files(market, self._read(market, hours, as_of_ms)).between(start_ms, end_ms)
 
     def hours_present(self, market: Market, start_ms: int, end_ms: int) -> Int64:
