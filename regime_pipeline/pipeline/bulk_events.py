@@ -39,7 +39,7 @@ _RESERVE: Final = db.text(
 _BE_BRIEF: Final = db.text("SET LOCAL lock_timeout = '20s'")
 _WAIT_FOR_THE_FIRST: Final = db.text("SELECT pg_advisory_xact_lock(:key)")
 _IS_STORED: Final = db.text("SELECT true FROM event_logs WHERE id = :id AND run_id = :run_id AND event = :event")
-_NOTIFY: Final = db.text("SELECT pg_notify(:channel, told) FROM unnest(CAST(:told AS text[])) AS told")
+_NOTIFY: Final = db.text("SELECT pg_notify(:channel, stored) FROM unnest(CAST(:stored AS text[])) AS stored")
 
 
 @dataclass
@@ -150,8 +150,8 @@ class BulkEventLogStorage(PostgresEventLogStorage):
             if event.is_dagster_event and event.dagster_event_type in ASSET_CHECK_EVENTS:
                 self.store_asset_check_event(event, event_id)
         if batch.is_one_by_one:
-            told = [f"{event.run_id}_{event_id}" for event_id, event in batch.pairs]
-            connection.execute(_NOTIFY, {"channel": CHANNEL_NAME, "told": told})
+            stored = [f"{event.run_id}_{event_id}" for event_id, event in batch.pairs]
+            connection.execute(_NOTIFY, {"channel": CHANNEL_NAME, "stored": stored})
 
     def _write_assets(self, connection: Connection, batch: _Batch) -> None:
         entries = [

@@ -71,16 +71,16 @@ def test_rows_are_those_of_dagsters_own_storage(
     assert len(calls) < sum(kinds.values()), "some came as a batch"
 
 
-def test_events_are_read_back_watched_and_told(storage: BulkEventLogStorage, database_url: str) -> None:
+def test_events_are_read_back_watched_and_notified(storage: BulkEventLogStorage, database_url: str) -> None:
     run_id, seen = make_new_run_id(), []
     events = materialized(3, run_id)
     with psycopg.connect(database_url, autocommit=True) as listener:
         listener.execute("LISTEN run_events")
         storage.store_event(events[0])
-        (told,) = listener.notifies(timeout=20, stop_after=1)
+        (notified,) = listener.notifies(timeout=20, stop_after=1)
     storage.store_event_batch(events[1:])
 
-    assert told.payload == f"{run_id}_1"
+    assert notified.payload == f"{run_id}_1"
     assert storage.get_logs_for_run(run_id) == events
     assert storage.get_latest_materialization_events([ASSET])[ASSET] == events[-1]
     arrived = threading.Event()

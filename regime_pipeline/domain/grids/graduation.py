@@ -130,7 +130,8 @@ def _fills(config: GridConfig, since: Candles) -> tuple[Float64, Float64]:
     try:
         run = simulate_grid(config, since)
     except UsageError:  # it began outside its bounds, or its lines are finer than the prices that are stored
-        return np.full(len(since) + 1, np.nan), np.full(len(since) + 1, np.nan)
+        unknown = np.append(0.0, np.full(len(since), np.nan))  # before its first bar it has done nothing, as ever
+        return unknown, unknown
     return np.append(0.0, run.round_trips.astype(np.float64)), np.append(0.0, run.net_quote)
 
 

@@ -51,7 +51,7 @@ def test_two_sets_are_compared_as_numpy_does(ours: Operation, numpys: Operation,
 
 
 @given(times=TIMES)
-def test_each_time_is_told_once(times: Times) -> None:
+def test_each_time_comes_once(times: Times) -> None:
     found = distinct(times)
 
     assert found.dtype == np.int64

@@ -27,6 +27,7 @@ from regime_pipeline.domain.restart_gates.replay import (
     replay,
     worded_restart,
 )
+from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.policy import Policy
 from regime_pipeline_tests.domain.restart_gates.factories import (
     MARKET,
@@ -256,6 +257,22 @@ def test_a_stop_ends_with_the_next_one_or_with_an_enabled_version(is_enabled: bo
     second = stop_at(STOP + 7)
     found = episodes([stop_at(GRID.valid_from_ms - 1), stop_at(STOP), second], [GRID])
     assert [(e.start_ms, e.end_ms) for e in found] == [(STOP, STOP + 7), (STOP + 7, FOREVER_MS)]
+
+
+@pytest.mark.parametrize("verdict", ["TREND", "TRANSITION", "RANGE_WEAK", "RANGE_OK"])
+def test_a_verdict_of_danger_withdraws_a_permission_and_no_other_does(verdict: str) -> None:
+    calm = HISTORY.verdicts | {"verdict": np.full(len(HOURS), VERDICTS.index("RANGE_WEAK"), dtype=np.int8)}
+    permitted = GATE_STATES.index("PERMITTED")
+    place = 1 + int(np.flatnonzero(rows(history=replace(HISTORY, verdicts=calm))["gate_state"] == permitted)[0])
+    codes = calm["verdict"].copy()
+    codes[place] = VERDICTS.index(verdict)
+
+    found = rows(history=replace(HISTORY, verdicts=calm | {"verdict": codes}))
+
+    is_danger = verdict in ("TREND", "TRANSITION")
+    assert (found["gate_state"][place] == permitted) == (not is_danger)
+    assert (found["permit_bars"][place] == 0) == is_danger
+    assert found["gate_state"][place - 1] == permitted
 
 
 def test_no_bars_no_permission() -> None:
