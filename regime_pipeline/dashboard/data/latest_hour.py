@@ -16,7 +16,7 @@ from regime_pipeline.dashboard.formatting import decimals_of
 from regime_pipeline.domain.factors import deciding
 from regime_pipeline.domain.grids.schema import ACTIONS, GATE_STATES
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
-from regime_pipeline.domain.restart_gates.machine import GATES
+from regime_pipeline.domain.restart_gates.machine import GATES, StopEvent, stop_in_force
 from regime_pipeline.domain.schema import DIRECTIONS, HOUR_STATUSES, RISKS, VERDICTS
 
 STALE_HOURS: Final = 2
@@ -36,7 +36,7 @@ class AdviceSummary:
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """Restart gates at the newest hour.
+    """Restart gates of the stop in force at the newest hour.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ class Gates:
         Gates passed, of how many.
     bars, held : int
         Observations since the stop, and in a row that gate 3 has held.
-    stopped_at_ms : int
-        Epoch milliseconds UTC.
+    stop : StopEvent
+        When, by whom and why.
     checks : sequence of dict
         Conditions looked at: gate, name, value, threshold, is_met, sentence.
     restart : dict or None
@@ -58,7 +58,7 @@ class Gates:
     passed: int
     bars: int
     held: int
-    stopped_at_ms: int
+    stop: StopEvent
     checks: Sequence[dict[str, Any]]
     restart: dict[str, Any] | None
     total: int = GATES
@@ -155,12 +155,15 @@ def _advice(rows: MarketRows) -> AdviceSummary | None:
 
 
 def _gates(rows: MarketRows) -> Gates | None:
-    last = _last_advice(rows)
-    if last is None or GATE_STATES[last["gate_state"]] == "NONE":
+    """The gates of the stop in force, from the stop on: before an hour has closed since then they wait at the first."""
+    last, stop = _last_advice(rows), stop_in_force(rows.stops, rows.grids)
+    if last is None or stop is None:
         return None
+    if int(last["stopped_at"]) != stop.stopped_at_ms:
+        return Gates("GATE_1", 0, 0, 0, stop, (), None)
     code, checks = int(last["gate_state"]), last["gate_checks"]
     passed, bars, held = min(code - 1, GATES), int(last["gate_bars"]), int(last["gate_held"])
-    return Gates(GATE_STATES[code], passed, bars, held, int(last["stopped_at"]), checks, last["restart_grid"])
+    return Gates(GATE_STATES[code], passed, bars, held, stop, checks, last["restart_grid"])
 
 
 def _last_advice(rows: MarketRows) -> dict[str, Any] | None:

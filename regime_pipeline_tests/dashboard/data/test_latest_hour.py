@@ -90,6 +90,20 @@ def test_events_are_listed_in_order_and_within_the_period() -> None:
     assert (spans[0]["lines"][0], spans[0]["lines"][-1]) == (95.0, 105.0)
 
 
+def test_a_stop_shows_before_an_hour_has_closed_since_then() -> None:
+    rows = make_rows(24, has_advice=True)
+    (old,) = rows.stops
+    newer = replace(old, stopped_at_ms=rows.through_ms + 1, who="bob", why="news")
+
+    seen = latest_hour_of(rows, rows.through_ms).gates
+    found = latest_hour_of(replace(rows, stops=(old, newer)), rows.through_ms).gates
+
+    assert seen is not None
+    assert (seen.stop, seen.bars > 0) == (old, True)
+    assert found is not None
+    assert (found.state, found.passed, found.bars, found.stop) == ("GATE_1", 0, 0, newer)
+
+
 def test_a_market_without_hours_is_refused() -> None:
     rows = make_rows(24)
 
