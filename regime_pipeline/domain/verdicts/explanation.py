@@ -241,7 +241,7 @@ def _capacity(rows: Rows, met: MetRules, policy: Policy) -> RuleColumns:
     levels, gain = policy.grid_capacity.min_levels, policy.grid_capacity.min_gain_bps
     held = f"{policy.grid_capacity.band_probability:.0%} for {policy.grid_capacity.band_hours} h"
     fit = f"{{grid_levels}} levels fit the suggested band ({held}; at least {levels})"
-    net = f"{{grid_net_gain_bps:.2f}} bps net per round trip (at least {gain:g})"
+    net = f"{{grid_net_gain_bps:.1f}} bps net per round trip (at least {gain:g})"
     return RuleColumns(
         "GRID_CAPACITY",
         {"grid_levels": rows["grid_levels"], "grid_net_gain_bps": rows["grid_net_gain_bps"]},

@@ -17,7 +17,7 @@ from regime_pipeline.policy import Policy
 def range_ok_by_weights(rows: Rows, met: MetRules, policy: Policy) -> RuleColumns:
     """Step 4: whether the range is probable, and the close inside it."""
     bound = policy.verdict.range_ok_probability_from
-    probable, inside = f"P(RANGE) {{p_range:.2f}} (at least {bound:g})", "range {range_low:g} to {range_high:g}"
+    probable = f"P(RANGE) {{p_range:.2f}} (at least {bound:g})"
     has_range = ~np.isnan(rows["range_low"])
     outcome = np.select([met.has_probability & met.is_outside, ~met.has_probability], [1, 2], 0)
     outcome = np.where(~met.has_probability & met.is_outside, 3, outcome)
@@ -27,10 +27,10 @@ def range_ok_by_weights(rows: Rows, met: MetRules, policy: Policy) -> RuleColumn
         {"p_range": bound},
         met.has_probability & ~met.is_outside,
         (
-            f"{probable}, close {{close:g}} inside the {inside}: all met.",
-            f"{probable}, but the close {{close:g}} is outside the {inside}.",
-            f"{probable}, close {{close:g}} inside the {inside}: P(RANGE) not met.",
-            f"{probable}, close {{close:g}} outside the {inside}: neither met.",
+            f"{probable}, close inside the range: all met.",
+            f"{probable}, but the close is outside the range.",
+            f"{probable}, close inside the range: P(RANGE) not met.",
+            f"{probable}, close outside the range: neither met.",
             f"{probable}, but the range methods do not agree.",
         ),
         np.where(has_range, outcome, 4),
@@ -42,7 +42,6 @@ def confirmation_by_weights(rows: Rows, policy: Policy) -> RuleColumns:
     """Hysteresis: whether the verdict is that of the scores on this observation, or the weights hold another."""
     bounds, verdict, instant = policy.verdict, rows["verdict"], rows["instant_verdict"]
     alone = "This hour alone says {instant_verdict}"
-    weights = "P(RANGE) {p_range:.2f}, P(TREND) {p_trend:.2f}, P(VOLATILE) {p_volatile:.2f}"
     is_kept = (verdict == RANGE_OK) & (instant == RANGE_WEAK)
     return RuleColumns(
         "CONFIRMATION",
@@ -55,7 +54,7 @@ def confirmation_by_weights(rows: Rows, policy: Policy) -> RuleColumns:
         verdict == instant,
         (
             f"{alone}, as does the verdict.",
-            f"{alone}; {{verdict}} holds until another class leads by {bounds.class_margin:g}: {weights}.",
+            f"{alone}; {{verdict}} holds until another class leads by {bounds.class_margin:g}.",
             (
                 f"{alone}; RANGE_OK holds while P(RANGE) {{p_range:.2f}} is at least"
                 f" {bounds.leave_range_ok_probability_below:g}, the close is inside the range and a grid fits."

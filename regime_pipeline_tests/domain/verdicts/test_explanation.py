@@ -73,7 +73,7 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         {},
         {"grid_levels": 3, "grid_net_gain_bps": 11.5},
         "GRID_CAPACITY",
-        f"3 levels fit {BAND}, 11.50 bps net per round trip (at least 10): too little for a grid.",
+        f"3 levels fit {BAND}, 11.5 bps net per round trip (at least 10): too little for a grid.",
     ),
     (
         {},

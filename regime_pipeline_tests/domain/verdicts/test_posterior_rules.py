@@ -157,27 +157,26 @@ def test_hours_computed_singly_are_those_computed_together() -> None:
         assert_same(alone, take(whole.verdicts, slice(at, at + 1)))
 
 
-WEIGHTS = "P(RANGE) 0.50, P(TREND) 0.10, P(VOLATILE) 0.40"
 SENTENCES: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     (
         chances(0.9, 0.05), {}, "RANGE_OK",
-        "P(RANGE) 0.90 (at least 0.8), close 100 inside the range 90 to 110: all met.",
+        "P(RANGE) 0.90 (at least 0.8), close inside the range: all met.",
     ),
     (
         chances(0.7, 0.1), {}, "RANGE_OK",
-        "P(RANGE) 0.70 (at least 0.8), close 100 inside the range 90 to 110: P(RANGE) not met.",
+        "P(RANGE) 0.70 (at least 0.8), close inside the range: P(RANGE) not met.",
     ),
     (
         chances(0.9, 0.05), {"close": 120.0}, "RANGE_OK",
-        "P(RANGE) 0.90 (at least 0.8), but the close 120 is outside the range 90 to 110.",
+        "P(RANGE) 0.90 (at least 0.8), but the close is outside the range.",
     ),
     (
         chances(0.7, 0.1), {"close": 120.0}, "RANGE_OK",
-        "P(RANGE) 0.70 (at least 0.8), close 120 outside the range 90 to 110: neither met.",
+        "P(RANGE) 0.70 (at least 0.8), close outside the range: neither met.",
     ),
     (
         chances(0.9, 0.05) | {"grid_levels": 3, "grid_net_gain_bps": 11.5}, {}, "GRID_CAPACITY",
-        ("3 levels fit the suggested band (80% for 72 h; at least 4), 11.50 bps net per round trip (at least 10):"
+        ("3 levels fit the suggested band (80% for 72 h; at least 4), 11.5 bps net per round trip (at least 10):"
         " too little for a grid."),
     ),
     (
@@ -187,7 +186,7 @@ SENTENCES: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ),
     (
         chances([0.9, 0.5], [0.05, 0.1]) | {"vol_change_score": 80.0}, {}, "CONFIRMATION",
-        f"This hour alone says TRANSITION; RANGE_OK holds until another class leads by 0.34: {WEIGHTS}.",
+        "This hour alone says TRANSITION; RANGE_OK holds until another class leads by 0.34.",
     ),
 ]  # fmt: skip
 
