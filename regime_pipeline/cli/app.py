@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 from typer.models import CommandInfo
 
+from regime_pipeline import __version__
 from regime_pipeline.cli.commands import COMMANDS
 from regime_pipeline.cli.console import DATA_MISSING, USAGE, err, printable
 from regime_pipeline.domain.errors import MissingDataError, RegimeError, StorageError
@@ -68,7 +68,7 @@ def load_command(name: str) -> Any:
 
 def _print_version(is_wanted: bool) -> None:
     if is_wanted:
-        typer.echo(f"regime-pipeline {version('regime-pipeline')}")
+        typer.echo(f"regime-pipeline {__version__}")
         raise typer.Exit
 
 
