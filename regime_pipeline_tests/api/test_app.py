@@ -7,7 +7,8 @@ from fastapi.testclient import TestClient
 
 from regime_pipeline.services.chain.workspace import Workspace
 
-PATHS = ("/healthz", "/api/overview", "/api/verdicts/ETH-USDT/1h/latest", "/api/data/regime/ETH-USDT/1h?limit=5")
+PATHS = ("/healthz", "/api/candles/ETH-USDT/1h?limit=400", "/api/data/regime/ETH-USDT/1h?limit=5")
+"""Answers that are the same a moment later: without the age of the data."""
 
 
 @pytest.mark.parametrize("path", PATHS)
