@@ -19,7 +19,7 @@ from regime_pipeline.domain.market_data.window import to_iso, to_ms
 from regime_pipeline.services.grids import stop_grid, update_grid
 from regime_pipeline.services.queries.advice import newest_advice
 from regime_pipeline.services.queries.candle_regimes import FOREVER
-from regime_pipeline.services.queries.freshness import stale_reason
+from regime_pipeline.services.queries.freshness import Freshness
 from regime_pipeline.services.queries.grid_events import grid_log
 from regime_pipeline.services.queries.json_records import plain
 from regime_pipeline.services.restarts import current_stop, gates_now, restart_grid, stop_document
@@ -80,7 +80,8 @@ def _advice(context: ContextParameter, market: Market) -> dict[str, Any] | None:
     except MissingDataError:
         return None
     hour = to_ms(row["hour_start"])
-    return row | {"stale": stale_reason(context.ws, market, "grid_advice", hour, row["advice_hash"])}
+    stale = Freshness(context.ws, market).stale_reason(market, "grid_advice", hour, row["advice_hash"])
+    return row | {"stale": stale}
 
 
 @router.put("/api/grids/{symbol}", summary="Store a new version of a grid")

@@ -17,6 +17,8 @@ from rich.text import Text
 from regime_pipeline.bootstrap import open_workspace
 from regime_pipeline.cli.console import PARTLY_DONE, out
 from regime_pipeline.cli.names import MarketName, named_market
+from regime_pipeline.domain.grids.graduation import has_graduated
+from regime_pipeline.domain.grids.named_conditions import condition_of
 from regime_pipeline.domain.market_data.market import parse_symbol
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.services.grids import check_quick_stops, stop_grid
@@ -118,7 +120,7 @@ def _print_probation(market: str, advice: dict[str, Any]) -> None:
     out.print(f"{escape(market)} {hour}: no stop is in force.", highlight=False, soft_wrap=True)
     checks = advice["graduation"]
     if checks:
-        state = "has graduated" if all(made["is_met"] for made in checks) else "is on probation"
+        state = "has graduated" if has_graduated([condition_of(made) for made in checks]) else "is on probation"
         out.print(f"  The grid of version {advice['config_version']} {state}:", highlight=False)
         _print_checks(checks, lambda _: "graduation")
 

@@ -37,7 +37,7 @@ from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.grid_files import read_histories
 from regime_pipeline.services.grids import import_history, proposed_fields, update_grid
 from regime_pipeline.services.queries.advice import newest_advice
-from regime_pipeline.services.queries.freshness import stale_reason
+from regime_pipeline.services.queries.freshness import Freshness
 from regime_pipeline.services.queries.grid_events import grid_log
 from regime_pipeline.services.restarts import gates_now
 from regime_pipeline.settings import Settings
@@ -177,7 +177,7 @@ def advice_command(market: MarketName) -> None:
         place = named_market(workspace, market)
         found = newest_advice(workspace, place)
         hour_ms = round(found["hour_start"].timestamp() * 1000)
-        stale = stale_reason(workspace, place, "grid_advice", hour_ms, found["advice_hash"])
+        stale = Freshness(workspace, place).stale_reason(place, "grid_advice", hour_ms, found["advice_hash"])
         gates = gates_now(workspace, place)
     hour = f"{found['hour_start']:%Y-%m-%dT%H:%M:%SZ}"
     said = escape(f"{place} {hour}")

@@ -21,7 +21,7 @@ from regime_pipeline.mcp.responses import single
 from regime_pipeline.mcp.verdict_tools import no_verdict, verdict_at
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.queries.advice import advice_at
-from regime_pipeline.services.queries.freshness import stale_reason
+from regime_pipeline.services.queries.freshness import Freshness
 from regime_pipeline.services.queries.grid_comparison import grid_comparison
 from regime_pipeline.services.queries.json_records import plain
 from regime_pipeline.services.restarts import gates_now
@@ -112,5 +112,5 @@ def _advice(ws: Workspace, market: Market, hour: int, version: int) -> dict[str,
         "is_of_configured_version": row["config_version"] == version,
         "reasons": [{"outcome": reason["outcome"], "sentence": reason["sentence"]} for reason in row["reasons"]],
         "gates": {name: row[name] for name in _GATES},
-        "stale": stale_reason(ws, market, "grid_advice", hour, row["advice_hash"]),
+        "stale": Freshness(ws, market).stale_reason(market, "grid_advice", hour, row["advice_hash"]),
     }

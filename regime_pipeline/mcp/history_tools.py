@@ -10,10 +10,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.domain.schema import VERDICTS
+from regime_pipeline.domain.spells import find_runs
 from regime_pipeline.mcp.arguments import HistoryQuery, moment_ms
 from regime_pipeline.mcp.markets import stored_market
 from regime_pipeline.mcp.responses import page
@@ -39,25 +41,28 @@ def verdict_history(ws: Workspace, query: HistoryQuery) -> dict[str, Any]:
     start, end = _span(ws, query)
     window = Window(start // HOUR_MS * HOUR_MS, -(-end // HOUR_MS) * HOUR_MS)
     rows = ws.warehouse.read_range("regime_verdicts", market, window, _COLUMNS)
-    runs = _runs(rows["hour_start"], rows["verdict"], rows["confidence"])
+    runs = _runs(rows)
     return _page("verdict_history", market, query, (start, end), [run["start"] for run in runs], runs)
 
 
-def _runs(hours: Any, codes: Any, confidence: Any) -> list[dict[str, Any]]:
-    """Successive hours of one verdict without a hour missing between them, oldest first."""
+def _runs(rows: Rows) -> list[dict[str, Any]]:
+    """Runs of hours of one verdict, oldest first; a missing hour ends one."""
+    hours = rows["hour_start"]
     if not len(hours):
         return []
-    begins = np.flatnonzero(np.append(True, (np.diff(hours) != HOUR_MS) | (np.diff(codes) != 0)))
-    ends = np.append(begins[1:], len(hours))
+    place = (hours - hours[0]) // HOUR_MS
+    codes, confidence = (np.full(int(place[-1]) + 1, np.nan) for _ in range(2))
+    codes[place], confidence[place] = rows["verdict"], rows["confidence"]
+    runs = find_runs(codes)
     return [
         {
-            "start": to_iso(int(hours[first])),
-            "end": to_iso(int(hours[last - 1]) + HOUR_MS),
-            "verdict": VERDICTS[codes[first]],
-            "hours": int(last - first),
-            "mean_confidence": round(float(confidence[first:last].mean()), 3),
+            "start": to_iso(int(hours[0]) + first * HOUR_MS),
+            "end": to_iso(int(hours[0]) + (first + count) * HOUR_MS),
+            "verdict": VERDICTS[code],
+            "hours": count,
+            "mean_confidence": round(float(confidence[first : first + count].mean()), 3),
         }
-        for first, last in zip(begins.tolist(), ends.tolist(), strict=True)
+        for code, first, count in zip(runs.code.tolist(), runs.first.tolist(), runs.count.tolist(), strict=True)
     ]
 
 

@@ -107,11 +107,5 @@ def _key(market: Market) -> str:
 
 def _row(ws: Workspace, market: Market, newest: dict[str, Any]) -> dict[str, Any]:
     """What is stored of one market, and what it does now."""
-    first, last = ws.warehouse.oldest(market), ws.warehouse.latest(market)
-    return {
-        "symbol": market.symbol,
-        "timeframe": market.timeframe,
-        "first_candle": None if first is None else to_iso(first),
-        "last_close": None if last is None else to_iso(last + market.step_ms),
-        **{name: value for name, value in newest.items() if name not in ("symbol", "timeframe")},
-    }
+    first = ws.warehouse.oldest(market)
+    return newest | {"first_candle": None if first is None else to_iso(first)}

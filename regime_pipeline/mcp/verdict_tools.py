@@ -19,7 +19,7 @@ from regime_pipeline.mcp.responses import single
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.explanations import EXPLAINED, verdict_factors
 from regime_pipeline.services.queries.candle_regimes import EVERY_BAR, RegimeSeries, regime_periods, regime_series
-from regime_pipeline.services.queries.freshness import stale_reason
+from regime_pipeline.services.queries.freshness import Freshness
 from regime_pipeline.services.queries.json_records import records
 
 _TABLE: Final = "regime_verdicts"
@@ -77,7 +77,7 @@ def verdict_at(ws: Workspace, market: Market, hour: int) -> dict[str, Any] | Non
         "reason": deciding(factors).sentence,
         "factors": [factor.document() for factor in factors],
         "policy_hash": row["policy_hash"],
-        "stale": stale_reason(ws, market, _TABLE, hour, row["policy_hash"]),
+        "stale": Freshness(ws, market).stale_reason(market, _TABLE, hour, row["policy_hash"]),
     }
 
 

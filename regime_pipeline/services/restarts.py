@@ -19,7 +19,12 @@ from regime_pipeline.domain.grids.schema import GATE_STATES, without_stop
 from regime_pipeline.domain.grids.versions import History, new_version
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso
-from regime_pipeline.domain.restart_gates.machine import RestartRefusedError, StopEvent, stop_in_force
+from regime_pipeline.domain.restart_gates.machine import (
+    RestartRefusedError,
+    StopEvent,
+    permitted_until_ms,
+    stop_in_force,
+)
 from regime_pipeline.domain.restart_gates.replay import worded_restart
 from regime_pipeline.services.chain.stages import gates_of
 from regime_pipeline.services.chain.workspace import Workspace
@@ -77,6 +82,11 @@ class GatesNow:
             return f"its gates are passed after {self.gate_bars} bars, but the time floor or the verdict withholds it."
         missed = next((made["sentence"] for made in self.gate_checks if not made["is_met"]), "more bars must hold it.")
         return f"its restart gates wait at gate {self.gate_state[-1]} after {self.gate_bars} bars: {missed}"
+
+    def refusal(self, todo: str) -> RestartRefusedError:
+        """Return the refusal to start the grid: the stop and where its gates stand."""
+        what = f"The grid of {self.market.symbol} was stopped {said_of(self.stop)}; {self.sentence}"
+        return RestartRefusedError(what, todo)
 
     def document(self) -> dict[str, Any]:
         """Return what every face shows: the stop, the gates and until when a permission lasts."""
@@ -139,8 +149,7 @@ def gates_now(ws: Workspace, market: Market) -> GatesNow | None:
 
 
 def _gates(market: Market, stop: StopEvent, row: Mapping[str, Any], close_ms: int | None) -> GatesNow:
-    left, every = int(row["permit_bars"]), market.observation_ms
-    is_permitted = left > 0 and close_ms is not None
+    left = int(row["permit_bars"])
     return GatesNow(
         market=market,
         stop=stop,
@@ -151,7 +160,7 @@ def _gates(market: Market, stop: StopEvent, row: Mapping[str, Any], close_ms: in
         gate_checks=worded(orjson.loads(row["gate_checks"])),
         restart_grid=worded_restart(orjson.loads(row["restart_grid"])),
         as_of_ms=close_ms,
-        permitted_until_ms=(close_ms // every + left) * every if is_permitted and close_ms is not None else None,
+        permitted_until_ms=None if close_ms is None else permitted_until_ms(market, close_ms, left),
     )
 
 
@@ -167,7 +176,7 @@ def restart_refusal(ws: Workspace, symbol: str) -> RestartRefusedError:
         else f"Follow them with `regime gates show {market}`; `regime gates restart {symbol}` starts what they permit. "
         "To enable it against them, override explicitly and say why (`--override`); the stop then stays in force."
     )
-    return RestartRefusedError(f"The grid of {symbol} was stopped {said_of(found.stop)}; {found.sentence}", todo)
+    return found.refusal(todo)
 
 
 def restart_grid(ws: Workspace, market: Market, *, who: str, why: str) -> GridConfig:
@@ -205,10 +214,7 @@ def _not_now(found: GatesNow) -> RestartRefusedError:
     """Why the gates do not permit a restart at this moment."""
     until = found.permitted_until_ms
     if until is None:
-        return RestartRefusedError(
-            f"The grid of {found.market.symbol} was stopped {said_of(found.stop)}; {found.sentence}",
-            f"Follow them with `regime gates show {found.market}`.",
-        )
+        return found.refusal(f"Follow them with `regime gates show {found.market}`.")
     return RestartRefusedError(
         f"The permission to restart {found.market.symbol} ended at {to_iso(until)}, and the newest hour of "
         f"{found.market} closed at {to_iso(found.as_of_ms or until)}.",

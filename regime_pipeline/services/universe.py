@@ -94,6 +94,18 @@ class Universe:
         return found
 
 
+def origin(universe: Universe, market: Market) -> SourceName:
+    """Return the source that a market's candles come from in the end: of resampled ones, that of the minutes.
+
+    Raises
+    ------
+    UsageError
+        The market is not listed.
+    """
+    source = universe.spec(market).source
+    return universe.spec(market.on("1m")).source if source == "resampled" else source
+
+
 class _Partitions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     start: AwareDatetime

@@ -64,7 +64,7 @@ def grid_advice_rows(
         Starts of the hours, epoch milliseconds UTC, ascending.
     verdicts, features : Rows
         A row for each hour; where a probationary grid runs, of the verdicts also since its start
-        (`graduation.first_needed_ms`). Others change nothing.
+        (`graduation.probation_from_ms`). Others change nothing.
     candles : Candles
         Bars of the market; a row uses the last `advice_lookback_bars` bars closed by the end of its hour, and those
         since the start of a probationary grid.

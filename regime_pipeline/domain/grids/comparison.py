@@ -69,6 +69,12 @@ def overlap(low: Float64, high: Float64, lower: float, upper: float) -> Float64:
     return np.asarray(shared / ((high - low) + (upper - lower) - shared), dtype=np.float64)
 
 
+def edge_distance_pct(config: GridConfig, close: float) -> float:
+    """Return the way from a close to the nearest edge of a grid, percent of that edge; negative outside."""
+    lower, upper = float(config.lower), float(config.upper)
+    return 100.0 * min((close - lower) / lower, (upper - close) / upper)
+
+
 def capacity_policy(config: GridConfig, policy: GridCapacityPolicy) -> GridCapacityPolicy:
     """Return the policy with the costs and limits of a configured grid in place of its own."""
     return policy.model_copy(

@@ -73,7 +73,7 @@ def is_probationary(config: GridConfig) -> bool:
     return config.enabled and config.origin == "RESTART"
 
 
-def first_needed_ms(hours: Int64, grids: Sequence[GridConfig]) -> int | None:
+def probation_from_ms(hours: Int64, grids: Sequence[GridConfig]) -> int | None:
     """Return from when on bars and verdicts are needed to judge these hours, epoch ms; None if from nowhere."""
     places = set(valid_at(grids, hours + HOUR_MS).tolist()) - {-1}
     return min((grids[place].valid_from_ms for place in places if is_probationary(grids[place])), default=None)
@@ -91,7 +91,8 @@ def graduation_rows(
     grids : sequence of GridConfig
         Versions of the symbol's grid, oldest first.
     candles : Candles
-        Bars from `first_needed_ms` on; an hour uses those that opened since the grid's start and closed by its own end.
+        Bars from `probation_from_ms` on; an hour uses those that opened since the grid's start and closed by its own
+        end.
     verdicts : Rows
         `hour_start`, `as_of_bar` and `verdict` of the hours since then; one without a row is not RANGE_OK.
     policy : GraduationPolicy

@@ -12,6 +12,7 @@ from typing import Final
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.schema import GATE_STATES
+from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.policy.gates import GateThresholds
 
@@ -88,6 +89,22 @@ def stop_in_force(stops: Sequence[StopEvent], grids: Sequence[GridConfig]) -> St
 def _ends_stops(config: GridConfig) -> bool:
     """Enabled as the gates allow, or before there was a stop."""
     return config.enabled and config.origin != "OVERRIDE"
+
+
+def permitted_until_ms(market: Market, close_ms: int, permit_bars: int) -> int | None:
+    """Return when a permission ends, epoch milliseconds UTC, None where there is none.
+
+    Parameters
+    ----------
+    market : Market
+        Gives the distance of two observations.
+    close_ms : int
+        Close of the hour that the gates were judged at, epoch milliseconds UTC.
+    permit_bars : int
+        See `GateState`, of the newest observation closed by then.
+    """
+    every = market.observation_ms
+    return (close_ms // every + permit_bars) * every if permit_bars else None
 
 
 GATES: Final = 3

@@ -66,17 +66,26 @@ def explain(verdicts: Rows, scores: Rows, features: Rows, policy: Policy) -> lis
         In the order of `RULES`; exactly one outcome of an hour is "decided". Without enough data the list holds the
         rule DATA alone.
     """
-    met = MetRules.from_code(verdicts["rules_met"])
-    decider = deciding_rule(met, verdicts["instant_verdict"], verdicts["verdict"])
-    rows = {**features, **scores, **verdicts}
+    is_weighed = MetRules.from_code(verdicts["rules_met"]).is_weighed
+    found: list[list[Factor]] = [[] for _ in is_weighed]
+    for by_weights in (True, False):
+        at = np.flatnonzero(is_weighed == by_weights)
+        parts = ({name: column[at] for name, column in rows.items()} for rows in (features, scores, verdicts))
+        rows = {name: column for part in parts for name, column in part.items()}
+        for place, factors in zip(at.tolist(), _explained(rows, policy, by_weights), strict=True):
+            found[place] = factors
+    return found
+
+
+def _explained(rows: Rows, policy: Policy, by_weights: bool) -> list[list[Factor]]:
+    """The factors of hours that were all decided the same way: by the weights, or by the scores alone."""
+    met = MetRules.from_code(rows["rules_met"])
+    decider = deciding_rule(met, rows["instant_verdict"], rows["verdict"])
     first = [make(rows, met, policy) for make in (_data, _weak_gate, _transition, _trend)]
-    capacity, weights = _capacity(rows, met, policy), _weights(rows, met, policy)
-    by_scores = (*first, _range_ok(rows, met, policy), capacity, _confirmation(rows, policy), weights)
-    range_ok, confirmation = range_ok_by_weights(rows, met, policy), confirmation_by_weights(rows, policy)
-    by_weights = (*first, range_ok, capacity, confirmation, weights)
-    ways = zip(met.is_weighed.tolist(), _listed(by_weights, decider), _listed(by_scores, decider), strict=True)
-    listed = (weighed if is_weighed else scored for is_weighed, weighed, scored in ways)
-    known = met.is_known.tolist()
+    range_ok = range_ok_by_weights(rows, met, policy) if by_weights else _range_ok(rows, met, policy)
+    confirmation = confirmation_by_weights(rows, policy) if by_weights else _confirmation(rows, policy)
+    columns = (*first, range_ok, _capacity(rows, met, policy), confirmation, _weights(rows, met, policy))
+    known, listed = met.is_known.tolist(), _listed(columns, decider)
     return [list(factors) if is_known else [factors[0]] for is_known, factors in zip(known, listed, strict=True)]
 
 

@@ -6,10 +6,11 @@ See `events` for what is sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any, Final
 
 from regime_pipeline.domain.errors import RegimeError, SourceError, UsageError
-from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.retry import RetryPolicy
 from regime_pipeline.services.alerts.events import LOOKBACK_HOURS, Alert, alerts_of
@@ -35,19 +36,23 @@ def due_alerts(ws: Workspace, rules: AlertRules, runs: Iterable[Alert] = ()) -> 
     """
     now, found = ws.clock(), dict[tuple[str, str], tuple[Alert, Channel]]()
     first = max(now - LOOKBACK_HOURS * HOUR_MS, ws.warehouse.alerts.began_ms(now))
+    in_market = cache(lambda market, stale_minutes: alerts_of(ws, market, stale_minutes))  # once for all its rules
+    failed = tuple(runs)
     for rule in rules.rules:
-        for alert in _wanted(ws, rule, tuple(runs)):
+        for alert in _wanted(ws, rule, failed, in_market):
             is_quiet = rules.quiet is not None and rules.quiet.holds(alert.event, now)
             if alert.at_ms >= first and not is_quiet:
                 found |= {(alert.alert_id, name): (alert, rules.channel(name)) for name in rule.channels}
     return sorted(found.values(), key=lambda pair: pair[0].at_ms)
 
 
-def _wanted(ws: Workspace, rule: Rule, runs: tuple[Alert, ...]) -> Iterator[Alert]:
+def _wanted(
+    ws: Workspace, rule: Rule, runs: tuple[Alert, ...], in_market: Callable[[Market, int], list[Alert]]
+) -> Iterator[Alert]:
     if "failed_run" in rule.events:
         yield from runs
     for market in filter(rule.is_about, ws.universe.markets):
-        yield from (alert for alert in alerts_of(ws, market, rule.stale_minutes) if alert.event in rule.events)
+        yield from (alert for alert in in_market(market, rule.stale_minutes) if alert.event in rule.events)
 
 
 def tell(ws: Workspace, due: Iterable[tuple[Alert, Channel]], send: Send) -> tuple[int, list[str]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final, Literal
 
+from regime_pipeline.domain.grids.comparison import edge_distance_pct
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.schema import GATE_STATES
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
@@ -122,10 +123,9 @@ def _beyond(versions: dict[int, GridConfig], hour: dict[str, Any]) -> str:
     config = versions.get(hour["config_version"])
     if config is None or not hour["enabled"]:
         return ""
-    lower, upper = float(config.lower), float(config.upper)
-    if hour["close"] < lower:
-        return f"{1 - hour['close'] / lower:.1%} below"
-    return f"{hour['close'] / upper - 1:.1%} above" if hour["close"] > upper else ""
+    distance = edge_distance_pct(config, hour["close"])
+    side = "below" if hour["close"] < float(config.lower) else "above"
+    return f"{-distance:.1f}% {side}" if distance < 0 else ""
 
 
 def _stale(ws: Workspace, market: Market, stale_minutes: int) -> Iterator[Alert]:

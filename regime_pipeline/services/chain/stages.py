@@ -17,7 +17,7 @@ from regime_pipeline.domain.errors import MissingDataError, SourceError
 from regime_pipeline.domain.features.hourly import compute_features, feature_lookback_bars, features_hash
 from regime_pipeline.domain.grids.advice_hourly import advice_hash, advice_lookback_bars, grid_advice_rows
 from regime_pipeline.domain.grids.config import GridConfig
-from regime_pipeline.domain.grids.graduation import first_needed_ms as probation_from_ms
+from regime_pipeline.domain.grids.graduation import probation_from_ms
 from regime_pipeline.domain.grids.schema import GRID_ADVICE, without_stop
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.completeness import confirmed_spans, hour_statuses

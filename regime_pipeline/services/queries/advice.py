@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 def newest_advice(ws: Workspace, market: Market) -> dict[str, Any]:
     """Return the newest hour of advice as `advice_at` does; errors as `advice_frame`."""
-    hour = advice_frame(ws, market, 1)["hour_start"].iloc[-1]
-    found = advice_at(ws, market, round(hour.timestamp() * 1000))
+    found = advice_at(ws, market, _newest_hour(ws, market))
     if found is None:
         raise MissingDataError(f"The advice of {market} was removed meanwhile.", "Ask again.")
     return found
@@ -51,8 +50,12 @@ def advice_frame(ws: Workspace, market: Market, hours: int) -> pd.DataFrame:
     MissingDataError
         The market has no advice yet.
     """
+    newest = _newest_hour(ws, market)
+    return ws.warehouse.read_frame("grid_advice", market, Window(newest - (hours - 1) * HOUR_MS, newest + HOUR_MS))
+
+
+def _newest_hour(ws: Workspace, market: Market) -> int:
     newest = ws.warehouse.latest(market, "grid_advice")
     if newest is None:
         raise MissingDataError(f"{market} has no advice yet.", "Materialize grid_advice, e.g. with `regime backfill`.")
-    window = Window(newest - (hours - 1) * HOUR_MS, newest + HOUR_MS)
-    return ws.warehouse.read_frame("grid_advice", market, window)
+    return newest

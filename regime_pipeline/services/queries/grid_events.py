@@ -14,6 +14,8 @@ from typing import Any, Final
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.factors import Factor, deciding
 from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.grids.graduation import has_graduated
+from regime_pipeline.domain.grids.named_conditions import condition_of
 from regime_pipeline.domain.grids.schema import GATE_STATES
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso
@@ -127,7 +129,7 @@ def advice_events(advice: Rows, reason: Reason) -> Iterator[Event]:
     gates = advice["gate_state"].tolist()
     for row in _changes(gates):
         yield Event(closes[row], "Gate", f"{_gate(gates[row - 1])} → {_gate(gates[row])}")
-    graduated = [bool(made) and all(check["is_met"] for check in made) for made in advice["graduation"]]
+    graduated = [has_graduated([condition_of(made) for made in stored]) for stored in advice["graduation"]]
     for row in _changes(graduated):
         if graduated[row]:
             yield Event(closes[row], "Graduation", _graduation_text(advice["graduation"][row]))

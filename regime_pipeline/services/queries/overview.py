@@ -9,15 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from regime_pipeline.domain.grids.comparison import edge_distance_pct
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import to_iso
-from regime_pipeline.domain.restart_gates.machine import StopEvent, stop_in_force
+from regime_pipeline.domain.restart_gates.machine import StopEvent, permitted_until_ms, stop_in_force
+from regime_pipeline.services.chain.scheduling import LIVE_SOURCES
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.services.queries.freshness import stale_reason
+from regime_pipeline.services.queries.freshness import Freshness
 from regime_pipeline.services.queries.warm_up import verdict_expected_ms
+from regime_pipeline.services.universe import MarketSpec, origin
 from regime_pipeline.storage.bulk.newest_rows import NewestRow
-from regime_pipeline.storage.bulk.stale_ranges import StaleRange
 
 ATTENTION: Final = ("OUTSIDE", "RESTART", "ACT", "LATE", "")
 """What a row asks for, most urgent first: the price has left the grid; a restart is permitted; other advice to act on;
@@ -30,7 +32,8 @@ class _Known:
 
     grids: Mapping[str, Sequence[GridConfig]]
     stops: Mapping[str, Sequence[StopEvent]]
-    marks: Sequence[StaleRange]
+    freshness: Freshness
+    specs: Mapping[Market, MarketSpec]
 
 
 def overview(ws: Workspace, markets: Sequence[Market] = ()) -> list[dict[str, Any]]:
@@ -46,13 +49,15 @@ def overview(ws: Workspace, markets: Sequence[Market] = ()) -> list[dict[str, An
     Returns
     -------
     list of dict
-        JSON values; times ISO-8601 UTC, prices in quote currency, probabilities and confidence 0..1. `since`: close of
-        the first hour of the verdict's present run. `*_position`: the close is `inside`, `above` or `below`.
-        `edge_distance_*`: from the close to the nearest edge of the configured grid, negative outside.
-        `verdict_expected_at`: when a market without a verdict has one again if nothing else is missing.
+        JSON values; times ISO-8601 UTC, prices in quote currency, probabilities and confidence 0..1. `last_close`:
+        close of the newest candle. `since`: close of the first hour of the verdict's present run. `*_position`: the
+        close is `inside`, `above` or `below`. `edge_distance_*`: from the close to the nearest edge of the configured
+        grid, negative outside. `verdict_expected_at`: when a market without a verdict has one again if nothing else is
+        missing.
     """
     grids = ws.warehouse.grids
-    known = _Known(grids.histories(), grids.all_stops(), ws.warehouse.dirty())
+    specs = {spec.market: spec for spec in ws.universe.specs}
+    known = _Known(grids.histories(), grids.all_stops(), Freshness(ws), specs)
     rows = [_row(ws, row, known) for row in ws.warehouse.newest_rows() if not markets or row.market in markets]
     return sorted(rows, key=lambda row: (ATTENTION.index(row["attention"]), row["symbol"], row["timeframe"]))
 
@@ -62,13 +67,15 @@ def _row(ws: Workspace, row: NewestRow, known: _Known) -> dict[str, Any]:
     head = {
         "symbol": market.symbol,
         "timeframe": market.timeframe,
-        **_verdict(ws, row, known.marks),
+        **_verdict(ws, row, known.freshness),
         **_price(row),
-        **_grid(ws, row, known),
+        **_grid(row, known),
     }
-    age = _age_ms(ws, row)
-    is_late = age is not None and _is_live(ws, market) and age > _patience_ms(ws, market)
+    closed = _closed_ms(row)
+    age = None if closed is None else ws.clock() - closed
+    is_late = age is not None and _is_live(ws, known.specs.get(market)) and age > _patience_ms(ws, market)
     return head | {
+        "last_close": None if closed is None else to_iso(closed),
         "as_of": None if not verdict else to_iso(verdict["hour_start"] + HOUR_MS),
         "data_age_seconds": None if age is None else age // 1000,
         "is_late": is_late,
@@ -76,7 +83,7 @@ def _row(ws: Workspace, row: NewestRow, known: _Known) -> dict[str, Any]:
     }
 
 
-def _verdict(ws: Workspace, row: NewestRow, marks: Sequence[StaleRange]) -> dict[str, Any]:
+def _verdict(ws: Workspace, row: NewestRow, freshness: Freshness) -> dict[str, Any]:
     names = ("verdict", "confidence", "direction", "dominant_risk", "hold_24h", "hold_72h")
     verdict, since = row.verdict, row.since
     if not verdict:
@@ -87,7 +94,7 @@ def _verdict(ws: Workspace, row: NewestRow, marks: Sequence[StaleRange]) -> dict
         **{name: verdict[name] for name in names},
         "since": to_iso(_run_start(since["verdict_before"], since["first_verdict"])),
         "verdict_expected_at": None if expected is None else to_iso(expected),
-        "stale": stale_reason(ws, row.market, "regime_verdicts", hour, verdict["policy_hash"], marks),
+        "stale": freshness.stale_reason(row.market, "regime_verdicts", hour, verdict["policy_hash"]),
     }
 
 
@@ -115,7 +122,7 @@ _OF_THE_GRID: Final = (
 )
 
 
-def _grid(ws: Workspace, row: NewestRow, known: _Known) -> dict[str, Any]:
+def _grid(row: NewestRow, known: _Known) -> dict[str, Any]:
     """Price against the configured grid, the advice on it, and the stop that is in force."""
     history = known.grids.get(row.market.symbol, ())
     nothing: dict[str, Any] = dict.fromkeys(_OF_THE_GRID)
@@ -133,14 +140,14 @@ def _grid(ws: Workspace, row: NewestRow, known: _Known) -> dict[str, Any]:
         "grid_lower": lower,
         "grid_upper": upper,
         "grid_position": _position(close, lower, upper),
-        "edge_distance_pct": None if close is None else 100.0 * min(close - lower, upper - close) / close,
+        "edge_distance_pct": None if close is None else edge_distance_pct(config, close),
         "edge_distance_atr": None if distance is None else -distance,
-        **_advice(ws, row, known.marks, is_its),
+        **_advice(row, known.freshness, is_its),
         **_stop(row, stop),
     }
 
 
-def _advice(ws: Workspace, row: NewestRow, marks: Sequence[StaleRange], is_its: bool) -> dict[str, Any]:
+def _advice(row: NewestRow, freshness: Freshness, is_its: bool) -> dict[str, Any]:
     """The stored advice on the newest version of the grid; only why it is stale where it is on another."""
     advice, since = row.advice, row.since
     if not advice:
@@ -154,7 +161,7 @@ def _advice(ws: Workspace, row: NewestRow, marks: Sequence[StaleRange], is_its: 
         "outside_since": to_iso(_run_start(since["status_before"], since["first_advice"])) if is_outside else None,
         "action": advice["action"],
         "is_actionable": advice["is_actionable"],
-        "advice_stale": stale_reason(ws, row.market, "grid_advice", hour, advice["advice_hash"], marks),
+        "advice_stale": freshness.stale_reason(row.market, "grid_advice", hour, advice["advice_hash"]),
     }
 
 
@@ -162,11 +169,9 @@ def _stop(row: NewestRow, stop: StopEvent | None) -> dict[str, Any]:
     """The stop in force at once, its gates as far as an hour has closed since then."""
     if stop is None:
         return {}
-    advice, market = row.advice, row.market
+    advice = row.advice
     is_seen = bool(advice) and advice["stopped_at"] == stop.stopped_at_ms
-    left = advice["permit_bars"] if is_seen else 0
-    every = market.observation_ms
-    until = ((advice["hour_start"] + HOUR_MS) // every + left) * every if left else None
+    until = permitted_until_ms(row.market, advice["hour_start"] + HOUR_MS, advice["permit_bars"]) if is_seen else None
     return {
         "stopped_at": to_iso(stop.stopped_at_ms),
         "stopped_by": stop.who,
@@ -177,14 +182,16 @@ def _stop(row: NewestRow, stop: StopEvent | None) -> dict[str, Any]:
     }
 
 
-def _age_ms(ws: Workspace, row: NewestRow) -> int | None:
-    return None if not row.candle else int(ws.clock() - row.candle["open_time"] - row.market.step_ms)
+def _closed_ms(row: NewestRow) -> int | None:
+    """Close of the newest candle, epoch milliseconds UTC; None without one."""
+    return int(row.candle["open_time"] + row.market.step_ms) if row.candle else None
 
 
-def _is_live(ws: Workspace, market: Market) -> bool:
-    """New hours are expected: the market is listed, still trades, is not read from files, and the span has no end."""
-    spec = next((spec for spec in ws.universe.specs if spec.market == market), None)
-    return spec is not None and spec.until_ms is None and spec.source != "files" and ws.universe.end_ms is None
+def _is_live(ws: Workspace, spec: MarketSpec | None) -> bool:
+    """New hours are expected: the market is listed and still trades, its source may know more, the span has no end."""
+    if spec is None or spec.until_ms is not None or ws.universe.end_ms is not None:
+        return False
+    return origin(ws.universe, spec.market) in LIVE_SOURCES
 
 
 def _patience_ms(ws: Workspace, market: Market) -> int:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.graduation import (
-    first_needed_ms,
     graduation_rows,
     has_graduated,
     is_probationary,
+    probation_from_ms,
 )
 from regime_pipeline.domain.grids.grid_run import simulate_grid
 from regime_pipeline.domain.grids.named_conditions import condition_of
@@ -109,9 +109,9 @@ def test_only_a_running_probationary_grid_is_judged_and_needs_its_past() -> None
         assert not is_probationary(after)
         rows = graduation_rows(hours, [BEFORE, config, after], candles, verdict_rows([OK] * 6), RULES)
         assert [text != "[]" for text in rows] == [False, True, True, False, False, False]
-    assert first_needed_ms(hours, [BEFORE, config, ended]) == config.valid_from_ms
-    assert first_needed_ms(hours[4:], [BEFORE, config, ended]) is None
-    assert first_needed_ms(hours[:0], [BEFORE, config]) is None
+    assert probation_from_ms(hours, [BEFORE, config, ended]) == config.valid_from_ms
+    assert probation_from_ms(hours[4:], [BEFORE, config, ended]) is None
+    assert probation_from_ms(hours[:0], [BEFORE, config]) is None
     assert not has_graduated(())
 
 
