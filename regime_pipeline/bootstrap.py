@@ -5,9 +5,7 @@ It only chooses the parts. See `settings` for what can be set, `services` for us
 
 from __future__ import annotations
 
-import random
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
@@ -115,7 +113,7 @@ class Sources:
 
 
 def _patience() -> RetryPolicy:
-    return RetryPolicy(time.sleep, random.random, time.monotonic, FETCH_LIMIT_S)
+    return RetryPolicy.of_this_machine(FETCH_LIMIT_S)
 
 
 def _shown(days: Iterable[_Item], total: int) -> Iterable[_Item]:

@@ -5,9 +5,11 @@ Used for exchanges and webhooks alike; see `sources.exchange_client` and `servic
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from regime_pipeline.domain.errors import SourceError
 
@@ -56,6 +58,11 @@ class RetryPolicy:
     draw: Callable[[], float]
     clock: Callable[[], float]
     limit_s: float
+
+    @classmethod
+    def of_this_machine(cls, limit_s: float) -> Self:
+        """Return the policy that really waits, by this machine's clock."""
+        return cls(time.sleep, random.random, time.monotonic, limit_s)
 
 
 def is_passing_status(status: int) -> bool:

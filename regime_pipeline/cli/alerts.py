@@ -5,17 +5,15 @@ See `services.alerts` for what is sent and to whom.
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-import orjson
 import typer
 from rich.table import Table
 
 from regime_pipeline.bootstrap import open_workspace, read_universe
 from regime_pipeline.cli.console import PARTLY_DONE, out
+from regime_pipeline.cli.output import write_document
 from regime_pipeline.domain.errors import RegimeError, UsageError
 from regime_pipeline.retry import RetryPolicy
 from regime_pipeline.services.alerts.delivery import sender
@@ -41,7 +39,7 @@ def try_command(
     rules = load_rules(settings.alerts, read_universe(settings).markets)
     if not rules.channels:
         raise UsageError(f"{settings.alerts} has no channels.", "Write one; docs/operate.md has an example.")
-    send = sender(settings.hook_secret, lambda: RetryPolicy(time.sleep, random.random, time.monotonic, _TRIES_S))
+    send = sender(settings.hook_secret, lambda: RetryPolicy.of_this_machine(_TRIES_S))
     is_well = True
     for channel in _chosen(rules, channels):
         now = system_clock()
@@ -68,7 +66,7 @@ def log_command(
     with open_workspace(Settings()) as workspace:
         sent = workspace.warehouse.alerts.sent(limit)
     if output_format == "json":
-        typer.echo(orjson.dumps(sent, option=orjson.OPT_INDENT_2).decode())
+        write_document(sent, "-")
         return
     out.print(_table(sent))
 

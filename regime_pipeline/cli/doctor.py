@@ -6,8 +6,7 @@ The commands that it names do the repairs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import typer
 from rich.table import Table
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from regime_pipeline.bootstrap import open_databases, open_workspace, read_policy, read_universe
 from regime_pipeline.cli.console import PARTLY_DONE, out
+from regime_pipeline.cli.instance import opened_instance
 from regime_pipeline.domain.errors import RegimeError
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.policy import PolicyError
@@ -25,9 +25,6 @@ from regime_pipeline.services.imports.scale_check import scale_faults
 from regime_pipeline.services.null_table import default_null_table
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.urls import redacted
-
-if TYPE_CHECKING:
-    import dagster as dg
 
 ApiCheck = tuple[bool, str]
 LIVE_SENSORS: Final = ("hourly_market_sensor", "correction_sensor")
@@ -139,7 +136,7 @@ def _backfills(settings: Settings) -> ApiCheck:
     """Whether the newest backfill of Dagster went through; one that was repeated with success does not matter."""
     from dagster._core.execution.backfill import BulkActionStatus  # Dagster takes two seconds to import
 
-    with _instance(settings) as instance:
+    with opened_instance(settings) as instance:
         newest = instance.get_backfills(limit=1)
     if not newest:
         return True, "none was ever launched"
@@ -155,18 +152,10 @@ def _sensors(settings: Settings) -> ApiCheck:
     """Whether the sensor of closed hours and that of corrections are on: without them nothing runs by itself."""
     from regime_pipeline.pipeline.sensor_states import is_daemon_alive, sensor_states
 
-    with _instance(settings) as instance:
+    with opened_instance(settings) as instance:
         states = sensor_states(instance, LIVE_SENSORS, settings.sensors)
         is_alive = is_daemon_alive(instance)
     off = [state.name for state in states if not state.is_on]
     if off:
         return True, f"off: {', '.join(off)}. No hour runs by itself until `regime sensors on`."
     return True, f"live operation is on{'' if is_alive else ', and begins when `regime up` runs'}"
-
-
-@contextmanager
-def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    from regime_pipeline.pipeline.instance import open_instance
-
-    with open_instance(settings.dagster_home, open_databases(settings).dagster) as instance:
-        yield instance

@@ -11,10 +11,11 @@ import typer
 
 from regime_pipeline.bootstrap import open_workspace
 from regime_pipeline.cli.console import out
+from regime_pipeline.cli.names import stated_market
 from regime_pipeline.cli.output import Format, write_document
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.hold.model import MAX_HOURS, MAX_PROBABILITY, MIN_HOURS, MIN_PROBABILITY
-from regime_pipeline.domain.market_data.market import TIMEFRAME_MINUTES, Market
+from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.services.queries.hold import DEFAULT_HOURS, DEFAULT_PROBABILITY, HoldQuery, hold_answer
 from regime_pipeline.settings import Settings
 
@@ -40,7 +41,7 @@ def hold_command(
     """
     if form not in (Format.TABLE, Format.JSON):
         raise UsageError(f"`regime hold` cannot write {form.value}.", "Choose --format table or json.")
-    market = _market(symbol, timeframe)
+    market = stated_market(symbol, timeframe) or Market(symbol, timeframe or "1h")
     with open_workspace(Settings()) as workspace:
         found = hold_answer(workspace, market, HoldQuery(lower, upper, hours, probability))
     if form == Format.JSON:
@@ -48,16 +49,6 @@ def hold_command(
         return
     for line in _lines(found):
         out.print(line, highlight=False, soft_wrap=True, markup=True)
-
-
-def _market(symbol: str, timeframe: str) -> Market:
-    """A symbol with or without its timeframe, as one market."""
-    stated = symbol.rpartition("_")[2]
-    if stated not in TIMEFRAME_MINUTES:
-        return Market(symbol, timeframe or "1h")
-    if timeframe not in ("", stated):
-        raise UsageError(f"{symbol} is not on {timeframe}.", "Name the timeframe once.")
-    return Market.parse(symbol)
 
 
 def _lines(found: dict[str, Any]) -> list[str]:

@@ -18,28 +18,37 @@ from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.restarts import deciding_market
 
 MarketName = Annotated[str, typer.Argument(help="A market such as ETH-USDT_1h, or a symbol: its hourly market.")]
-Timeframe = Annotated[str, typer.Option(help=f"{' '.join(TIMEFRAME_MINUTES)}; where the market's name has none.")]
 _UNIT_MS: Final = {"m": HOUR_MS // 60, "h": HOUR_MS, "d": 24 * HOUR_MS, "w": 7 * 24 * HOUR_MS}
 _AGO: Final = re.compile(r"-(\d{1,6})([mhdw])")
 
 
-def named_market(ws: Workspace, name: str, timeframe: str = "") -> Market:
+def stated_market(name: str, timeframe: str = "") -> Market | None:
+    """Return the market of a name that states its timeframe, None for a symbol alone.
+
+    Raises
+    ------
+    UsageError
+        The name cannot be read, or states another timeframe than the option.
+    """
+    stated = name.rpartition("_")[2]
+    if stated not in TIMEFRAME_MINUTES:
+        return None
+    if timeframe not in ("", stated):
+        raise UsageError(f"{name} is not on {timeframe}.", "Name the timeframe once.")
+    return Market.parse(name)
+
+
+def named_market(ws: Workspace, name: str) -> Market:
     """Return the market that is meant; a symbol alone means its hourly market, else the nearest that is stored.
 
     Raises
     ------
     UsageError
-        The name cannot be read, or names another timeframe than the option.
+        The name cannot be read.
     MissingDataError
         Nothing of the symbol is stored.
     """
-    stated = name.rpartition("_")[2]
-    if stated in TIMEFRAME_MINUTES:
-        if timeframe not in ("", stated):
-            raise UsageError(f"{name} is not on {timeframe}.", "Name the timeframe once.")
-        return Market.parse(name)
-    symbol = parse_symbol(name, ws.universe.symbols)
-    return Market(symbol, timeframe) if timeframe else deciding_market(ws, symbol)
+    return stated_market(name) or deciding_market(ws, parse_symbol(name, ws.universe.symbols))
 
 
 def named_moment(text: str, now_ms: int) -> int:

@@ -5,25 +5,20 @@ See `pipeline.sensors` for what they do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-import orjson
 import typer
 from rich.table import Table
 
-from regime_pipeline.bootstrap import open_databases
 from regime_pipeline.cli.console import err, out
+from regime_pipeline.cli.instance import opened_instance
+from regime_pipeline.cli.output import write_document
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.window import to_iso
-from regime_pipeline.pipeline.instance import open_instance
 from regime_pipeline.pipeline.sensor_states import SensorState, is_daemon_alive, sensor_states, switch_sensors
 from regime_pipeline.pipeline.sensors import SENSORS
 from regime_pipeline.settings import Settings
-
-if TYPE_CHECKING:
-    import dagster as dg
 
 sensors_app = typer.Typer(name="sensors", help="What runs by itself while `regime up` runs.", no_args_is_help=True)
 _Names = Annotated[
@@ -46,12 +41,11 @@ def list_command(
     Example: regime sensors list
     """
     settings = Settings()
-    with _instance(settings) as instance:
+    with opened_instance(settings) as instance:
         found = sensor_states(instance, list(SENSORS), settings.sensors)
         is_alive = is_daemon_alive(instance)
     if output_format == "json":
-        rows = [_row(state) for state in found]
-        typer.echo(orjson.dumps({"daemon_runs": is_alive, "sensors": rows}, option=orjson.OPT_INDENT_2).decode())
+        write_document({"daemon_runs": is_alive, "sensors": [_row(state) for state in found]}, "-")
         return
     out.print(_table(found))
     if not is_alive:
@@ -81,7 +75,7 @@ def _switch(names: Sequence[str] | None, is_on: bool, location: str) -> None:
     if unknown:
         raise UsageError(f"There is no sensor {', '.join(unknown)}.", f"There are {', '.join(SENSORS)}.")
     chosen = list(names or SENSORS)
-    with _instance(Settings()) as instance:
+    with opened_instance(Settings()) as instance:
         switch_sensors(instance, chosen, is_on, location)
         is_alive = is_daemon_alive(instance)
     when = " once a daemon runs" if is_on and not is_alive else ""
@@ -90,7 +84,7 @@ def _switch(names: Sequence[str] | None, is_on: bool, location: str) -> None:
 
 def sensors_line(settings: Settings) -> str:
     """Say in a line which sensors run, since when, and which are off."""
-    with _instance(settings) as instance:
+    with opened_instance(settings) as instance:
         found = sensor_states(instance, list(SENSORS), settings.sensors)
     on = [f"{state.name} (since {_moment(state.since_s) or 'now'})" for state in found if state.is_on]
     off = [state.name for state in found if not state.is_on]
@@ -98,12 +92,6 @@ def sensors_line(settings: Settings) -> str:
     if off:
         parts.append(f"off: {', '.join(off)} (`regime sensors on NAME`)")
     return "   ".join(parts)
-
-
-@contextmanager
-def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    with open_instance(settings.dagster_home, open_databases(settings).dagster) as instance:
-        yield instance
 
 
 def _moment(seconds: float | None) -> str:

@@ -5,8 +5,6 @@ See `services.alerts` for what is sent and to whom.
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +16,7 @@ from regime_pipeline.domain.errors import RegimeError
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.pipeline.partitions import RANGE_END_TAG, RANGE_START_TAG
 from regime_pipeline.pipeline.resources import WORKSPACE_KEY
+from regime_pipeline.pipeline.sensors import default_status
 from regime_pipeline.retry import RetryPolicy
 from regime_pipeline.services.alerts.delivery import due_alerts, sender, tell
 from regime_pipeline.services.alerts.events import LOOKBACK_HOURS, Alert
@@ -46,7 +45,7 @@ def build_alert_sensor(file: Path, secret: str, is_on: bool = True) -> dg.Sensor
     @dg.sensor(
         name="alert_sensor",
         minimum_interval_seconds=60,
-        default_status=dg.DefaultSensorStatus.RUNNING if is_on else dg.DefaultSensorStatus.STOPPED,
+        default_status=default_status(is_on),
         required_resource_keys={WORKSPACE_KEY},
         description="Notifies people of what the alerts file asks for, each thing once: chats, mail, webhooks.",
     )
@@ -60,16 +59,12 @@ def build_alert_sensor(file: Path, secret: str, is_on: bool = True) -> dg.Sensor
         if not rules.rules:
             return dg.SkipReason(f"{file} has no rules.")
         due = due_alerts(workspace, rules, failed_runs(context.instance))
-        sent, failures = tell(workspace, due, sender(secret, _patience))
+        sent, failures = tell(workspace, due, sender(secret, lambda: RetryPolicy.of_this_machine(_LIMIT_S)))
         for failure in failures:
             context.log.warning(failure)
         return dg.SkipReason(" ".join([f"{sent} alerts sent.", *failures]))
 
     return alert_sensor
-
-
-def _patience() -> RetryPolicy:
-    return RetryPolicy(time.sleep, random.random, time.monotonic, _LIMIT_S)
 
 
 def failed_runs(instance: dg.DagsterInstance) -> Iterator[Alert]:

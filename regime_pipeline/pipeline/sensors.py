@@ -6,7 +6,6 @@ They keep the cursor and request runs. See `services.chain.scheduling` for what 
 from __future__ import annotations
 
 import json
-import random
 import time
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
@@ -43,7 +42,8 @@ SENSORS = {
 """Every sensor, in the order in which they are listed, and what it does."""
 
 
-def _default(is_on: bool) -> dg.DefaultSensorStatus:
+def default_status(is_on: bool) -> dg.DefaultSensorStatus:
+    """Return how a sensor starts that nobody has turned on or off."""
     return dg.DefaultSensorStatus.RUNNING if is_on else dg.DefaultSensorStatus.STOPPED
 
 
@@ -62,7 +62,7 @@ def build_webhook_sensor(url: str, secret: str, is_on: bool = True) -> dg.Sensor
 
     @dg.sensor(
         name="verdict_webhook_sensor",
-        default_status=_default(is_on),
+        default_status=default_status(is_on),
         minimum_interval_seconds=30,
         required_resource_keys={WORKSPACE_KEY},
         description="Posts every verdict change to REGIME_HOOK_URL, signed with REGIME_HOOK_SECRET.",
@@ -71,7 +71,7 @@ def build_webhook_sensor(url: str, secret: str, is_on: bool = True) -> dg.Sensor
         if not url:
             return dg.SkipReason("REGIME_HOOK_URL is not set.")
         workspace: Workspace = getattr(context.resources, WORKSPACE_KEY)
-        patience = RetryPolicy(time.sleep, random.random, time.monotonic, _LIMIT_S)
+        patience = RetryPolicy.of_this_machine(_LIMIT_S)
         memory = json.loads(context.cursor) if context.cursor else {}
         new, sent, failure = notify_changes(workspace, memory, lambda change: deliver(url, secret, change, patience))
         context.update_cursor(json.dumps(new))
@@ -112,7 +112,7 @@ def build_sensors(job_name: str, grain: str, alert_url: str, is_on: bool = True)
     is_on : bool
         They run unless they are turned off.
     """
-    default = _default(is_on)
+    default = default_status(is_on)
     return [_hourly(job_name, grain, default), _corrections(job_name, grain, default), _failures(alert_url, default)]
 
 
@@ -265,7 +265,7 @@ def build_site_sensor(job_name: str, is_on: bool = True) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="site_sensor",
-        default_status=_default(is_on),
+        default_status=default_status(is_on),
         job_name=job_name,
         minimum_interval_seconds=60,
         description="Rebuilds the dashboard after runs have written new hours, one run at a time.",
