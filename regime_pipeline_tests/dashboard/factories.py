@@ -241,4 +241,4 @@ def _advice(hour_start: Any, stop_ms: int) -> Rows:
     reason = Factor("ACTION", {}, None, None, DECIDED, "The grid is disabled and the verdict is RANGE_OK.")
     check = {"gate": 1, "name": "ADX_DECAY", "is_met": True, "sentence": "ADX 12.0 is below 20."}
     rows |= {"reasons": objects([[reason]] * count), "gate_checks": objects([[check]] * count)}
-    return rows | {"restart_grid": objects([None] * count)}
+    return rows | {"restart_grid": objects([None] * count), "graduation": objects([[]] * count)}
