@@ -77,6 +77,11 @@ def pixels(page: Page, chart: str, points: Sequence[tuple[float, float]]) -> lis
     return [blend((red, green, blue), surface, alpha / 255) if alpha else None for red, green, blue, alpha in found]
 
 
+def painted(page: Page) -> None:
+    """Return when the page has taken up what was just emulated: its events are sent, and charts drawn, in the next frame."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def lines(page: Page, chart: str, shares: Sequence[float]) -> list[list[float]]:
     """Where, in pixels from the top, columns of a chart have the colour of its line; none where it is broken."""
     color, found = ink(page, "price"), []

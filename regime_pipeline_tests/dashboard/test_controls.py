@@ -15,7 +15,7 @@ from regime_pipeline.domain.factors import deciding
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.domain.schema import VERDICTS
-from regime_pipeline_tests.dashboard.browser import Open, ink, is_close, link, minute, opened, pixels
+from regime_pipeline_tests.dashboard.browser import Open, ink, is_close, link, minute, opened, painted, pixels
 from regime_pipeline_tests.dashboard.factories import ABSENT, ALFA, QUARTERS, site_rows
 
 pytestmark = pytest.mark.slow
@@ -263,6 +263,7 @@ def test_the_theme_follows_the_system_while_the_page_is_open(chromium: Browser, 
         light = ink(page, "TREND")
 
         page.emulate_media(color_scheme="dark")
+        painted(page)
 
         assert ink(page, "TREND") != light
         assert verdict_pixels(page, 0, 140, list(range(20, 130, 10))) == names
