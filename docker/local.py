@@ -34,11 +34,12 @@ from celery import Celery
 from regime_pipeline.storage.urls import dagster_url, database_name, libpq_url, with_database
 
 HERE: Final = Path(__file__).parent
-ROLES: Final = ("code", "worker", "webserver", "daemon", "api")
+ROLES: Final = ("code", "worker", "webserver", "daemon", "api", "site")
 """In the order of their start: what others need stands first."""
-FILES: Final = ("dagster.yaml", "workspace.yaml", "celery.yaml")
+FILES: Final = ("dagster.yaml", "workspace.yaml", "celery.yaml", "prepare.sh")
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _IMAGE_HOME: Final = "/opt/dagster"
+_IMAGE_DATA: Final = "/data"
 _START_S: Final = 300
 _STOP_S: Final = 30
 _RUN_S: Final = 3_600
@@ -55,6 +56,7 @@ class Place:
     port: int
     code_port: int
     api_port: int
+    site_port: int
 
     @property
     def dagster_home(self) -> Path:
@@ -93,11 +95,13 @@ class Place:
             text = (HERE / name).read_text("utf-8")
             if name == "workspace.yaml":
                 text = text.replace("host: code", "host: 127.0.0.1").replace("port: 4000", f"port: {self.code_port}")
+            text = text.replace(f": {_IMAGE_DATA}/", f": {self.home}/")
             (self.dagster_home / name).write_text(text, "utf-8")
 
     def command(self, role: str) -> list[str]:
         """Return the command of a role, by compose or else by the image."""
-        here = {"3000": self.port, "4000": self.code_port, "8000": self.api_port, "0.0.0.0": "127.0.0.1"}  # noqa: S104
+        ports = {"3000": self.port, "4000": self.code_port, "8000": self.api_port, "8090": self.site_port}
+        here = {**ports, "0.0.0.0": "127.0.0.1"}  # noqa: S104
         words = compose()["services"][role].get("command") or image_command()
         return [str(here.get(word, word)).replace(_IMAGE_HOME, str(self.dagster_home)) for word in words]
 
@@ -150,6 +154,7 @@ def _await_role(role: str, place: Place, started: Mapping[str, subprocess.Popen[
         "code": lambda: _answers(place.code_port),
         "webserver": lambda: _answers(place.port),
         "api": lambda: _answers(place.api_port),
+        "site": lambda: _answers(place.site_port),
         "worker": lambda: _workers(place) >= len(mine),
     }.get(role, lambda: True)
     deadline = time.monotonic() + _START_S
@@ -203,13 +208,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=3000, help="of the UI")
     parser.add_argument("--code-port", type=int, default=4000, help="of the code server")
     parser.add_argument("--api-port", type=int, default=8000, help="of the HTTP API")
+    parser.add_argument("--site-port", type=int, default=8090, help="of the dashboard")
     return parser.parse_args()
 
 
 def main() -> int:
     """Run until a signal comes."""
     given = _arguments()
-    ports = (given.port, given.code_port, given.api_port)
+    ports = (given.port, given.code_port, given.api_port, given.site_port)
     place = Place(given.home.absolute(), given.database, given.redis.rstrip("/"), *ports)
     for number in SIGNALS:
         signal.signal(number, _interrupt)

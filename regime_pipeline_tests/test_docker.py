@@ -22,7 +22,8 @@ from regime_pipeline_tests.conftest import REPOSITORY
 pytestmark = pytest.mark.slow
 
 DOCKER = REPOSITORY / "docker"
-ROLES = ("schema", "code", "webserver", "daemon", "worker", "api")
+ROLES = ("schema", "code", "webserver", "daemon", "worker", "api", "site")
+PUBLISHED = ("api", "site")
 KNOWN = {f"REGIME_{name.upper()}" for name in Settings.model_fields}
 NOT_IN_CONTAINERS = {"REGIME_HOME", "REGIME_MARKETS", "REGIME_POSTGRES_ACCOUNT"}
 """The image's home, which holds the markets file too, and the embedded server's account."""
@@ -31,7 +32,7 @@ FOR_THE_API = {
     *DATABASES,
     *("REGIME_POLICY", "REGIME_PARTITION_START", "REGIME_PARTITION_END", "REGIME_HOOK_REQUEST_HOURS"),
 }
-"""All that `regime serve` reads: it asks no source, reads no snapshot and runs no sensor."""
+"""All that `regime serve` and `dashboard serve` read: they ask no source, read no snapshot and run no sensor."""
 BROKER, BACKEND = "redis://127.0.0.1:6379/14", "redis://127.0.0.1:6379/15"
 
 
@@ -66,7 +67,7 @@ def test_dagster_loads_its_instance_with_postgres_and_celery(
 def test_limits_and_retention_are_those_of_the_shipped_file() -> None:
     own, shipped = read(DOCKER / "dagster.yaml"), read(REPOSITORY / "dagster.yaml")
 
-    assert set(own) - set(shipped) == {"storage"}
+    assert set(own) - set(shipped) == {"compute_logs", "storage"}
     assert own["run_monitoring"].pop("start_timeout_seconds") > 600  # runs wait in the broker for a worker
     differing = {name for name in shipped if own[name] != shipped[name]}
     assert differing == {"run_launcher"}
@@ -85,11 +86,19 @@ def test_workers_read_the_broker_and_keep_long_runs() -> None:
 def test_every_role_of_compose_uses_known_settings_and_files() -> None:
     compose = read(DOCKER / "compose.yaml")
     services = compose["services"]
-    assert set(services) == {"postgres", "redis", "schema", "code", "webserver", "daemon", "worker", "api"}
+    assert set(services) == {"postgres", "redis", *ROLES}
     for name in ROLES:
         role = services[name]
         assert all(needed in services for needed in role["depends_on"])
-        assert role["volumes"] == ["data:/data"]
+        assert role["volumes"] == ["${REGIME_DATA:-data}:/data"]
+        assert role["cap_drop"] == ["ALL"]
+        assert role["security_opt"] == ["no-new-privileges:true"]
+        assert role["init"] is True
+        assert role["mem_limit"] == "${REGIME_MEMORY:-2g}"
+    for name, service in services.items():
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}, name
+    health = {name for name, service in services.items() if "healthcheck" in service}
+    assert health == set(services) - {"schema", "code"}, "schema ends, code has the image's"
     environment = services["code"]["environment"]
     plain = re.sub(r"\$\{POSTGRES_PASSWORD[^}]*\}", "secret", environment["REGIME_DATABASE_URL"])
     assert libpq_url(plain) == "postgresql://regime:secret@postgres:5432/regime"
@@ -105,7 +114,7 @@ def test_every_setting_reaches_the_role_or_is_left_out_on_purpose(name: str) -> 
     environment = read(DOCKER / "compose.yaml")["services"][name]["environment"]
     settings = {key for key in environment if key.startswith("REGIME_") and "CELERY" not in key}
 
-    assert settings == (FOR_THE_API if name == "api" else KNOWN - NOT_IN_CONTAINERS)
+    assert settings == (FOR_THE_API if name in PUBLISHED else KNOWN - NOT_IN_CONTAINERS)
     passed_on = settings - DATABASES
     assert {key: environment[key] for key in passed_on} == {key: f"${{{key}:-}}" for key in passed_on}
 
@@ -120,13 +129,32 @@ def test_settings_that_nobody_set_keep_their_defaults(monkeypatch: pytest.Monkey
     assert Settings() == unset
 
 
-def test_the_published_api_gets_a_login_of_its_own_and_no_broker() -> None:
-    environment = read(DOCKER / "compose.yaml")["services"]["api"]["environment"]
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_what_is_published_gets_a_login_of_its_own_and_no_broker(name: str) -> None:
+    environment = read(DOCKER / "compose.yaml")["services"][name]["environment"]
 
     assert set(environment) == FOR_THE_API, "neither Redis nor Dagster's storage"
     login = "${REGIME_API_LOGIN:-regime:${POSTGRES_PASSWORD}}"
-    for name, database in (("REGIME_DATABASE_URL", "regime"), ("REGIME_DAGSTER_DATABASE_URL", "dagster")):
-        assert environment[name] == f"postgresql://{login}@postgres:5432/{database}"
+    for url, database in (("REGIME_DATABASE_URL", "regime"), ("REGIME_DAGSTER_DATABASE_URL", "regime_dagster")):
+        assert environment[url] == f"postgresql://{login}@postgres:5432/{database}"
+
+
+def test_workers_elsewhere_are_those_of_compose_at_another_address() -> None:
+    here, away = read(DOCKER / "compose.yaml")["services"], read(DOCKER / "compose.worker.yaml")["services"]["worker"]
+    ours = here["worker"]
+    open_ports = read(DOCKER / "compose.network.yaml")["services"]
+
+    for key in set(ours) - {"environment", "volumes", "depends_on", "image"}:
+        assert away[key] == ours[key], key
+    settings = set(ours["environment"]) - {"REGIME_SENSORS", "REGIME_HOOK_REQUEST_HOURS"}  # the daemon's, the API's
+    assert set(away["environment"]) == settings
+    for name in settings:
+        mine, theirs = (re.sub(r":\?[^}]*", "", side["environment"][name]) for side in (ours, away))
+        for service, port in (("postgres", "REGIME_POSTGRES_PORT:-5432"), ("redis", "REGIME_REDIS_PORT:-6379")):
+            theirs = theirs.replace(f"@${{REGIME_HOST}}:${{{port}}}", f"@{service}:{port[-4:]}")
+            assert open_ports[service]["ports"][0].endswith(f"}}:${{{port}}}:{port[-4:]}")
+        assert theirs == mine
+    assert set(open_ports) == {"postgres", "redis"}
 
 
 def test_plain_processes_keep_the_settings_of_their_environment(
@@ -136,7 +164,9 @@ def test_plain_processes_keep_the_settings_of_their_environment(
     monkeypatch.setenv("REGIME_HOOK_URL", "http://127.0.0.1:9/hook")
     monkeypatch.delenv("REGIME_POLICY", raising=False)
     local = importlib.import_module("local")
-    place = local.Place(tmp_path, "postgresql://regime@db.example/regime", "redis://redis.example", 3000, 4000, 8000)
+    place = local.Place(
+        tmp_path, "postgresql://regime@db.example/regime", "redis://redis.example", 3000, 4000, 8000, 8090
+    )
 
     environment = place.environment()
 
@@ -149,7 +179,7 @@ def test_the_image_installs_extras_that_exist_and_runs_as_a_user() -> None:
     image = (DOCKER / "Dockerfile").read_text("utf-8")
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
 
-    (extras, drivers) = re.findall(r"'\.\[([a-z,]+)\]' \$(\w+)$", image, re.MULTILINE)[0]
+    (extras, drivers) = re.findall(r'"\.\[([a-z,]+)\$EXTRAS\]" \$(\w+)$', image, re.MULTILINE)[0]
     assert set(extras.split(",")) <= set(project["optional-dependencies"])
     assert f"ARG {drivers}=\n" in image
     assert f"--build-arg {drivers}=" in (REPOSITORY / "docs" / "deploy.md").read_text("utf-8")

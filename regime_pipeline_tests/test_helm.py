@@ -16,11 +16,11 @@ VALUES, WORKERS, API = (DOCKER / "helm" / name for name in ("values.yaml", "work
 ROLE = {"enabled", "image", "env", "envSecrets", "volumes", "volumeMounts"}
 CHART: dict[str, set[str]] = {
     "": {
-        "concurrency", "dagster-user-deployments", "dagsterDaemon", "dagsterWebserver", "fullnameOverride",
+        "concurrency", "dagster-user-deployments", "dagsterDaemon", "dagsterWebserver",
         "generateCeleryConfigSecret", "generatePostgresqlPasswordSecret", "global", "postgresql", "pythonLogs",
         "rabbitmq", "redis", "retention", "runLauncher", "telemetry",
     },
-    "global": {"postgresqlSecretName"},
+    "global": {"fullnameOverride", "postgresqlSecretName"},
     "dagster-user-deployments": {"enabled", "deployments"},
     "dagsterWebserver": ROLE | {"service", "readinessProbe"},
     "dagsterDaemon": ROLE | {"runCoordinator", "runMonitoring", "runRetries"},
@@ -122,7 +122,9 @@ def test_workers_are_those_of_compose_with_the_volumes_of_the_code_server() -> N
     assert {m["name"] for m in worker["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
     labels = workers["spec"]["template"]["metadata"]["labels"]
     assert workers["spec"]["selector"]["matchLabels"] == labels
-    assert f"{values['fullnameOverride']}-instance" in {v.get("configMap", {}).get("name") for v in pod["volumes"]}
+    assert f"{values['global']['fullnameOverride']}-instance" in {
+        v.get("configMap", {}).get("name") for v in pod["volumes"]
+    }
 
 
 def test_the_api_is_that_of_compose_behind_a_service() -> None:

@@ -1,6 +1,6 @@
-"""`regime backfill`: the chain for chosen markets and hours, through Dagster, in this process.
+"""`regime backfill`: the chain for chosen markets and hours, through Dagster.
 
-Backfills from the UI run the same assets through the daemon; see docs/operate.md.
+In this process; where DAGSTER_HOME's instance hands runs to workers, through its daemon, as from the UI.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import dagster as dg
@@ -23,6 +24,7 @@ from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_ms
 from regime_pipeline.pipeline.instance import materialize_range, materialize_site, open_instance
+from regime_pipeline.pipeline.remote_backfill import deployed_home, launch_backfill, watch_backfill
 from regime_pipeline.services.chain.summary import summarize
 from regime_pipeline.services.chain.workspace import system_clock
 from regime_pipeline.services.universe import Universe
@@ -130,6 +132,10 @@ def backfill_command(
         else list(universe.markets)
     )
     window = chosen_window(universe, start, end)
+    home = deployed_home()
+    if home is not None:
+        _run_over_workers(settings, home, markets, window)
+        return
     runs = run_chain(settings, markets, window)
     print_failures(runs)
     with open_workspace(settings) as workspace:
@@ -145,6 +151,23 @@ def backfill_command(
     )
     if failed or site_failure:
         raise typer.Exit(DATA_MISSING if failed == len(runs) else PARTLY_DONE)
+
+
+def _run_over_workers(settings: Settings, home: Path, markets: Sequence[Market], window: Window) -> None:
+    """Have the deployment's daemon run the backfill, and look on until it is over."""
+    definitions = build_definitions(settings)
+    with dg.DagsterInstance.from_config(str(home)) as instance, progress_bar() as bar:
+        name = launch_backfill(definitions, instance, markets, window, settings.partition)
+        err.print(f"Backfill {name} is the daemon's and its workers': it goes on if you press Ctrl-C.", highlight=False)
+        task = bar.add_task("runs", total=len(markets))
+        for progress in watch_backfill(instance, name):
+            bar.update(task, completed=progress.ended, total=max(progress.runs, len(markets)))
+    with open_workspace(settings) as workspace:
+        summaries = [summarize(workspace.warehouse, each, window) for each in markets]
+    print_summaries(summaries, f"Backfilled {window}")
+    err.print(f"{name}: {progress.status}, {progress.ended} runs, {progress.failed} of them failed.", highlight=False)
+    if not progress.is_success:
+        raise typer.Exit(PARTLY_DONE)
 
 
 def chosen_window(universe: Universe, start: str | None, end: str | None) -> Window:

@@ -49,10 +49,15 @@ def build_command(
     Example: regime dashboard build --output site --days 30
     """
     settings = Settings()
-    with open_workspace(settings) as workspace:
-        report = build_site(workspace, output or settings.home / FOLDER, days)
-    out.print(site_line(report), highlight=False)
+    report = _build(settings, output or settings.home / FOLDER, days)
     out.print(f"Open {report.index}", highlight=False, soft_wrap=True)
+
+
+def _build(settings: Settings, folder: Path, days: int = DEFAULT_DAYS) -> SiteReport:
+    with open_workspace(settings) as workspace:
+        report = build_site(workspace, folder, days)
+    out.print(site_line(report), highlight=False)
+    return report
 
 
 def site_line(report: SiteReport) -> str:
@@ -65,18 +70,27 @@ def site_line(report: SiteReport) -> str:
 def serve_command(
     output: Folder = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = PORT,
+    host: Annotated[str, typer.Option(help="Address to listen on; this machine alone by default.")] = LOOPBACK,
 ) -> None:
-    """Serve a built site to this machine alone, until Ctrl-C.
+    """Serve the site until Ctrl-C; the home's own is built first where there is none yet.
 
     Example: regime dashboard serve --port 8090
     """
-    folder = output or Settings().home / FOLDER
-    with make_server(folder, port) as server:
-        err.print(f"http://{LOOPBACK}:{server.server_address[1]}/   site: {folder}   stop: Ctrl-C", highlight=False)
+    settings = Settings()
+    folder = output or settings.home / FOLDER
+    if output is None and not is_site(folder):
+        _build(settings, folder)
+    with make_server(folder, port, host) as server:
+        err.print(f"http://{host}:{server.server_address[1]}/   site: {folder}   stop: Ctrl-C", highlight=False)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             err.print("Stopped.")
+
+
+def is_site(folder: Path) -> bool:
+    """Say whether a folder holds a built site."""
+    return (folder / "index.html").is_file()
 
 
 def make_server(folder: Path, port: int, host: str = LOOPBACK, option: str = "--port") -> ThreadingHTTPServer:
@@ -89,7 +103,7 @@ def make_server(folder: Path, port: int, host: str = LOOPBACK, option: str = "--
     UsageError
         The port is taken.
     """
-    if not (folder / "index.html").is_file():
+    if not is_site(folder):
         raise MissingDataError(f"There is no dashboard in {folder}.", "Build one with `regime dashboard build`.")
     try:
         return _SiteServer((host, port), partial(_SiteFiles, directory=str(folder)))

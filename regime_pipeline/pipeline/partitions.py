@@ -122,9 +122,14 @@ def partition_key(market: Market, start_ms: int, grain: str = "hour") -> str:
     return f"{moment.strftime(_DAY_FORMAT if grain == 'day' else _HOUR_FORMAT)}|{market.key}"
 
 
+def partition_step_ms(grain: str) -> int:
+    """Return the length of a partition, milliseconds; `grain` is "hour" or "day"."""
+    return 24 * HOUR_MS if grain == "day" else HOUR_MS
+
+
 def range_tags(first: Market, last: Market, window: Window, grain: str = "hour") -> Mapping[str, str]:
     """Run tags that materialize a rectangle in one run: markets `first` to `last` (in file order) x the window."""
-    last_start = window.end_ms - (24 * HOUR_MS if grain == "day" else HOUR_MS)
+    last_start = window.end_ms - partition_step_ms(grain)
     return {
         RANGE_START_TAG: partition_key(first, window.start_ms, grain),
         RANGE_END_TAG: partition_key(last, last_start, grain),

@@ -68,8 +68,9 @@ def running_cluster(home: Path, markets: str, database: str, redis: str, workers
     """The roles on free ports over a home, a database and a Redis; they log to the home; none is left at the end."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "markets.toml").write_text(markets, "utf-8")
-    port, code_port, api_port = free_port(), free_port(), free_port()
-    given = {"home": home, "database": database, "redis": redis, "workers": workers, "port": port, "api-port": api_port}
+    port, code_port, api_port, site_port = (free_port() for _ in range(4))
+    given = {"home": home, "database": database, "redis": redis, "workers": workers}
+    given |= {"port": port, "api-port": api_port, "site-port": site_port}
     options = [str(word) for name, value in given.items() for word in (f"--{name}", value)]
     command = [sys.executable, str(REPOSITORY / "docker" / "local.py"), *options, "--code-port", str(code_port)]
     with (home / "roles.log").open("wb") as log:
