@@ -121,8 +121,11 @@ def running(stack: Stack) -> int:
     return int(found)
 
 
-def await_whole(stack: Stack, days: float, seconds: float = 600) -> None:
-    """Wait until every partition of so many days has its row for every market, and the daemon is content."""
+def await_whole(stack: Stack, days: float, seconds: float = 1_500) -> None:
+    """Wait until every partition of so many days has its row for every market, and the daemon is content.
+
+    A run that is lost on its way to a worker is run again after a quarter of an hour.
+    """
     until(seconds, lambda: stack.rows() >= (MARKETS * days * 24, MARKETS) or None, "the backfill's end", every_s=3)
     until(120, lambda: "completed_success" in doctor(stack) or None, "the backfill's success", every_s=3)
 
