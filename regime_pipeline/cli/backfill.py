@@ -68,29 +68,20 @@ def run_site(settings: Settings) -> str:
 
 
 def _report(market: Market, result: dg.ExecuteInProcessResult, seconds: float) -> ChainRun:
-    counts = {"hours_written": 0, "hours_unchanged": 0}
-    for event in result.filter_events(lambda e: e.is_step_success):
-        metadata = _first_materialization_metadata(result, event.step_key)
-        for name in counts:
-            value = metadata.get(name)
-            counts[name] += (value.value or 0) if isinstance(value, dg.IntMetadataValue) else 0
-    written, unchanged = counts["hours_written"], counts["hours_unchanged"]
+    written, unchanged = (_total(result, name) for name in ("hours_written", "hours_unchanged"))
     return ChainRun(market, result.success, written, unchanged, seconds, _failure(result))
+
+
+def _total(result: dg.ExecuteInProcessResult, name: str) -> int:
+    """Sum of a figure that each stage reports of its whole run."""
+    seen = [event.asset_observation_data.asset_observation for event in result.all_events if event.is_asset_observation]
+    values = [observation.metadata.get(name) for observation in seen]
+    return sum(value.value or 0 for value in values if isinstance(value, dg.IntMetadataValue))
 
 
 def _failure(result: dg.ExecuteInProcessResult) -> str:
     failures = [event for event in result.all_events if event.is_step_failure]
     return "; ".join(f"{event.step_key}: {_cause(event)}" for event in failures)
-
-
-def _first_materialization_metadata(
-    result: dg.ExecuteInProcessResult, step_key: str | None
-) -> dict[str, dg.MetadataValue]:
-    found = next(
-        (e for e in result.all_events if e.is_step_materialization and e.step_key == step_key),
-        None,
-    )
-    return dict(found.step_materialization_data.materialization.metadata) if found else {}
 
 
 def _cause(event: dg.DagsterEvent) -> str:

@@ -71,7 +71,7 @@ def up_command(
         err.print(sensors_line(settings), highlight=False)
         err.print(f"home: {settings.home}   stop: Ctrl-C", highlight=False)
         command = [sys.executable, "-P", "-m", "regime_pipeline.pipeline.guarded.dev", *QUIET]
-        command += ["-m", "regime_pipeline.definitions", "-d", str(settings.dagster_home)]
+        command += ["-w", str(settings.dagster_home / "workspace.yaml")]
         keep = reviver(settings) if urls.is_embedded else _nothing
         raise typer.Exit(serve([*command, "-h", host, "-p", str(port)], child_environment(settings, urls), keep))
 

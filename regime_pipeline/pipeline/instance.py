@@ -7,8 +7,11 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import dagster as dg
+import yaml  # type: ignore[import-untyped]
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Window
@@ -22,6 +25,15 @@ PATIENCE = {"DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1"}
 """Without it a daemon that cannot see the code server once, at a restart say, fails every open backfill for good."""
 
 
+MODULE: Final = "regime_pipeline.definitions"
+LOCATION: Final = "regime_pipeline"
+"""Name of the code location, the same in every workspace.yaml of ours: states of sensors are kept by it."""
+REPOSITORY: Final = "__repository__"
+WORKSPACE: Final = f"""load_from:
+  - python_module:
+      module_name: {MODULE}
+      location_name: {LOCATION}
+"""
 STORAGE = """storage:
   custom:
     module: regime_pipeline.pipeline.dagster_storage
@@ -47,11 +59,28 @@ def dagster_environment(dagster_home: Path, dagster_url: str) -> dict[str, str]:
 
 
 def prepare_home(dagster_home: Path) -> None:
-    """Create the instance directory, for its owner's eyes, with the project's dagster.yaml, stored in PostgreSQL."""
+    """Create the instance directory, for its owner's eyes, with the project's dagster.yaml and workspace.yaml.
+
+    Where runs are handed to workers the directory is the deployment's (`docker/local.py`), and is left as it is.
+    """
     dagster_home.parent.mkdir(parents=True, exist_ok=True)
     dagster_home.mkdir(mode=0o700, exist_ok=True)
+    if is_deployment(dagster_home):
+        return
     text = shipped_file("dagster.yaml").read_text("utf-8")
     (dagster_home / "dagster.yaml").write_text(f"{text}\n{STORAGE}", "utf-8")
+    (dagster_home / "workspace.yaml").write_text(WORKSPACE, "utf-8")
+
+
+def is_deployment(dagster_home: Path) -> bool:
+    """Say whether a directory's dagster.yaml hands runs to workers, so that its daemon is to run backfills."""
+    file = dagster_home / "dagster.yaml"
+    return file.is_file() and _launcher(file) not in ("", _launcher(shipped_file("dagster.yaml")))
+
+
+def _launcher(file: Path) -> str:
+    launcher = (yaml.safe_load(file.read_text("utf-8")) or {}).get("run_launcher") or {}
+    return str(launcher.get("class", ""))
 
 
 def shipped_file(name: str) -> Path:
@@ -108,6 +137,7 @@ def _execute(
     return definitions.resolve_job_def(job).execute_in_process(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         instance=instance,
-        tags=tags,
+        # By this tag the UI's timeline and the job's page find the run, as if the UI had launched it.
+        tags={**tags, REPOSITORY_LABEL_TAG: f"{REPOSITORY}@{LOCATION}"},
         raise_on_error=False,
     )

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final, cast
 
 import dagster as dg
-import yaml  # type: ignore[import-untyped]
 from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.utils import make_new_backfill_id
@@ -21,7 +20,7 @@ from dagster._core.utils import make_new_backfill_id
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.pipeline.build import CHAIN_JOB
-from regime_pipeline.pipeline.instance import shipped_file
+from regime_pipeline.pipeline.instance import is_deployment
 from regime_pipeline.pipeline.partitions import partition_key, partition_step_ms
 
 _BACKFILL_TAG: Final = "dagster/backfill"
@@ -62,11 +61,7 @@ class BackfillProgress:
 def deployed_home() -> Path | None:
     """Return DAGSTER_HOME where its dagster.yaml hands runs to workers; None for a home that runs them itself."""
     folder = os.environ.get("DAGSTER_HOME", "")
-    file = Path(folder) / "dagster.yaml"
-    if not folder or not file.is_file():
-        return None
-    ours = _launcher(shipped_file("dagster.yaml"))
-    return Path(folder) if _launcher(file) not in ("", ours) else None
+    return Path(folder) if folder and is_deployment(Path(folder)) else None
 
 
 def launch_backfill(
@@ -126,8 +121,3 @@ def _progress(instance: dg.DagsterInstance, backfill_id: str) -> BackfillProgres
     ended = [run for run in runs if run.is_finished]
     status = backfill.status.value.lower() if backfill else "canceled"
     return BackfillProgress(status, len(runs), len(ended), sum(not run.is_success for run in ended))
-
-
-def _launcher(file: Path) -> str:
-    launcher = (yaml.safe_load(file.read_text("utf-8")) or {}).get("run_launcher") or {}
-    return str(launcher.get("class", ""))

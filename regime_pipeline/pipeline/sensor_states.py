@@ -20,10 +20,8 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._time import get_current_timestamp
 
 from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.pipeline.instance import LOCATION, MODULE, REPOSITORY
 
-MODULE: Final = "regime_pipeline.definitions"
-"""The code location, and its name under `regime up`."""
-_REPOSITORY: Final = "__repository__"
 _HEARD_WITHIN_S: Final = 300.0
 """A daemon that was not heard of for so long is taken to have ended; it beats every thirty seconds."""
 
@@ -86,7 +84,7 @@ def switch_sensors(instance: dg.DagsterInstance, names: Sequence[str], is_on: bo
 
 
 def workspace_location(folder: str | None = None) -> str:
-    """Return the code location's name in the workspace.yaml beside Dagster's own file; without one `regime up`'s.
+    """Return the code location's name in the workspace.yaml beside Dagster's own file; without one that of ours.
 
     Parameters
     ----------
@@ -96,7 +94,7 @@ def workspace_location(folder: str | None = None) -> str:
     home = folder if folder is not None else os.environ.get("DAGSTER_HOME", "")
     file = Path(home) / "workspace.yaml"
     if not home or not file.is_file():
-        return MODULE
+        return LOCATION
     entries = (yaml.safe_load(file.read_text("utf-8")) or {}).get("load_from") or []
     names = [str(entry["location_name"]) for found in entries for entry in found.values() if "location_name" in entry]
     if len(names) != 1:
@@ -140,6 +138,6 @@ def _switched(state: InstigatorState, is_on: bool) -> InstigatorState:
 def _unseen(name: str, location: str) -> InstigatorState:
     """The state of a sensor that no daemon has seen yet; Dagster finds it again by location, repository and name."""
     target = LoadableTargetOrigin(module_name=MODULE)
-    repository = RemoteRepositoryOrigin(InProcessCodeLocationOrigin(target, location_name=location), _REPOSITORY)
+    repository = RemoteRepositoryOrigin(InProcessCodeLocationOrigin(target, location_name=location), REPOSITORY)
     origin = RemoteInstigatorOrigin(repository, name)
     return InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.STOPPED, SensorInstigatorData())

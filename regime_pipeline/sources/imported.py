@@ -10,6 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from regime_pipeline.domain.errors import SourceError
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.completeness import clip_spans, confirmed_spans
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
@@ -44,7 +45,15 @@ class ImportedSource:
         self._newest_close_ms = newest_close_ms
 
     def fetch(self, market: Market, start_ms: int, end_ms: int) -> Fetched:
-        """Return the stored candles whose open time lies in [start_ms, end_ms), and confirm the hours stored."""
+        """Return the stored candles whose open time lies in [start_ms, end_ms), and confirm the hours stored.
+
+        Raises
+        ------
+        SourceError
+            Nothing of the market was ever imported.
+        """
+        if self._newest_close_ms(market) is None:
+            raise SourceError(f"No candles of {market} were ever imported.", f"regime import FILES --market {market}")
         start, end = start_ms // HOUR_MS * HOUR_MS, -(-end_ms // HOUR_MS) * HOUR_MS
         closing = Window(start, max(start, end) + market.observation_ms)
         hours = self._read_hours(market, closing)

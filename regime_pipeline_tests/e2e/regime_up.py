@@ -23,13 +23,14 @@ import psycopg
 from regime_pipeline.bootstrap import open_databases, read_universe
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.pipeline.build import CHAIN_JOB
+from regime_pipeline.pipeline.instance import LOCATION
 from regime_pipeline.pipeline.partitions import partition_key
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.urls import libpq_url
 
 T = TypeVar("T")
-_REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "regime_pipeline.definitions"}
+_REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": LOCATION}
 _SET_CURSOR = """mutation($selector: SensorSelector!, $cursor: String) {
   setSensorCursor(sensorSelector: $selector, cursor: $cursor) { __typename ... on PythonError { message } } }"""
 _START = """mutation($selector: SensorSelector!) {

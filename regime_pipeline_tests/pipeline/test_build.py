@@ -8,6 +8,7 @@ import pytest
 
 from regime_pipeline.pipeline.build import CHAIN_JOB, build_pipeline
 from regime_pipeline.services.universe import load_universe
+from regime_pipeline.storage import tables as stored
 from regime_pipeline_tests.conftest import REPOSITORY
 
 HOURS_A_YEAR = 365 * 24
@@ -50,6 +51,27 @@ def test_every_asset_says_whose_it_is_and_what_it_holds() -> None:
             assert spec.kinds
             assert spec.code_version
             assert "dagster/code_references" in spec.metadata
+
+
+def test_the_catalog_shows_every_table_with_its_columns() -> None:
+    shown = {spec.key.to_user_string(): spec.metadata for asset in chain(built()) for spec in asset.specs}
+
+    tables = {name: metadata["dagster/table_name"] for name, metadata in shown.items() if name != "hourly_snapshots"}
+    assert tables == {
+        "raw_candles": "candles", "candle_regimes": "candle_regime",
+        **{name: name for name in ("features", "scores", "regime_verdicts", "grid_advice", "dashboard_hours")},
+    }  # fmt: skip
+    assert "dagster/table_name" not in shown["hourly_snapshots"]
+    for name, table in tables.items():
+        columns = shown[name]["dagster/column_schema"].columns
+        assert [column.name for column in columns] == [column.name for column in stored.metadata.tables[table].columns]
+        assert all(column.description for column in columns)
+
+
+def test_lineage_opens_with_three_groups() -> None:
+    groups = {spec.group_name for asset in chain(built()) for spec in asset.specs}
+
+    assert groups == {"ingest", "analysis", "output"}
 
 
 def test_the_chain_is_the_chain() -> None:

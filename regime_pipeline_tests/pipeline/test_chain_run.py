@@ -10,10 +10,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from regime_pipeline.domain.errors import SourceError
+from regime_pipeline.domain.errors import MissingDataError, SourceError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.pipeline.build import CHAIN_JOB, build_pipeline
+from regime_pipeline.pipeline.catalog import ROW_COUNT
 from regime_pipeline.pipeline.partitions import range_tags
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.services.chain.workspace import Workspace
@@ -53,6 +54,15 @@ def materializations(result: dg.ExecuteInProcessResult, asset: str) -> dict[str,
     }
 
 
+def totals(result: dg.ExecuteInProcessResult) -> dict[str, tuple[object, object]]:
+    """Hours written and unchanged of the whole run, by asset."""
+    seen = [event.asset_observation_data.asset_observation for event in result.all_events if event.is_asset_observation]
+    return {
+        one.asset_key.to_user_string(): (one.metadata["hours_written"].value, one.metadata["hours_unchanged"].value)
+        for one in seen
+    }
+
+
 def test_a_rectangle_runs_in_one_run_and_reports_every_partition(workspace: Workspace) -> None:
     result = run(workspace, MARKETS[1], MARKETS[2], hours_from_start(0, 3))
 
@@ -62,7 +72,9 @@ def test_a_rectangle_runs_in_one_run_and_reports_every_partition(workspace: Work
         assert sorted(found) == [
             f"2026-09-01-0{hour}:00|{market}" for hour in range(3) for market in (MARKETS[1], MARKETS[2])
         ]
-        assert all(metadata["hours_written"] == 6 for metadata in found.values())
+        assert list(found) == sorted(found), "the newest hour is the latest materialization"
+        assert all(metadata[ROW_COUNT] == 1 for metadata in found.values())
+    assert totals(result) == dict.fromkeys((stage.name for stage in STAGES), (6, 0))
     raw = materializations(result, "raw_candles")["2026-09-01-01:00|ALFA-USDT_1h"]
     assert (raw["candles"], raw["hour_status"]) == (1, "complete")
     verdict = materializations(result, "regime_verdicts")["2026-09-01-01:00|ALFA-USDT_1h"]
@@ -83,13 +95,15 @@ def test_every_check_is_evaluated_and_passes(workspace: Workspace) -> None:
 
 def test_day_partitions_hold_the_same_rows(workspace: Workspace, tmp_path: Path) -> None:
     market, window = MARKETS[1], hours_from_start(0, 24)
-    assert run(workspace, market, market, window, "day").success
+    whole = run(workspace, market, market, window, "day")
+    assert whole.success
+    assert [found[ROW_COUNT] for found in materializations(whole, "raw_candles").values()] == [24]
     daily = dump(workspace, market, window)
 
     result = run(workspace, market, market, window)
 
     assert result.success
-    assert all(m["hours_unchanged"] == 24 for m in materializations(result, "features").values())
+    assert totals(result)["features"] == (0, 24)
     assert_same_bytes(dump(workspace, market, window), daily)
 
 
@@ -143,14 +157,36 @@ def test_a_source_that_fails_leaves_its_hours_missing_and_holds_up_no_other_mark
     assert "No source answered. ALFA-USDT_1h cannot be reached." in str(failed.failure_data_for_node("raw_candles"))
 
 
-def test_a_stage_without_its_upstream_rows_says_what_to_do(workspace: Workspace) -> None:
-    from regime_pipeline.domain.errors import MissingDataError
-
-    scores = next(stage for stage in STAGES if stage.name == "scores")
+@pytest.mark.parametrize(("stage", "upstream"), [("features", "hourly_snapshots"), ("scores", "features")])
+def test_a_stage_without_its_upstream_rows_says_what_to_do(workspace: Workspace, stage: str, upstream: str) -> None:
     workspace.warehouse.series_id(MARKETS[1], venue="simulated", price_scale=100)
     run_id = workspace.start_run("")
 
-    with pytest.raises(MissingDataError, match="features of ALFA-USDT_1h lacks 2 of the 2 hours") as raised:
-        scores.run(workspace, run_id, MARKETS[1], hours_from_start(0, 2))
+    with pytest.raises(MissingDataError, match=f"{upstream} of ALFA-USDT_1h lacks 2 of the 2 hours") as raised:
+        next(each for each in STAGES if each.name == stage).run(workspace, run_id, MARKETS[1], hours_from_start(0, 2))
 
-    assert "Materialize features" in raised.value.todo
+    assert f"Materialize {upstream}" in raised.value.todo
+
+
+def test_what_trying_again_cannot_mend_fails_with_its_sentence_and_is_not_tried_again(workspace: Workspace) -> None:
+    @contextmanager
+    def open_workspace() -> Iterator[Workspace]:
+        yield workspace
+
+    workspace.warehouse.series_id(MARKETS[1], venue="simulated", price_scale=100)
+    definitions = build_pipeline(Universe(workspace.universe.specs, START, START + 48 * HOUR_MS), open_workspace)
+    tags = dict(range_tags(MARKETS[1], MARKETS[1], hours_from_start(0, 2)))
+    with dg.instance_for_test(overrides={"run_retries": {"enabled": True, "max_retries": 2}}) as instance:
+        result = definitions.resolve_job_def(CHAIN_JOB).execute_in_process(
+            instance=instance, tags=tags, asset_selection=[dg.AssetKey("scores")], raise_on_error=False
+        )
+        (stored,) = instance.get_runs()
+
+    failure = result.failure_data_for_node("scores")
+    assert failure is not None
+    assert failure.user_failure_data is not None
+    said = str(failure.user_failure_data.description)
+    assert said.startswith("features of ALFA-USDT_1h lacks 2 of the 2 hours")
+    assert failure.error is not None
+    assert failure.error.cause is None, "no stack before the sentence"
+    assert stored.tags["dagster/will_retry"] == "false"

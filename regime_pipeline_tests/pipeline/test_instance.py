@@ -39,6 +39,23 @@ def test_the_home_gets_the_shipped_file_and_postgres(tmp_path: Path) -> None:
     assert docker["storage"]["custom"]["config"] == {"postgres_url": {"env": "DAGSTER_PG_URL"}}
 
 
+def test_the_home_s_workspace_is_that_of_the_repository(tmp_path: Path) -> None:
+    prepare_home(tmp_path)
+
+    written = yaml.safe_load((tmp_path / "workspace.yaml").read_text("utf-8"))
+    assert written == yaml.safe_load((REPOSITORY / "workspace.yaml").read_text("utf-8"))
+
+
+def test_the_directory_of_a_deployment_is_left_as_it_is(tmp_path: Path) -> None:
+    text = (REPOSITORY / "docker" / "dagster.yaml").read_text("utf-8")
+    (tmp_path / "dagster.yaml").write_text(text, "utf-8")
+
+    prepare_home(tmp_path)
+
+    assert (tmp_path / "dagster.yaml").read_text("utf-8") == text
+    assert not (tmp_path / "workspace.yaml").exists()
+
+
 def test_an_instance_stores_in_postgres_and_leaves_the_environment_alone(tmp_path: Path, database_url: str) -> None:
     before = dict(os.environ)
 

@@ -14,8 +14,8 @@ from dagster._daemon.types import DaemonHeartbeat
 from regime_pipeline.bootstrap import build_definitions
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.pipeline import sensor_states as states_module
+from regime_pipeline.pipeline.instance import LOCATION
 from regime_pipeline.pipeline.sensor_states import (
-    MODULE,
     SensorState,
     is_daemon_alive,
     sensor_states,
@@ -63,12 +63,12 @@ def test_a_sensor_that_was_never_seen_is_as_by_default(instance: dg.DagsterInsta
 
 def test_a_sensor_can_be_switched_before_and_after_a_daemon_saw_it(instance: dg.DagsterInstance) -> None:
     switch_sensors(instance, [SITE], is_on=False)
-    assert stored(instance) == {SITE: (InstigatorStatus.STOPPED, MODULE)}
+    assert stored(instance) == {SITE: (InstigatorStatus.STOPPED, LOCATION)}
     assert [state.is_on for state in sensor_states(instance, [HOURLY, SITE], True)] == [True, False]
 
     switch_sensors(instance, [SITE], is_on=True)
     switch_sensors(instance, [SITE], is_on=True)
-    assert stored(instance) == {SITE: (InstigatorStatus.RUNNING, MODULE)}
+    assert stored(instance) == {SITE: (InstigatorStatus.RUNNING, LOCATION)}
     assert sensor_states(instance, [SITE], False) == [SensorState(SITE, True, NOW_S, None)]
 
 
@@ -94,8 +94,8 @@ def test_the_location_is_that_of_the_workspace_beside_the_instance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    assert workspace_location() == MODULE
-    assert workspace_location(str(tmp_path)) == MODULE
+    assert workspace_location() == LOCATION
+    assert workspace_location(str(tmp_path)) == LOCATION
     shipped = (REPOSITORY / "docker" / "workspace.yaml").read_text("utf-8")
     (tmp_path / "workspace.yaml").write_text(shipped, "utf-8")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))

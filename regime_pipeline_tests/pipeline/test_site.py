@@ -86,7 +86,7 @@ def test_the_site_is_whole_without_partitions_and_stands_behind_the_chain(defini
         "grid_advice",
         "dashboard_hours",
     }
-    assert site.group_name == "dashboard"
+    assert site.group_name == "output"
     chain = definitions.resolve_job_def(CHAIN_JOB)
     assert "dashboard_site" not in chain.graph.node_dict
 

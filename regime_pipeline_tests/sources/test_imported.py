@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from regime_pipeline.domain.errors import SourceError
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.completeness import hour_statuses
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
@@ -63,3 +64,13 @@ def test_the_newest_close_is_the_stores() -> None:
     table = Table(Market("BTC-USDT", "1h"))
     assert table.source().newest_closed_ms(table.market) == DAY + 12 * HOUR_MS
     assert table.source().venue == "files"
+
+
+def test_a_market_of_which_nothing_was_imported_is_named_with_the_command() -> None:
+    table = Table(Market("BTC-USDT", "1h"))
+    source = ImportedSource(table.read_candles, table.read_hours, lambda market: None)
+
+    with pytest.raises(SourceError, match="No candles of BTC-USDT_1h were ever imported") as raised:
+        source.fetch(table.market, DAY, DAY + HOUR_MS)
+
+    assert raised.value.todo == "regime import FILES --market BTC-USDT_1h"

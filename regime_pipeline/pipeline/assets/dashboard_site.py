@@ -27,7 +27,7 @@ def build_dashboard_site(folder: Path) -> dg.AssetsDefinition:
             )
         ],
         deps=["raw_candles", "regime_verdicts", "grid_advice", "dashboard_hours"],
-        group_name="dashboard",
+        group_name="output",
         kinds={"python", "html"},
         owners=OWNERS,
         code_version=__version__,

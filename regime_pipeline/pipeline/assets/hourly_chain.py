@@ -12,11 +12,15 @@ from typing import Any
 import dagster as dg
 import numpy as np
 from dagster._core.execution.context.metadata_logging import AssetMetadataHandle, OutputMetadataAccumulator
+from dagster._core.storage.tags import RETRY_ON_ASSET_OR_OP_FAILURE_TAG
 
 from regime_pipeline import __version__
+from regime_pipeline.domain.errors import BadCandlesError, BadSnapshotError, MissingDataError, UsageError
 from regime_pipeline.pipeline.asset_checks import check_results, check_specs
+from regime_pipeline.pipeline.catalog import ROW_COUNT, table_metadata
+from regime_pipeline.pipeline.partition_order import report_in_order
 from regime_pipeline.pipeline.partitions import MarketHours, Slice
-from regime_pipeline.services.chain.stages import STAGES, StageReport
+from regime_pipeline.services.chain.stages import STAGES, Stage, StageReport
 from regime_pipeline.services.chain.workspace import Workspace
 
 OWNERS = ["team:regimes"]
@@ -25,6 +29,8 @@ SOURCE_POOL = "candle_source"
 FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3), warn_window=timedelta(hours=2))
 """Of the badge in the UI; a backfill of old hours turns it green too, so the check `market_fresh` looks at the data."""
 _STAGE = {stage.name: stage for stage in STAGES}
+_LASTING = (UsageError, MissingDataError, BadCandlesError, BadSnapshotError)
+"""What is as wrong at the next try."""
 StageFunction = Callable[[dg.AssetExecutionContext, Workspace], dg.MaterializeResult]
 
 
@@ -68,7 +74,7 @@ def hourly_asset(
                 code_version="-".join(part for part in (__version__, chain.versions.get(name)) if part),
                 partitions_def=chain.partitions,
                 backfill_policy=chain.backfill_policy,
-                metadata={"written_to": ", ".join(tables)},
+                metadata=table_metadata(tables),
                 freshness_policy=FRESHNESS,
                 pool=pool,
             )(function)
@@ -81,9 +87,18 @@ def hourly_asset(
 def run_stage(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
     """Run the stage that has the asset's name over every slice of the run, and report it per partition.
 
-    A source that fails leaves its market's hours missing and is named; where none answered the run fails.
+    A source that fails leaves its market's hours missing and is named; where none answered the run fails. What trying
+    again cannot mend fails with its sentence first, and is not tried again.
     """
     stage = _STAGE[context.asset_key.to_user_string()]
+    try:
+        return _run_slices(context, workspace, stage)
+    except _LASTING as error:
+        context.instance.add_run_tags(context.run.run_id, {RETRY_ON_ASSET_OR_OP_FAILURE_TAG: "false"})
+        raise dg.Failure(str(error), metadata={"what to do": error.todo}, allow_retries=False) from None
+
+
+def _run_slices(context: dg.AssetExecutionContext, workspace: Workspace, stage: Stage) -> dg.MaterializeResult:
     config_hash = stage.config_hash(workspace.policy, workspace.nulls)
     run_id = workspace.start_run(config_hash, context.run.run_id)
     written = unchanged = 0
@@ -101,11 +116,13 @@ def run_stage(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.Mat
         )
     if failures and len(failures) == len(slices):
         raise dg.Failure(f"No source answered. {failures[0]}")
+    totals = {"hours_written": written, "hours_unchanged": unchanged}
+    context.log_event(dg.AssetObservation(context.asset_key, description="the whole run", metadata=totals))
     shown: dict[str, Any] = {"policy_hash": config_hash} if config_hash else {}
     if failures:
         shown["source_failures"] = dg.MetadataValue.md("\n".join(f"* {failure}" for failure in failures))
     return dg.MaterializeResult(
-        metadata={**shown, "hours_written": written, "hours_unchanged": unchanged},
+        metadata=shown,
         check_results=check_results(stage.name, workspace, [(part.market, part.window) for part in slices]),
     )
 
@@ -115,10 +132,19 @@ def _per_partition(part: Slice, report: StageReport) -> dict[str, dict[str, int 
     hours_each = len(part.window) // len(part.keys)
     last_hours = np.arange(1, len(part.keys) + 1) * hours_each - 1
     columns = {name: values[last_hours].tolist() for name, values in report.per_hour.items()}
+    columns[ROW_COUNT] = _rows(report, hours_each)
     return {
         key: {name: values[row] for name, values in columns.items() if values[row] == values[row]}  # NaN != NaN
         for row, key in enumerate(part.keys)
     }
+
+
+def _rows(report: StageReport, hours_each: int) -> list[int]:
+    """Rows of each partition: of candles where the stage counts those, else one an hour."""
+    per_hour = report.per_hour.get("candles")
+    if per_hour is None:
+        return [hours_each] * (len(next(iter(report.per_hour.values()))) // hours_each)
+    return [int(count) for count in np.add.reduceat(per_hour, np.arange(0, len(per_hour), hours_each))]
 
 
 def add_partition_metadata(
@@ -143,7 +169,7 @@ def add_partition_metadata(
 
 
 @hourly_asset(
-    group="candles",
+    group="ingest",
     deps=[],
     kinds={"python", "postgres"},
     tables=["candles", "candle_revisions", "candle_hours"],
@@ -155,7 +181,7 @@ def raw_candles(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[W
 
 
 @hourly_asset(
-    group="snapshots",
+    group="ingest",
     deps=["raw_candles"],
     kinds={"python", "json"},
     tables=["snapshots/YYYY/MM/DD/HH/SYMBOL_TIMEFRAME.json"],
@@ -166,7 +192,7 @@ def hourly_snapshots(context: dg.AssetExecutionContext, workspace: dg.ResourcePa
 
 
 @hourly_asset(
-    group="regimes",
+    group="analysis",
     deps=["raw_candles"],
     kinds={"python", "postgres", "numba"},
     tables=["candle_regime", "regime_period", "market_regimes"],
@@ -176,26 +202,26 @@ def candle_regimes(context: dg.AssetExecutionContext, workspace: dg.ResourcePara
     return run_stage(context, workspace)
 
 
-@hourly_asset(group="features", deps=["hourly_snapshots"], kinds={"python", "postgres", "numba"}, tables=["features"])
+@hourly_asset(group="analysis", deps=["hourly_snapshots"], kinds={"python", "postgres", "numba"}, tables=["features"])
 def features(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
     """Raw features and discovered ranges at the hour's close, computed from the snapshots of the window alone."""
     return run_stage(context, workspace)
 
 
-@hourly_asset(group="scores", deps=["features"], kinds={"python", "postgres", "numba"}, tables=["scores"])
+@hourly_asset(group="analysis", deps=["features"], kinds={"python", "postgres", "numba"}, tables=["scores"])
 def scores(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
     """Ranks against the trailing observations and the null table, blended into five scores from 0 to 100."""
     return run_stage(context, workspace)
 
 
-@hourly_asset(group="verdicts", deps=["features", "scores"], kinds={"python", "postgres"}, tables=["regime_verdicts"])
+@hourly_asset(group="analysis", deps=["features", "scores"], kinds={"python", "postgres"}, tables=["regime_verdicts"])
 def regime_verdicts(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
     """RANGE_OK, RANGE_WEAK, TREND, TRANSITION or INSUFFICIENT_DATA, with confidence and weights of the alternatives."""
     return run_stage(context, workspace)
 
 
 @hourly_asset(
-    group="grids",
+    group="output",
     deps=["hourly_snapshots", "features", "scores", "regime_verdicts"],
     kinds={"python", "postgres"},
     tables=["grid_advice"],
@@ -206,7 +232,7 @@ def grid_advice(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[W
 
 
 @hourly_asset(
-    group="dashboard",
+    group="output",
     deps=["raw_candles", "hourly_snapshots", "candle_regimes", "features", "scores", "regime_verdicts"],
     kinds={"python", "postgres"},
     tables=["dashboard_hours"],
@@ -231,4 +257,5 @@ CHAIN: tuple[AssetOfChain, ...] = (
 
 def build_chain(chain: Chain) -> list[dg.AssetsDefinition]:
     """Return the assets of the chain with their partitions, backfill policy and code versions."""
+    report_in_order()
     return [define(chain) for define in CHAIN]

@@ -179,6 +179,8 @@ def snapshot_candles(ws: Workspace, market: Market, window: Window, lookback_bar
 
 def features(ws: Workspace, run_id: int, market: Market, window: Window) -> StageReport:
     """Compute the raw features and discovered ranges at each hour's close from the snapshots alone."""
+    present = ws.snapshots.hours_present(market, window.start_ms, window.end_ms)
+    _require_hours({"hour_start": present}, window, market, "hourly_snapshots")
     candles = snapshot_candles(ws, market, window, feature_lookback_bars(ws.policy))
     rows = compute_features(candles, window.hours, ws.policy)
     return _write_hours(ws, "features", run_id, market, window, rows, {"status": _labels(rows, FEATURES, "status")})
