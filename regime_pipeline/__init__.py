@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from regime_pipeline.policy import Policy, default_policy, load_policy
     from regime_pipeline.python_api.candles import CandleRegime, StreamingClassifier, classify_candles
     from regime_pipeline.python_api.hold import band_for, hold_probability
+    from regime_pipeline.python_api.join import join
     from regime_pipeline.python_api.regime_storage import RegimeStorage
     from regime_pipeline.python_api.verdicts import analyze_snapshot, verdicts
     from regime_pipeline.services.analysis_service import RegimeAnalysisService
@@ -38,6 +39,7 @@ __all__ = [
     "default_policy",
     "hold_probability",
     "import_candles",
+    "join",
     "load_policy",
     "verdicts",
 ]
@@ -57,6 +59,7 @@ _HOMES = {
     "default_policy": "policy",
     "hold_probability": "python_api.hold",
     "import_candles": "importing",
+    "join": "python_api.join",
     "load_policy": "policy",
     "verdicts": "python_api.verdicts",
 }

@@ -5,7 +5,7 @@ See `candles` and `verdicts` for what is computed from them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -50,9 +50,9 @@ def candles_of_frame(frame: Any, timeframe: str | None, symbol: str, price_scale
     UsageError
         The timeframe is unknown or does not follow from the times.
     """
-    columns = _columns(frame)
+    columns = _columns(frame, COLUMNS)
     times = _times(columns["open_time"], frame)
-    market = Market(symbol, timeframe or _timeframe(times))
+    market = Market(symbol, timeframe or timeframe_of(times))
     prices = [_numbers(columns[name], name) for name in PRICES]
     refuse_finer_than_tick(market, times, prices, price_scale)
     return Candles.from_prices(market, price_scale, times, prices, _numbers(columns["volume"], "volume"))
@@ -77,19 +77,24 @@ def candle_of_mapping(candle: Mapping[str, Any], market: Market, price_scale: in
     return Candles.from_prices(market, price_scale, times, prices, _numbers([candle["volume"]], "volume"))
 
 
-def _columns(frame: Any) -> dict[str, Any]:
-    """The six columns by name, from columns or, for the time, the index."""
+def times_of_frame(frame: Any) -> Int64:
+    """Return the open times of a frame of candles, epoch milliseconds; forms and errors as `candles_of_frame`."""
+    return _times(_columns(frame, COLUMNS[:1])["open_time"], frame)
+
+
+def _columns(frame: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Columns by name; the time may be the index."""
     if isinstance(frame, pd.DataFrame) and "open_time" not in frame and isinstance(frame.index, pd.DatetimeIndex):
         frame = frame.assign(open_time=frame.index)
     if not hasattr(frame, "columns"):
         raise BadCandlesError(
             f"Candles must be a DataFrame, not {type(frame).__name__}.", f"Give {', '.join(COLUMNS)}."
         )
-    absent = [name for name in COLUMNS if name not in frame.columns]
+    absent = [name for name in names if name not in frame.columns]
     if absent:
         found = ", ".join(map(str, frame.columns)) or "none"
         raise BadCandlesError(f"The frame has no column {', '.join(absent)} (found: {found}).")
-    return {name: frame[name] for name in COLUMNS}
+    return {name: frame[name] for name in names}
 
 
 def _times(column: Any, frame: Any) -> Int64:
@@ -121,8 +126,8 @@ def _epoch_ms(values: NDArray[Any]) -> Int64:
     return values.astype(np.int64)
 
 
-def _timeframe(times: Int64) -> str:
-    """The timeframe whose bar is the smallest distance of two candles."""
+def timeframe_of(times: Int64) -> str:
+    """Return the timeframe whose bar is the smallest distance of two candles; UsageError where none is."""
     steps = np.abs(np.diff(times))
     steps = steps[steps > 0]
     minutes = int(steps.min()) / 60_000 if len(steps) else 0

@@ -60,10 +60,10 @@ def verdicts(
     -------
     DataFrame
         One row per observation that is over by the last candle's close, in order, RangeIndex: per candle at one hour
-        and above, per hour with a candle below. `open_time` (start of the hour or bar) and `as_of_bar` are
-        datetime64[ms, UTC]; labels are categoricals; `competing` and `factors` are lists of dicts; scores 0..100;
-        prices in quote currency. Warm-up rows say INSUFFICIENT_DATA with confidence 0, and `status` why; their
-        numbers are NaN.
+        and above, per hour with a candle below. `open_time` (start of the hour or bar), `as_of_bar` and `known_at` (its
+        close: use the row from then on) are datetime64[ms, UTC]; labels are categoricals; `competing` and `factors` are
+        lists of dicts; scores 0..100; prices in quote currency. Warm-up rows say INSUFFICIENT_DATA with confidence 0,
+        and `status` why; their numbers are NaN.
 
     Raises
     ------
@@ -72,7 +72,8 @@ def verdicts(
 
     Notes
     -----
-    Uses bars <= the observation's close: a prefix of the frame gives the same rows.
+    Uses bars <= the observation's close: a prefix of the frame gives the same rows. Below one hour `open_time` lies
+    before bars that the row depends on: merge on `known_at`, or with `regime_pipeline.join`, never on `open_time`.
     """
     sound = candles_of_frame(candles, timeframe, symbol, price_scale)
     hours = observed_hours(sound)

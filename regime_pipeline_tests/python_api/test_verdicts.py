@@ -23,7 +23,7 @@ from regime_pipeline_tests.python_api.factories import candles, frame_of
 
 BARS = {"15m": 3_000, "1h": 900, "4h": 900}
 DOCUMENTED = [
-    *("open_time", "as_of_bar", "verdict", "confidence", "direction", "dominant_risk", "trend_score"),
+    *("open_time", "as_of_bar", "known_at", "verdict", "confidence", "direction", "dominant_risk", "trend_score"),
     *("mean_rev_score", "vol_change_score", "range_quality_score", "grid_capacity_score", "range_low", "range_high"),
     *("range_confidence", "competing", "factors", "policy_hash"),
 ]
@@ -40,6 +40,7 @@ def test_one_row_per_observation_as_the_engine_says(timeframe: str) -> None:
     assert list(rows.columns[: len(DOCUMENTED)]) == DOCUMENTED
     assert rows["open_time"].tolist() == pd.to_datetime(starts, unit="ms", utc=True).tolist()
     hours = starts.to_numpy() + max(step, HOUR_MS) - HOUR_MS
+    assert rows["known_at"].tolist() == pd.to_datetime(hours + HOUR_MS, unit="ms", utc=True).tolist()
     engine = run(found, hours)
     expected = engine.verdicts
     assert rows["verdict"].tolist() == [VERDICTS[code] for code in expected["verdict"]]

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from regime_pipeline.domain.errors import MissingDataError
+from regime_pipeline.domain.known_at import hour_known_at
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Int64, Window, to_iso
 from regime_pipeline.domain.schema import FEATURES, SCORES, VERDICT_COLUMNS, Column
@@ -36,6 +37,7 @@ def verdict_frame(found: Analysis, market: Market, hours: Int64, policy: Policy)
     columns: dict[str, Any] = {
         "open_time": utc_times(hours + HOUR_MS - market.observation_ms),
         "as_of_bar": utc_times(found.verdicts["as_of_bar"]),
+        "known_at": utc_times(hour_known_at(hours)),
     }
     layouts = ((VERDICT_COLUMNS, found.verdicts), (SCORES, found.scores), (FEATURES, found.features))
     known = {c.name: _values(c, rows[c.name]) for layout, rows in reversed(layouts) for c in layout}
