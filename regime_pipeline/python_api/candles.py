@@ -17,11 +17,8 @@ from regime_pipeline.domain.candle_regimes.streaming import CandleStream
 from regime_pipeline.domain.known_at import bar_known_at
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.policy import Policy, default_policy
-from regime_pipeline.python_api.inputs import PRICE_SCALE, candle_of_mapping, candles_of_frame
+from regime_pipeline.python_api.inputs import PRICE_SCALE, SYMBOL, candle_of_mapping, candles_of
 from regime_pipeline.storage.frames import regime_names, utc_times
-
-SYMBOL = "CANDLES-USDT"
-"""Stands for the market where the caller names none."""
 
 
 def classify_candles(
@@ -63,7 +60,7 @@ def classify_candles(
     -----
     Uses bars <= t: a prefix of the frame gives the same rows.
     """
-    sound = candles_of_frame(candles, timeframe, SYMBOL, price_scale)
+    sound = candles_of(candles, timeframe, SYMBOL, price_scale)
     return _regime_frame(sound.market, classify(sound, (policy or default_policy()).candle_regime))
 
 
@@ -152,5 +149,5 @@ class StreamingClassifier:
         BadCandlesError, UsageError
             The frame is not candles, or does not continue what the stream knows; the stream is as it was.
         """
-        sound = candles_of_frame(candles, self._market.timeframe, SYMBOL, self._price_scale)
+        sound = candles_of(candles, self._market.timeframe, SYMBOL, self._price_scale)
         return _regime_frame(self._market, self._stream.update(sound))

@@ -14,8 +14,7 @@ from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.known_at import bar_known_at, newest_known
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.python_api.candles import SYMBOL
-from regime_pipeline.python_api.inputs import timeframe_of, times_of_frame
+from regime_pipeline.python_api.inputs import SYMBOL, timeframe_of, times_of
 
 _OF_ONE_MARKET: Final = ("symbol", "timeframe")
 _LEFT_OUT: Final = ["open_time", "close"]
@@ -54,7 +53,7 @@ def join(candles: pd.DataFrame, rows: pd.DataFrame, timeframe: str | None = None
     below one hour: the verdict of 10:00 to 11:00 depends on closes up to 11:00, and would stand beside the 10:00
     candle of 15 minutes, which closes at 10:15.
     """
-    opened = times_of_frame(candles)
+    opened = times_of(candles)
     closed = bar_known_at(Market(SYMBOL, timeframe or timeframe_of(opened)), opened)
     known = _known_at(rows)
     order = np.argsort(known, kind="stable")

@@ -24,11 +24,14 @@ from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.storage.bulk.verdict_reads import StoredVerdicts
 from regime_pipeline.storage.frames import column_values, utc_times
 
+_TIMES: Final = ("open_time", "as_of_bar", "known_at")
 _FIRST: Final = (
-    *("verdict", "confidence", "direction", "dominant_risk", "trend_score", "mean_rev_score", "vol_change_score"),
-    *("range_quality_score", "grid_capacity_score", "range_low", "range_high", "range_confidence", "competing"),
-    *("factors", "policy_hash"),
+    *("verdict", "confidence", "hold_24h", "hold_72h", "direction", "dominant_risk", "trend_score", "mean_rev_score"),
+    *("vol_change_score", "range_quality_score", "grid_capacity_score", "range_low", "range_high"),
+    *("range_confidence", "competing", "factors", "policy_hash", "status"),
 )
+VERDICT_SUMMARY: Final = (*_TIMES, *_FIRST)
+"""Columns of a verdict frame that say what an hour is and why; the others are what it was computed from."""
 _DROPPED: Final = ("hour_start", "as_of_bar", "is_new_bar", "rules_met", "score_hash", "feature_hash")
 
 
