@@ -5,7 +5,6 @@ See `python_api.verdicts` for the hourly verdict.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ from regime_pipeline.domain.candle_regimes.streaming import CandleStream
 from regime_pipeline.domain.known_at import bar_known_at
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.policy import Policy, default_policy
-from regime_pipeline.python_api.inputs import PRICE_SCALE, SYMBOL, candle_of_mapping, candles_of
+from regime_pipeline.python_api.inputs import PRICE_SCALE, SYMBOL, candles_of, single_candle
 from regime_pipeline.storage.frames import regime_names, utc_times
 
 
@@ -113,21 +112,21 @@ class StreamingClassifier:
         self._price_scale = price_scale
         self._stream = CandleStream((policy or default_policy()).candle_regime)
 
-    def update(self, candle: Mapping[str, Any]) -> CandleRegime:
+    def update(self, candle: Any) -> CandleRegime:
         """Take the next closed candle and return its regime.
 
         Parameters
         ----------
-        candle : mapping
-            `open_time` (aware time, ISO-8601 text with offset, or epoch milliseconds), `open`, `high`, `low`, `close`,
-            `volume`; a row of a frame will do.
+        candle : mapping or row
+            `open_time`, `open`, `high`, `low`, `close`, `volume` under any name that `read` knows and with any of its
+            times: a mapping, a row of a frame, or a row of ccxt.
 
         Raises
         ------
         BadCandlesError
             The candle is unsound, or not after the one before it; the stream is as it was.
         """
-        found = self._stream.update(candle_of_mapping(candle, self._market, self._price_scale))
+        found = self._stream.update(single_candle(candle, self._market, self._price_scale))
         state = REGIME_STATES[found.state[-1]]
         opened = int(found.open_time_ms[-1])
         return CandleRegime(

@@ -78,7 +78,7 @@ def read(
     if timezone not in ("", "UTC"):
         raise UsageError(f"Times without an offset cannot be read as '{timezone}'.", "Convert them to UTC first.")
     columns = _columns(frame_of(candles), COLUMNS)
-    times = _times(columns["open_time"], timezone)
+    times = epoch_ms(columns["open_time"], timezone)
     market = Market(SYMBOL, timeframe or timeframe_of(times))
     numbers = {name: _numbers(columns[name], name) for name in COLUMNS[1:]}
     is_off = times % market.step_ms != 0
@@ -119,23 +119,27 @@ def candles_of(given: Any, timeframe: str | None, symbol: str, price_scale: int)
     return _sound(Market(symbol, timeframe or timeframe_of(times)), times, columns, price_scale)
 
 
-def candle_of_mapping(candle: Mapping[str, Any], market: Market, price_scale: int) -> Candles:
-    """Return one candle, a mapping or a row of a frame, as candles.
+def single_candle(candle: Any, market: Market, price_scale: int) -> Candles:
+    """Return one candle, a mapping, a row of a frame or a row of ccxt, as candles.
 
     Raises
     ------
     BadCandlesError, UsageError
         As `candles_of`.
     """
-    names, values = zip(*candle.items(), strict=True)
+    try:
+        items = candle.items() if hasattr(candle, "items") else zip(COLUMNS, candle, strict=True)
+        names, values = zip(*items, strict=True)
+    except (TypeError, ValueError) as error:
+        raise BadCandlesError(f"The candle {candle!r} cannot be read.", f"It needs {', '.join(COLUMNS)}.") from error
     columns = {name: pd.Series([values[at]]) for name, at in _places(names, COLUMNS).items()}
     numbers = {name: _numbers(columns[name], name) for name in COLUMNS[1:]}
-    return _sound(market, _times(columns["open_time"], ""), numbers, price_scale)
+    return _sound(market, epoch_ms(columns["open_time"]), numbers, price_scale)
 
 
 def times_of(given: Any) -> Int64:
     """Return the open times of candles in any form, epoch milliseconds; errors as `read`."""
-    return _times(_columns(frame_of(given), COLUMNS[:1])["open_time"], "")
+    return epoch_ms(_columns(frame_of(given), COLUMNS[:1])["open_time"])
 
 
 def timeframe_of(times: Int64) -> str:
@@ -182,8 +186,8 @@ def _best(given: Sequence[str], known: Sequence[str]) -> str | None:
     return next((name for name in known if name in given), None)
 
 
-def _times(column: pd.Series, zone: str) -> Int64:
-    """Open times in epoch milliseconds."""
+def epoch_ms(column: pd.Series, timezone: str = "") -> Int64:
+    """Return a column of times in epoch milliseconds; forms, option and errors as `read`."""
     column = column.infer_objects()
     if column.isna().any():
         raise BadCandlesError(f"The time of row {int(np.argmax(column.isna()))} is absent.")
@@ -191,11 +195,11 @@ def _times(column: pd.Series, zone: str) -> Int64:
         return _ms(column)
     values = column.to_numpy()
     if values.dtype.kind == "M":
-        _refuse_naive(values, zone)
+        _refuse_naive(values, timezone)
         return np.asarray(values.astype("M8[ms]").astype(np.int64))
     if values.dtype.kind in "iuf":
         return _from_epoch(values)
-    return np.array([_moment(value, zone) for value in values], dtype=np.int64)
+    return np.array([_moment(value, timezone) for value in values], dtype=np.int64)
 
 
 def _ms(column: pd.Series) -> Int64:

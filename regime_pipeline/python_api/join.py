@@ -14,23 +14,24 @@ from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.known_at import bar_known_at, newest_known
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.python_api.inputs import SYMBOL, timeframe_of, times_of
+from regime_pipeline.python_api.forms import frame_of
+from regime_pipeline.python_api.inputs import SYMBOL, epoch_ms, timeframe_of, times_of
 
 _OF_ONE_MARKET: Final = ("symbol", "timeframe")
 _LEFT_OUT: Final = ["open_time", "close"]
 """What the candles say of themselves."""
 
 
-def join(candles: pd.DataFrame, rows: pd.DataFrame, timeframe: str | None = None, *, prefix: str = "") -> pd.DataFrame:
+def join(candles: Any, rows: Any, timeframe: str | None = None, *, prefix: str = "") -> pd.DataFrame:
     """Return the candles with the newest row that was known when each of them closed.
 
     Parameters
     ----------
-    candles : DataFrame
-        Candles of any timeframe, in any order; only their times are read.
-    rows : DataFrame
-        What `verdicts`, `classify_candles`, `RegimeStorage.get_regimes` or an answer of the API gave, of one market and
-        any timeframe: `known_at` (aware times) and what is wanted beside it.
+    candles : DataFrame, table, rows or mapping
+        As `read` takes them, of any timeframe, in any order; only their times are read.
+    rows : DataFrame or list of dict
+        What `verdicts`, `classify_candles` or `RegimeStorage.get_regimes` returned, or the rows of an answer of the
+        API, of one market and any timeframe: `known_at` and what is wanted beside it.
     timeframe : str, optional
         Of the candles, one of `1m 5m 15m 1h 4h 1d`; None takes the smallest distance of two candles.
     prefix : str
@@ -44,8 +45,8 @@ def join(candles: pd.DataFrame, rows: pd.DataFrame, timeframe: str | None = None
 
     Raises
     ------
-    UsageError
-        The rows have no `known_at` or are of several markets, or a column of the candles has the same name.
+    BadCandlesError, UsageError
+        The candles have no times, or the rows no `known_at`; the rows are of several markets, or have a column's name.
 
     Notes
     -----
@@ -54,6 +55,8 @@ def join(candles: pd.DataFrame, rows: pd.DataFrame, timeframe: str | None = None
     candle of 15 minutes, which closes at 10:15.
     """
     opened = times_of(candles)
+    candles = candles if isinstance(candles, pd.DataFrame) else frame_of(candles)
+    rows = rows if isinstance(rows, pd.DataFrame) else frame_of(rows)
     closed = bar_known_at(Market(SYMBOL, timeframe or timeframe_of(opened)), opened)
     known = _known_at(rows)
     order = np.argsort(known, kind="stable")
@@ -63,16 +66,15 @@ def join(candles: pd.DataFrame, rows: pd.DataFrame, timeframe: str | None = None
         raise UsageError(f"The candles have {', '.join(taken)} already.", "Name a prefix for what is added.")
     newest = newest_known(known[order], closed)
     beside = added.iloc[order].reset_index(drop=True).reindex(newest).set_axis(candles.index)
-    return pd.concat([candles, beside], axis=1)
+    joined: pd.DataFrame = pd.concat([candles, beside], axis=1)
+    return joined
 
 
-def _known_at(rows: Any) -> Int64:
+def _known_at(rows: pd.DataFrame) -> Int64:
     """The moments from which on the rows may be used, epoch milliseconds."""
     if "known_at" not in rows:
         raise UsageError("The rows have no column known_at.", "Give what rp.verdicts or rp.classify_candles returned.")
     several = [name for name in _OF_ONE_MARKET if name in rows and rows[name].nunique() > 1]
     if several:
         raise UsageError(f"The rows are of more than one {several[0]}.", "Choose those of one market.")
-    if not isinstance(rows["known_at"].dtype, pd.DatetimeTZDtype):
-        raise UsageError("The times in known_at are naive or no times.", "Use pd.to_datetime(..., utc=True).")
-    return np.asarray(rows["known_at"].dt.tz_convert("UTC").to_numpy("M8[ms]").astype(np.int64))
+    return epoch_ms(rows["known_at"])

@@ -15,7 +15,7 @@ import pytest
 import regime_pipeline as rp
 from regime_pipeline.domain.errors import RegimeError
 from regime_pipeline.domain.market_data.candles import COLUMNS as FIELDS
-from regime_pipeline.python_api.inputs import COLUMNS, candle_of_mapping, candles_of
+from regime_pipeline.python_api.inputs import COLUMNS, candles_of, single_candle
 from regime_pipeline_tests.python_api.factories import HOURLY, candles, frame_of
 
 FOUND = candles(30)
@@ -175,19 +175,32 @@ def test_an_unknown_timeframe_is_refused() -> None:
 def test_one_candle_is_read_from_any_form_of_time(as_time: Callable[[int], Any]) -> None:
     row = {**FRAME.iloc[3].to_dict(), "open_time": as_time(int(FOUND.open_time_ms[3]))}
 
-    found = candle_of_mapping(row, HOURLY, FOUND.price_scale)
+    found = single_candle(row, HOURLY, FOUND.price_scale)
 
     assert [getattr(found, name)[0] for name in FIELDS] == [getattr(FOUND, name)[3] for name in FIELDS]
 
 
+@pytest.mark.parametrize("form", [ROWS[3], tuple(ROWS[3]), np.array(ROWS[3]), TITLE.iloc[3]])
+def test_one_candle_is_read_from_a_row_too(form: Any) -> None:
+    found = single_candle(form, HOURLY, FOUND.price_scale)
+
+    assert [getattr(found, name)[0] for name in FIELDS] == [getattr(FOUND, name)[3] for name in FIELDS]
+
+
+@pytest.mark.parametrize("form", [ROWS[3][:4], 5, None, "a row", {}])
+def test_what_is_not_one_candle_is_refused(form: Any) -> None:
+    with pytest.raises(rp.RegimeError, match="cannot be read. It needs open_time"):
+        single_candle(form, HOURLY, FOUND.price_scale)
+
+
 def test_a_candle_that_lacks_a_name_is_refused() -> None:
     with pytest.raises(RegimeError, match="no column high, volume"):
-        candle_of_mapping({"open_time": 1, "open": 1, "low": 1, "close": 1}, HOURLY, 100)
+        single_candle({"open_time": 1, "open": 1, "low": 1, "close": 1}, HOURLY, 100)
 
 
 def test_a_candle_finer_than_a_tick_is_refused() -> None:
     with pytest.raises(RegimeError, match=r"\(row 0\): open .* is finer than a tick. Raise price_scale \(now 10\)"):
-        candle_of_mapping(FRAME.iloc[3], HOURLY, 10)
+        single_candle(FRAME.iloc[3], HOURLY, 10)
     with pytest.raises(RegimeError, match=r"\(row 1\): open .* is finer than a tick"):
         candles_of(FRAME, None, "CANDLES-USDT", 10)
 

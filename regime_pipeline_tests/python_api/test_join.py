@@ -106,6 +106,24 @@ def test_the_frame_keeps_its_columns_index_and_order() -> None:
     )
 
 
+def test_rows_of_the_api_and_candles_of_ccxt_are_joined_too() -> None:
+    bars, (rows, regimes) = frame_of(BASE), rows_of(BASE, "1h")
+    verdict = rows[["known_at", "verdict", "confidence"]]
+    seconds = regimes["known_at"].astype("datetime64[s, UTC]").astype("int64")
+    as_ccxt = [
+        [time, *values] for time, values in zip(BASE.open_time_ms.tolist(), bars.iloc[:, 1:].to_numpy(), strict=True)
+    ]
+
+    as_answered = verdict.assign(known_at=[f"{time.isoformat()}" for time in verdict["known_at"]])[::-1].to_dict(
+        "records"
+    )
+    found = rp.join(as_ccxt, as_answered)
+    flat = rp.join(bars, regimes.assign(known_at=seconds).to_dict("records"))
+
+    assert found["verdict"].tolist()[100:] == rp.join(bars, verdict)["verdict"].tolist()[100:]
+    assert flat["full_regime"].tolist()[4:] == rp.join(bars, regimes)["full_regime"].tolist()[4:]
+
+
 def test_rows_in_any_order_and_none_at_all_are_joined() -> None:
     bars, (rows, _) = frame_of(BASE), rows_of(BASE, "1h")
 
@@ -118,7 +136,7 @@ def test_what_cannot_be_joined_is_refused() -> None:
 
     for wrong, says in (
         (rows.drop(columns="known_at"), "no column known_at"),
-        (rows.assign(known_at=rows["known_at"].dt.tz_localize(None)), "naive or no times"),
+        (rows.assign(known_at=rows["known_at"].dt.tz_localize(None)), "are naive"),
         (pd.concat([rows.assign(symbol="A-USDT"), rows.assign(symbol="B-USDT")]), "more than one symbol"),
         (rows.assign(volume=1.0), "have volume already. Name a prefix"),
     ):

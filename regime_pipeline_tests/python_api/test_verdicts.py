@@ -6,6 +6,8 @@ from pathlib import Path
 
 import orjson
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 import regime_pipeline as rp
@@ -59,6 +61,14 @@ def test_explained_rows_add_what_they_were_computed_from() -> None:
 
     pd.testing.assert_frame_equal(rows[DOCUMENTED], rp.verdicts(frame))
     assert {"weight_trend", "rank_adx", "atr", "ou_half_life_bars", "close"} <= set(rows) - set(DOCUMENTED)
+
+
+def test_results_go_to_polars_and_arrow_as_they_are() -> None:
+    frame = frame_of(candles(400))
+
+    for rows in (rp.verdicts(frame).drop(columns="factors"), rp.classify_candles(frame)):
+        for name in ("open_time", "known_at", "confidence"):
+            assert pl.DataFrame(rows)[name].to_list() == pa.table(rows)[name].to_pylist() == rows[name].tolist()
 
 
 def test_several_markets_are_the_rows_of_each() -> None:
