@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from regime_pipeline.policy import Policy, default_policy, load_policy
     from regime_pipeline.python_api.candles import CandleRegime, StreamingClassifier, classify_candles
     from regime_pipeline.python_api.hold import band_for, hold_probability
+    from regime_pipeline.python_api.inputs import read
+    from regime_pipeline.python_api.join import join
+    from regime_pipeline.python_api.plots import plot_regimes
     from regime_pipeline.python_api.regime_storage import RegimeStorage
-    from regime_pipeline.python_api.verdicts import analyze_snapshot, verdicts
+    from regime_pipeline.python_api.verdicts import analyze_snapshot, verdicts, verdicts_many
     from regime_pipeline.services.analysis_service import RegimeAnalysisService
     from regime_pipeline.storage.snapshots.reader import SnapshotReader
     from regime_pipeline.storage.snapshots.store import SnapshotStore
@@ -38,8 +41,12 @@ __all__ = [
     "default_policy",
     "hold_probability",
     "import_candles",
+    "join",
     "load_policy",
+    "plot_regimes",
+    "read",
     "verdicts",
+    "verdicts_many",
 ]
 _HOMES = {
     "Band": "domain.hold.outlook",
@@ -57,8 +64,12 @@ _HOMES = {
     "default_policy": "policy",
     "hold_probability": "python_api.hold",
     "import_candles": "importing",
+    "join": "python_api.join",
     "load_policy": "policy",
+    "plot_regimes": "python_api.plots",
+    "read": "python_api.inputs",
     "verdicts": "python_api.verdicts",
+    "verdicts_many": "python_api.verdicts",
 }
 
 

@@ -39,6 +39,7 @@ _MAKER_GONE_S: Final = 60
 """After so long without an answer the process that was making it is taken to have ended."""
 _SCORES: Final = ("trend_score", "mean_rev_score", "vol_change_score", "range_quality_score", "grid_capacity_score")
 _FLAT: Final = (
+    "known_at",
     "verdict",
     "confidence",
     "direction",

@@ -20,6 +20,7 @@ from fastapi.concurrency import run_in_threadpool
 from numpy.typing import NDArray
 
 from regime_pipeline.domain.candle_regimes.states import COLORS, REGIME_STATES
+from regime_pipeline.domain.known_at import bar_known_at
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.services.queries.candle_regimes import RegimeSeries, source_of
@@ -158,11 +159,11 @@ class RegimeRows:
 def render(series: RegimeSeries, question: RegimeQuestion) -> RegimeRows:
     """Render the answer to a question; confidences keep float32's shortest digits."""
     regimes = series.regimes
-    seconds, confidences = _texts(regimes.open_time_ms // 1000), _texts(regimes.confidence.astype(np.float32))
-    states = regimes.state.tolist()
+    opened, known = regimes.open_time_ms, bar_known_at(series.market, regimes.open_time_ms)
+    columns = (_texts(opened // 1000), _texts(known // 1000), _texts(regimes.confidence.astype(np.float32)))
     rows = [
-        f'{{"time":{second}{_FRAGMENTS[state]}{confidence}}},'
-        for second, state, confidence in zip(seconds, states, confidences, strict=True)
+        f'{{"time":{second},"known_at":{known_at}{_FRAGMENTS[state]}{confidence}}},'
+        for second, known_at, confidence, state in zip(*columns, regimes.state.tolist(), strict=True)
     ]
     edges = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum(np.fromiter(map(len, rows), np.int64, len(rows)), out=edges[1:])

@@ -29,6 +29,9 @@ class RegimeRow(BaseModel):
     """One candle."""
 
     time: int = Field(description="Open time, Unix seconds.", examples=[1788220800])
+    known_at: int = Field(
+        description="Close of the candle, Unix seconds: use the row from then on.", examples=[1788224400]
+    )
     regime: str = Field(examples=["RANGE"])
     full_regime: str = Field(examples=["NEUTRAL_LOWVOL_WEAK"])
     trend_state: str = Field(examples=["neutral"])

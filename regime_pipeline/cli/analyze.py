@@ -99,7 +99,7 @@ def explain(market: str, row: dict[str, Any]) -> None:
     """Print a verdict with its scores, range, alternatives and factors."""
     color = COLORS.get(row["verdict"], "dim")
     said = f"[bold]{escape(market)}[/] {row['open_time']}: [{color}]{row['verdict']}[/] {row['confidence']:.2f}"
-    out.print(said, markup=True)
+    out.print(f"{said}, known at {row['known_at']}", markup=True)
     scores = ("trend_score", "mean_rev_score", "vol_change_score", "range_quality_score", "grid_capacity_score")
     out.print("  " + "   ".join(f"{name.removesuffix('_score')} {_number(row[name])}" for name in scores))
     if row["range_low"] is not None:

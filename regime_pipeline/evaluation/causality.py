@@ -17,6 +17,7 @@ from regime_pipeline.domain.candle_regimes.classifier import classify, lookback_
 from regime_pipeline.domain.candle_regimes.streaming import CandleStream
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.domain.known_at import bar_known_at, hour_known_at
 from regime_pipeline.domain.market_data.candles import Candles, concatenate
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.sorted_times import distinct, is_in
@@ -112,7 +113,11 @@ def verify_causality(candles: Candles, policy: Policy, nulls: NullTable, cuts: i
 def regime_rows(candles: Candles, policy: Policy) -> Rows:
     """Return the 3D regime of every candle as rows."""
     found = classify(candles, policy.candle_regime)
-    return {"known_at": candles.close_time_ms, "state": found.state, "confidence": found.confidence}
+    return {
+        "known_at": bar_known_at(candles.market, candles.open_time_ms),
+        "state": found.state,
+        "confidence": found.confidence,
+    }
 
 
 def verdict_rows(candles: Candles, policy: Policy, nulls: NullTable) -> Rows:
@@ -123,7 +128,7 @@ def verdict_rows(candles: Candles, policy: Policy, nulls: NullTable) -> Rows:
 def _hour_rows(candles: Candles, hours: NDArray[np.int64], policy: Policy, nulls: NullTable) -> Rows:
     parts = zip(("features", "scores", "verdicts"), analyze(candles, hours, policy, nulls), strict=True)
     columns = {f"{part}.{name}": column for part, rows in parts for name, column in rows.items()}
-    return {"known_at": hours + HOUR_MS, **columns}
+    return {"known_at": hour_known_at(hours), **columns}
 
 
 def engine_checks(

@@ -52,6 +52,7 @@ def compare_grid(ws: Workspace, query: GridQuery) -> dict[str, Any]:
             "now": to_iso(ws.clock()),
             "hour_start": verdict["hour_start"],
             "hour_end": verdict["hour_end"],
+            "known_at": verdict["known_at"],
             "configured": to_fields(config),
             "discovered": {name: verdict[name] for name in _VERDICT},
             "comparison": _comparison(ws, market, hour, config, verdict["range"]),

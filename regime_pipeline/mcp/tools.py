@@ -29,9 +29,9 @@ INSTRUCTIONS: Final = (
     "Start with list_markets. Times are ISO-8601 in UTC and need an offset when you give them; confidence and shares "
     "are 0..1, scores 0..100, prices in the quote currency, returns in basis points or per cent as the field name "
     "says. Every answer is one JSON object with total, returned, truncated and next_cursor; while next_cursor is not "
-    "null, ask again with it as cursor and everything else unchanged. hold_probability alone looks ahead. Nothing "
-    "uses the future: a row at a time depends "
-    "on candles closed by then. Verdicts describe markets; they are not advice to trade."
+    "null, ask again with it as cursor and everything else unchanged. hold_probability alone looks ahead. Nothing uses "
+    "the future: a row depends on candles closed by its known_at; use it from then on. Verdicts describe markets; "
+    "they are not advice to trade."
 )
 _SPAN: Final = " start and end choose candles by open time, end exclusive; without them everything stored is used."
 

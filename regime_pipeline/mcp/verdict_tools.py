@@ -10,6 +10,7 @@ from typing import Any, Final
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
 from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.factors import deciding
+from regime_pipeline.domain.known_at import bar_known_at
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso, to_ms
 from regime_pipeline.domain.verdicts.explanation import competing
@@ -67,7 +68,8 @@ def verdict_at(ws: Workspace, market: Market, hour: int) -> dict[str, Any] | Non
     closed = to_ms(row["as_of_bar"]) + market.step_ms
     return {
         "hour_start": row["hour_start"],
-        "hour_end": to_iso(hour + HOUR_MS),
+        "hour_end": row["known_at"],
+        "known_at": row["known_at"],
         "as_of_close": to_iso(closed),
         "data_age_seconds": (ws.clock() - closed) // 1000,
         **{name: row[name] for name in _VERDICT},
@@ -97,11 +99,13 @@ def _newest_candle(ws: Workspace, market: Market) -> dict[str, Any] | None:
     if not len(found.regimes):
         return None
     opened = int(found.regimes.open_time_ms[-1])
+    closed = bar_known_at(market, opened)
     state = REGIME_STATES[int(found.regimes.state[-1])]
     runs = regime_periods(found)
     return {
         "open_time": to_iso(opened),
-        "data_age_seconds": (ws.clock() - opened - market.step_ms) // 1000,
+        "known_at": to_iso(closed),
+        "data_age_seconds": (ws.clock() - closed) // 1000,
         "simplified_regime": state.simplified_regime,
         "full_regime": state.full_regime,
         "trend_state": state.trend_state,

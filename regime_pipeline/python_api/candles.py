@@ -5,23 +5,19 @@ See `python_api.verdicts` for the hourly verdict.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from regime_pipeline.domain.candle_regimes.classifier import classify
+from regime_pipeline.domain.candle_regimes.classifier import CandleRegimes, classify
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
 from regime_pipeline.domain.candle_regimes.streaming import CandleStream
+from regime_pipeline.domain.known_at import bar_known_at
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.policy import Policy, default_policy
-from regime_pipeline.python_api.inputs import PRICE_SCALE, candle_of_mapping, candles_of_frame
+from regime_pipeline.python_api.inputs import PRICE_SCALE, SYMBOL, candles_of, single_candle
 from regime_pipeline.storage.frames import regime_names, utc_times
-
-SYMBOL = "CANDLES-USDT"
-"""Stands for the market where the caller names none."""
 
 
 def classify_candles(
@@ -49,7 +45,8 @@ def classify_candles(
     Returns
     -------
     DataFrame
-        One row per candle, in order, RangeIndex: `open_time` datetime64[ms, UTC]; `trend_state`, `volatility_state`,
+        One row per candle, in order, RangeIndex: `open_time` and `known_at` (the candle's close: use the row from then
+        on) datetime64[ms, UTC]; `trend_state`, `volatility_state`,
         `momentum_state`, `full_regime`, `simplified_regime` categoricals; `confidence` float64, 0..1. Candles with
         fewer than 199 unbroken ones before them are UNDEFINED with confidence 0.
 
@@ -62,10 +59,18 @@ def classify_candles(
     -----
     Uses bars <= t: a prefix of the frame gives the same rows.
     """
-    sound = candles_of_frame(candles, timeframe, SYMBOL, price_scale)
-    found = classify(sound, (policy or default_policy()).candle_regime)
-    columns: dict[str, Any] = {"open_time": utc_times(found.open_time_ms), **regime_names(found.state)}
-    return pd.DataFrame({**columns, "confidence": found.confidence}, copy=False)
+    sound = candles_of(candles, timeframe, SYMBOL, price_scale)
+    return _regime_frame(sound.market, classify(sound, (policy or default_policy()).candle_regime))
+
+
+def _regime_frame(market: Market, found: CandleRegimes) -> pd.DataFrame:
+    columns: dict[str, Any] = {
+        "open_time": utc_times(found.open_time_ms),
+        "known_at": utc_times(bar_known_at(market, found.open_time_ms)),
+        **regime_names(found.state),
+        "confidence": found.confidence,
+    }
+    return pd.DataFrame(columns, copy=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class CandleRegime:
     """The 3D regime of one candle, named as in the columns of `classify_candles`."""
 
     open_time: pd.Timestamp
+    known_at: pd.Timestamp
     trend_state: str
     volatility_state: str
     momentum_state: str
@@ -106,24 +112,26 @@ class StreamingClassifier:
         self._price_scale = price_scale
         self._stream = CandleStream((policy or default_policy()).candle_regime)
 
-    def update(self, candle: Mapping[str, Any]) -> CandleRegime:
+    def update(self, candle: Any) -> CandleRegime:
         """Take the next closed candle and return its regime.
 
         Parameters
         ----------
-        candle : mapping
-            `open_time` (aware time, ISO-8601 text with offset, or epoch milliseconds), `open`, `high`, `low`, `close`,
-            `volume`; a row of a frame will do.
+        candle : mapping or row
+            `open_time`, `open`, `high`, `low`, `close`, `volume` under any name that `read` knows and with any of its
+            times: a mapping, a row of a frame, or a row of ccxt.
 
         Raises
         ------
         BadCandlesError
             The candle is unsound, or not after the one before it; the stream is as it was.
         """
-        found = self._stream.update(candle_of_mapping(candle, self._market, self._price_scale))
+        found = self._stream.update(single_candle(candle, self._market, self._price_scale))
         state = REGIME_STATES[found.state[-1]]
+        opened = int(found.open_time_ms[-1])
         return CandleRegime(
-            pd.Timestamp(int(found.open_time_ms[-1]), unit="ms", tz="UTC"),
+            pd.Timestamp(opened, unit="ms", tz="UTC"),
+            pd.Timestamp(bar_known_at(self._market, opened), unit="ms", tz="UTC"),
             state.trend_state,
             state.volatility_state,
             state.momentum_state,
@@ -140,7 +148,5 @@ class StreamingClassifier:
         BadCandlesError, UsageError
             The frame is not candles, or does not continue what the stream knows; the stream is as it was.
         """
-        sound = candles_of_frame(candles, self._market.timeframe, SYMBOL, self._price_scale)
-        found = self._stream.update(sound)
-        columns: dict[str, Any] = {"open_time": utc_times(found.open_time_ms), **regime_names(found.state)}
-        return pd.DataFrame({**columns, "confidence": np.asarray(found.confidence)}, copy=False)
+        sound = candles_of(candles, self._market.timeframe, SYMBOL, self._price_scale)
+        return _regime_frame(self._market, self._stream.update(sound))

@@ -9,8 +9,7 @@ from typing import Any
 
 from regime_pipeline.domain.hold.model import HoldModel
 from regime_pipeline.domain.hold.outlook import Band, HoldOutlook
-from regime_pipeline.python_api.candles import SYMBOL
-from regime_pipeline.python_api.inputs import PRICE_SCALE, candles_of_frame
+from regime_pipeline.python_api.inputs import PRICE_SCALE, SYMBOL, candles_of
 from regime_pipeline.services.hold_model import default_hold_model
 
 
@@ -94,5 +93,5 @@ def band_for(
 
 
 def _outlook(candles: Any, timeframe: str | None, model: HoldModel | None, price_scale: int) -> HoldOutlook:
-    sound = candles_of_frame(candles, timeframe, SYMBOL, price_scale)
+    sound = candles_of(candles, timeframe, SYMBOL, price_scale)
     return HoldOutlook.of(sound, model or default_hold_model())

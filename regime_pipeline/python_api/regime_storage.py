@@ -123,8 +123,8 @@ class RegimeStorage:
         Returns
         -------
         DataFrame
-            `open_time` (datetime64[ms, UTC]), `trend_state`, `volatility_state`, `momentum_state`, `full_regime`,
-            `simplified_regime` (categoricals), `confidence` (float32 precision); sorted by time.
+            `open_time`, `known_at` (datetime64[ms, UTC]), `trend_state`, `volatility_state`, `momentum_state`,
+            `full_regime`, `simplified_regime` (categoricals), `confidence` (float32 precision); sorted by time.
         """
         market = Market(symbol, timeframe)
         start, end = (None if moment is None else to_ms(moment) for moment in (start_date, end_date))

@@ -5,7 +5,10 @@ See `python_api.candles` for 3D regimes of single candles.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,17 +17,18 @@ import orjson
 import pandas as pd
 
 from regime_pipeline._bounded_io import read_document
-from regime_pipeline.domain.errors import BadSnapshotError, UsageError
+from regime_pipeline.domain.errors import BadSnapshotError, RegimeError, UsageError
 from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import to_ms
 from regime_pipeline.domain.scoring.null_table import NullTable
 from regime_pipeline.domain.verdicts.engine import analyze, observed_hours, reach_hours
 from regime_pipeline.policy import Policy, default_policy
-from regime_pipeline.python_api.inputs import PRICE_SCALE, candles_of_frame
+from regime_pipeline.python_api.inputs import PRICE_SCALE, SYMBOL, candles_of
 from regime_pipeline.services.analysis_service import with_comparison
 from regime_pipeline.services.null_table import default_null_table
 from regime_pipeline.services.queries.grid_comparison import GivenGrid
-from regime_pipeline.services.queries.verdicts import verdict_frame
+from regime_pipeline.services.queries.verdicts import VERDICT_SUMMARY, verdict_frame
 from regime_pipeline.storage.snapshots.bundle import candles_of_bundle
 
 _BUNDLE_BYTES: Final = 1 << 26
@@ -34,19 +38,22 @@ def verdicts(
     candles: Any,
     timeframe: str = "1h",
     *,
-    symbol: str = "CANDLES-USDT",
+    explain: bool = False,
+    symbol: str = SYMBOL,
     policy: Policy | None = None,
     null_table: NullTable | None = None,
     price_scale: int = PRICE_SCALE,
 ) -> pd.DataFrame:
-    """Return the verdict of every observation, with scores, range, alternatives, factors and raw features.
+    """Return the verdict of every observation, with scores, range, alternatives and factors.
 
     Parameters
     ----------
-    candles : DataFrame
-        As `classify_candles` takes them.
+    candles : DataFrame, table, rows or mapping
+        As `read` takes them; ascending, closed candles only.
     timeframe : str
         One of `1m 5m 15m 1h 4h 1d`.
+    explain : bool
+        Add what the verdict was computed from: weights, ranks and every raw feature.
     symbol : str
         `BASE-QUOTE`, for error texts.
     policy : Policy, optional
@@ -60,10 +67,10 @@ def verdicts(
     -------
     DataFrame
         One row per observation that is over by the last candle's close, in order, RangeIndex: per candle at one hour
-        and above, per hour with a candle below. `open_time` (start of the hour or bar) and `as_of_bar` are
-        datetime64[ms, UTC]; labels are categoricals; `competing` and `factors` are lists of dicts; scores 0..100;
-        prices in quote currency. Warm-up rows say INSUFFICIENT_DATA with confidence 0, and `status` why; their
-        numbers are NaN.
+        and above, per hour with a candle below. `open_time` (start of the hour or bar), `as_of_bar` and `known_at` (its
+        close: use the row from then on) are datetime64[ms, UTC]; labels are categoricals; `competing` and `factors` are
+        lists of dicts; scores 0..100; prices in quote currency. Warm-up rows say INSUFFICIENT_DATA with confidence 0,
+        and `status` why; their numbers are NaN.
 
     Raises
     ------
@@ -72,13 +79,61 @@ def verdicts(
 
     Notes
     -----
-    Uses bars <= the observation's close: a prefix of the frame gives the same rows.
+    Uses bars <= the observation's close: a prefix of the frame gives the same rows. Below one hour `open_time` lies
+    before bars that the row depends on: merge on `known_at`, or with `regime_pipeline.join`, never on `open_time`.
     """
-    sound = candles_of_frame(candles, timeframe, symbol, price_scale)
+    sound = candles_of(candles, timeframe, symbol, price_scale)
     hours = observed_hours(sound)
     policy = policy or default_policy()
     found = analyze(sound, hours, policy, null_table or default_null_table())
-    return verdict_frame(found, sound.market, hours, policy)
+    frame = verdict_frame(found, sound.market, hours, policy)
+    return frame if explain else frame[list(VERDICT_SUMMARY)]
+
+
+def verdicts_many(
+    frames: Mapping[str, Any], timeframe: str = "1h", *, workers: int | None = None, **options: Any
+) -> pd.DataFrame:
+    """Return the verdicts of several markets in one frame.
+
+    Parameters
+    ----------
+    frames : mapping of str to DataFrame, table, rows or mapping
+        Candles by symbol (`ETH-USDT`, or as exchanges write it), each as `verdicts` takes them.
+    timeframe : str
+        One of `1m 5m 15m 1h 4h 1d`, of all frames.
+    workers : int, optional
+        Markets analyzed at once, in threads; as many as there are cores if None. Explanations take turns.
+    **options
+        As `verdicts` takes them.
+
+    Returns
+    -------
+    DataFrame
+        `symbol` (`ETH-USDT`, a categorical) and the columns of `verdicts`; market by market in the order given.
+
+    Raises
+    ------
+    BadCandlesError, UsageError
+        As `verdicts`, naming the market.
+    """
+    if not frames:
+        raise UsageError("There are no frames.", "Give candles by symbol.")
+    symbols = [Market(name, timeframe).symbol for name in frames]
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        found = list(pool.map(partial(_of_market, timeframe, options), symbols, frames.values()))
+    places = np.repeat(np.arange(len(found)), [len(rows) for rows in found])
+    names = pd.Categorical.from_codes(places, dtype=pd.CategoricalDtype(symbols))
+    joined = pd.concat(found, ignore_index=True)
+    joined.insert(0, "symbol", pd.Series(names))
+    return joined
+
+
+def _of_market(timeframe: str, options: Mapping[str, Any], symbol: str, candles: Any) -> pd.DataFrame:
+    try:
+        return verdicts(candles, timeframe, symbol=symbol, **options)
+    except RegimeError as error:
+        what = error.what if error.what.startswith(symbol) else f"{symbol}: {error.what}"
+        raise type(error)(what, error.todo) from error
 
 
 def analyze_snapshot(
@@ -104,8 +159,9 @@ def analyze_snapshot(
     Returns
     -------
     Series
-        A row of `verdicts`, named by the market; with a grid also `grid_comparison`, a dict: overlap of the discovered
-        with the configured range (`iou`, 0..1), offsets of the edges in ATR, capacity and net gain of both.
+        A row of `verdicts` with `explain`, named by the market; with a grid also `grid_comparison`, a dict: overlap of
+        the discovered with the configured range (`iou`, 0..1), offsets of the edges in ATR, capacity and net gain of
+        both.
 
     Raises
     ------

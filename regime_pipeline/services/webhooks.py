@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 
 from regime_pipeline.domain.errors import RegimeError, UsageError
+from regime_pipeline.domain.known_at import hour_known_at
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.domain.schema import VERDICTS
@@ -58,6 +59,7 @@ class VerdictChange:
     symbol: str
     timeframe: str
     hour_start: str
+    known_at: str
     verdict: str
     previous: str
     confidence: float
@@ -83,8 +85,9 @@ def verdict_changes(ws: Workspace, market: Market, known: Mapping[str, Any] | No
     changes, previous = [], str(known["verdict"])
     for hour, code, confidence in zip(*(column.tolist() for column in rows.values()), strict=True):
         if VERDICTS[code] != previous:
+            times = to_iso(hour), to_iso(hour_known_at(hour))
             change = VerdictChange(
-                "verdict_changed", market.symbol, market.timeframe, to_iso(hour), VERDICTS[code], previous, confidence
+                "verdict_changed", market.symbol, market.timeframe, *times, VERDICTS[code], previous, confidence
             )
             changes.append((change, hour))
             previous = VERDICTS[code]

@@ -13,6 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
+from regime_pipeline.domain.known_at import bar_known_at, hour_known_at
+from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.storage.bulk.columns import BulkTable
 
 _NAMES: Final = ("trend_state", "volatility_state", "momentum_state", "full_regime", "simplified_regime")
@@ -50,21 +52,24 @@ def column_values(kind: str, categories: Sequence[str], values: NDArray[Any]) ->
     return values
 
 
-def to_frame(table: BulkTable, rows: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
+def to_frame(table: BulkTable, market: Market, rows: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
     """Return rows of a bulk table as a frame.
 
     Parameters
     ----------
     table : BulkTable
         Where the rows come from.
+    market : Market
+        Whose rows they are.
     rows : mapping of ndarray
         As `Warehouse.read_range` returns them.
 
     Returns
     -------
     DataFrame
-        Times are datetime64[ms, UTC], labels categoricals. `state` is spelled out as trend_state, volatility_state,
-        momentum_state, full_regime and simplified_regime.
+        `known_at` follows `hour_start`, and the `open_time` of regimes. Times are datetime64[ms, UTC], labels
+        categoricals. `state` is spelled out as trend_state, volatility_state, momentum_state, full_regime and
+        simplified_regime.
     """
     columns: dict[str, Any] = {}
     for name, values in rows.items():
@@ -73,4 +78,8 @@ def to_frame(table: BulkTable, rows: Mapping[str, NDArray[Any]]) -> pd.DataFrame
         else:
             column = table.column(name)
             columns[name] = column_values(column.kind, column.categories, values)
+        if name == "hour_start":
+            columns["known_at"] = utc_times(hour_known_at(values))
+        elif table.name == "candle_regime" and name == "open_time":
+            columns["known_at"] = utc_times(bar_known_at(market, values))
     return pd.DataFrame(columns, copy=False)

@@ -268,10 +268,10 @@ class Warehouse(SmallStores):
     def read_frame(
         self, table: str, market: Market, window: Window, columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
-        """Read a window as a frame: aware UTC times, categoricals, regime states by name (see `read_range`)."""
+        """Read a window as a frame: aware UTC times with `known_at`, categoricals, regime states by name."""
         from regime_pipeline.storage.frames import to_frame  # pandas takes a second to import
 
-        return to_frame(bulk_table(table), self.read_range(table, market, window, columns))
+        return to_frame(bulk_table(table), market, self.read_range(table, market, window, columns))
 
     def regimes(self, wanted: RegimeQuery) -> StoredRegimes:
         """Read candle regimes and which of them hold, all of one moment, in one round trip where everything holds.

@@ -25,6 +25,7 @@ def expected_rows(ws: Workspace, market: Any = ETH) -> list[dict[str, Any]]:
     return [
         {
             "time": time // 1000,
+            "known_at": (time + market.step_ms) // 1000,
             "regime": state.simplified_regime,
             "full_regime": state.full_regime,
             "trend_state": state.trend_state,

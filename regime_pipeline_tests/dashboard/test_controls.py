@@ -233,6 +233,7 @@ def test_the_csv_has_every_hour_in_view_as_the_rows_have_it(visit: Open, address
     table = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text("utf-8"))))
     hours = [at for at in range(140, 164) if at not in ABSENT]
     assert [row["hour_start"] for row in table] == [f"{to_iso(rows.start_ms + at * HOUR_MS)[:16]}Z" for at in hours]
+    assert [row["known_at"] for row in table] == [f"{to_iso(rows.start_ms + (at + 1) * HOUR_MS)[:16]}Z" for at in hours]
     assert [row["verdict"] for row in table] == [VERDICTS[int(rows.on_calendar("verdict")[at])] for at in hours]
     for name in SCORE_COLUMNS:
         assert [row[name] for row in table] == [f"{rows.on_calendar(name)[at]:.1f}" for at in hours]

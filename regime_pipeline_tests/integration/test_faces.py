@@ -24,7 +24,7 @@ from regime_pipeline_tests.served_home import END, ETH, WINDOW, hour
 
 HOURS = (5, 318, 333, 371, 419)
 """One with too little data, and the last."""
-VERDICT = ("verdict", "confidence", "competing", "factors", "policy_hash")
+VERDICT = ("known_at", "verdict", "confidence", "competing", "factors", "policy_hash")
 BASE = "/api/data/regime/ETH-USDT/1h"
 
 

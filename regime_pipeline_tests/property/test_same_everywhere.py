@@ -49,7 +49,7 @@ def pipeline(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def test_property_77_database_bundle_and_history_agree_on_every_column(pipeline: Run, market: Market) -> None:
     ws, window = pipeline
     candles = ws.warehouse.read_candles(market, window.start_ms, window.end_ms)
-    frame = rp.verdicts(frame_of(candles), market.timeframe, price_scale=candles.price_scale)
+    frame = rp.verdicts(frame_of(candles), market.timeframe, explain=True, price_scale=candles.price_scale)
     stored = {
         table: ws.warehouse.read_range(table, market, window) for table in ("regime_verdicts", "scores", "features")
     }

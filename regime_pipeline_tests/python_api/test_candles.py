@@ -22,13 +22,14 @@ def test_one_row_per_candle_with_the_documented_columns() -> None:
     expected = classify(FOUND, default_policy().candle_regime)
 
     assert list(WHOLE.columns) == [
-        *("open_time", "trend_state", "volatility_state", "momentum_state", "full_regime", "simplified_regime"),
-        "confidence",
+        *("open_time", "known_at", "trend_state", "volatility_state", "momentum_state", "full_regime"),
+        *("simplified_regime", "confidence"),
     ]
+    assert (WHOLE["known_at"] - WHOLE["open_time"] == pd.Timedelta("1h")).all()
     assert WHOLE["open_time"].tolist() == FRAME["open_time"].tolist()
     assert WHOLE["full_regime"].tolist() == [REGIME_STATES[code].full_regime for code in expected.state]
     assert WHOLE["confidence"].tolist() == expected.confidence.tolist()
-    assert all(isinstance(WHOLE[name].dtype, pd.CategoricalDtype) for name in WHOLE.columns[1:6])
+    assert all(isinstance(WHOLE[name].dtype, pd.CategoricalDtype) for name in WHOLE.columns[2:7])
     assert not WHOLE.isna().any().any()
     assert set(WHOLE["simplified_regime"][:199]) == {"UNDEFINED"}
 

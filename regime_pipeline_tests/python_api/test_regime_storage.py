@@ -24,7 +24,8 @@ from regime_pipeline_tests.factories import hours_from_start, run_stages, simula
 from regime_pipeline_tests.python_api.factories import candles, frame_of
 
 COLUMNS = [
-    "open_time", "trend_state", "volatility_state", "momentum_state", "full_regime", "simplified_regime", "confidence",
+    "open_time", "known_at", "trend_state", "volatility_state", "momentum_state", "full_regime", "simplified_regime",
+    "confidence",
 ]  # fmt: skip
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import orjson
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 import regime_pipeline as rp
@@ -23,9 +25,10 @@ from regime_pipeline_tests.python_api.factories import candles, frame_of
 
 BARS = {"15m": 3_000, "1h": 900, "4h": 900}
 DOCUMENTED = [
-    *("open_time", "as_of_bar", "verdict", "confidence", "direction", "dominant_risk", "trend_score"),
-    *("mean_rev_score", "vol_change_score", "range_quality_score", "grid_capacity_score", "range_low", "range_high"),
-    *("range_confidence", "competing", "factors", "policy_hash"),
+    *("open_time", "as_of_bar", "known_at", "verdict", "confidence", "hold_24h", "hold_72h", "direction"),
+    *("dominant_risk", "trend_score", "mean_rev_score", "vol_change_score", "range_quality_score"),
+    *("grid_capacity_score", "range_low", "range_high", "range_confidence", "competing", "factors", "policy_hash"),
+    "status",
 ]
 
 
@@ -37,9 +40,10 @@ def test_one_row_per_observation_as_the_engine_says(timeframe: str) -> None:
     step = found.market.step_ms
     count = len(found) // 4 if timeframe == "15m" else len(found)
     starts = found.open_time_ms[0] + max(step, HOUR_MS) * pd.RangeIndex(count)
-    assert list(rows.columns[: len(DOCUMENTED)]) == DOCUMENTED
+    assert list(rows.columns) == DOCUMENTED
     assert rows["open_time"].tolist() == pd.to_datetime(starts, unit="ms", utc=True).tolist()
     hours = starts.to_numpy() + max(step, HOUR_MS) - HOUR_MS
+    assert rows["known_at"].tolist() == pd.to_datetime(hours + HOUR_MS, unit="ms", utc=True).tolist()
     engine = run(found, hours)
     expected = engine.verdicts
     assert rows["verdict"].tolist() == [VERDICTS[code] for code in expected["verdict"]]
@@ -48,6 +52,45 @@ def test_one_row_per_observation_as_the_engine_says(timeframe: str) -> None:
     assert rows["factors"].tolist() == [[factor.document() for factor in hour] for hour in factors]
     assert rows["competing"].tolist() == competing(expected)
     assert len(set(rows["verdict"])) > 2
+
+
+def test_explained_rows_add_what_they_were_computed_from() -> None:
+    frame = frame_of(candles(400))
+
+    rows = rp.verdicts(frame, explain=True)
+
+    pd.testing.assert_frame_equal(rows[DOCUMENTED], rp.verdicts(frame))
+    assert {"weight_trend", "rank_adx", "atr", "ou_half_life_bars", "close"} <= set(rows) - set(DOCUMENTED)
+
+
+def test_results_go_to_polars_and_arrow_as_they_are() -> None:
+    frame = frame_of(candles(400))
+
+    for rows in (rp.verdicts(frame).drop(columns="factors"), rp.classify_candles(frame)):
+        for name in ("open_time", "known_at", "confidence"):
+            assert pl.DataFrame(rows)[name].to_list() == pa.table(rows)[name].to_pylist() == rows[name].tolist()
+
+
+def test_several_markets_are_the_rows_of_each() -> None:
+    frames = {"AUSDT": frame_of(candles(400)), "B/USDT": frame_of(candles(350, seed=4))}
+
+    rows = rp.verdicts_many(frames, workers=2)
+
+    assert rows["symbol"].tolist() == ["A-USDT"] * 400 + ["B-USDT"] * 350
+    for symbol, frame in zip(("A-USDT", "B-USDT"), frames.values(), strict=True):
+        of_one = rows[rows["symbol"] == symbol].drop(columns="symbol").reset_index(drop=True)
+        pd.testing.assert_frame_equal(of_one, rp.verdicts(frame))
+
+
+def test_several_markets_name_the_one_that_is_refused() -> None:
+    frame = frame_of(candles(400))
+
+    with pytest.raises(rp.RegimeError, match="^B-USDT: The candles have no column low"):
+        rp.verdicts_many({"AUSDT": frame, "BUSDT": frame.drop(columns="low")})
+    with pytest.raises(rp.RegimeError, match="^A-USDT_1h candle .* finer than a tick"):
+        rp.verdicts_many({"AUSDT": frame}, price_scale=1)
+    with pytest.raises(rp.RegimeError, match="There are no frames"):
+        rp.verdicts_many({})
 
 
 def test_warm_up_is_insufficient_data_and_no_status_is_nan() -> None:
@@ -78,7 +121,7 @@ def test_an_empty_frame_gives_no_rows() -> None:
     rows = rp.verdicts(frame_of(candles(5))[:0])
 
     assert len(rows) == 0
-    assert list(rows.columns[: len(DOCUMENTED)]) == DOCUMENTED
+    assert list(rows.columns) == DOCUMENTED
 
 
 def test_another_policy_needs_its_own_null_table() -> None:
@@ -107,7 +150,7 @@ def test_a_bundle_alone_gives_the_row_of_the_whole_series(store: SnapshotStore, 
     path = tmp_path / "bundle.json"
     path.write_bytes(orjson.dumps(document))
 
-    expected = rp.verdicts(frame_of(found), price_scale=found.price_scale).iloc[950]
+    expected = rp.verdicts(frame_of(found), explain=True, price_scale=found.price_scale).iloc[950]
 
     for given in (path, str(path), document):
         row = rp.analyze_snapshot(given)

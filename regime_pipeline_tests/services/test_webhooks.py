@@ -37,7 +37,10 @@ from regime_pipeline_tests.factories import simulated_workspace
 from regime_pipeline_tests.served_home import ETH, HOURS, WINDOW, hour
 
 SECRET = "s3cret"
-CHANGE = VerdictChange("verdict_changed", "ETH-USDT", "1h", "2026-09-01T00:00:00Z", "TREND", "RANGE_OK", 0.5)
+CHANGE = VerdictChange(
+    *("verdict_changed", "ETH-USDT", "1h", "2026-09-01T00:00:00Z", "2026-09-01T01:00:00Z", "TREND", "RANGE_OK"),
+    confidence=0.5,
+)
 
 
 @contextmanager
@@ -126,7 +129,7 @@ def test_a_change_is_signed_and_posted_again_until_it_arrives() -> None:
     assert headers[DELIVERY] == "ETH-USDT_1h_2026-09-01T00:00:00Z"
     assert json.loads(body) == {
         "event": "verdict_changed", "symbol": "ETH-USDT", "timeframe": "1h", "hour_start": "2026-09-01T00:00:00Z",
-        "verdict": "TREND", "previous": "RANGE_OK", "confidence": 0.5,
+        "known_at": "2026-09-01T01:00:00Z", "verdict": "TREND", "previous": "RANGE_OK", "confidence": 0.5,
     }  # fmt: skip
 
 

@@ -229,6 +229,8 @@ def test_frames_have_aware_times_and_regimes_by_name(warehouse):
     rows = random_rows(bulk_table("candle_regime"), ETH, window)
     warehouse.replace_range("candle_regime", ETH, window, rows, run)
     frame = warehouse.read_frame("candle_regime", ETH, window)
+    known_at = frame.pop("known_at")
+    assert (known_at - frame["open_time"] == pd.Timedelta(ETH.step_ms, "ms")).all()
     with psycopg.connect(warehouse.url) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         stored = connection.execute(
@@ -246,6 +248,7 @@ def test_frames_have_aware_times_and_regimes_by_name(warehouse):
     hourly = random_rows(bulk_table("regime_verdicts"), ETH, window)
     warehouse.replace_range("regime_verdicts", ETH, window, hourly, run)
     verdicts = warehouse.read_frame("regime_verdicts", ETH, window)
+    assert (verdicts["known_at"] - verdicts["hour_start"] == pd.Timedelta("1h")).all()
     assert verdicts["verdict"].cat.categories.tolist()[0] == "INSUFFICIENT_DATA"
     assert np.array_equal(verdicts["verdict"].cat.codes, hourly["verdict"])
     assert verdicts["as_of_bar"].isna().sum() == (hourly["as_of_bar"] == np.iinfo(np.int64).min).sum()

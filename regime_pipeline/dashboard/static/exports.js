@@ -20,12 +20,12 @@ function csvOf(model, [from, to]) {
     if (value === null) return "";
     return labels ? labels[value] : value.toFixed(Math.max(Math.ceil(Math.log10(scale)), 0));
   };
-  const lines = [["hour_start", ...names, "reason"].join(",")];
+  const lines = [["hour_start", "known_at", ...names, "reason"].join(",")];
   for (let hour = 0; hour < model.hours; hour++) {
     const start = model.start + hour * HOUR;
     if (start < from || start >= to || label(model, "verdict", hour) === null) continue;
     const reason = factorsOf(model, hour).find((factor) => factor.outcome === "decided");
-    const cells = [`${isoMinute(start)}Z`, ...names.map((name) => cell(name, hour)), reason ? reason.sentence : ""];
+    const cells = [...[start, start + HOUR].map((at) => `${isoMinute(at)}Z`), ...names.map((name) => cell(name, hour)), reason ? reason.sentence : ""];
     lines.push(cells.map(quoted).join(","));
   }
   return `${lines.join("\n")}\n`;

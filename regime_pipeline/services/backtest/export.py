@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.known_at import hour_known_at
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.domain.schema import DIRECTIONS, VERDICTS
 from regime_pipeline.services.backtest.classes import ABSTAIN, CLASSES
@@ -69,7 +69,7 @@ def _lines(hours: BacktestHours) -> Iterator[tuple[str, ...]]:
             hours.market.symbol,
             hours.market.timeframe,
             to_iso(start),
-            to_iso(start + HOUR_MS),
+            to_iso(hour_known_at(start)),
             VERDICTS[verdict],
             _number(confidence),
             DIRECTIONS[direction],

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from regime_pipeline.domain.grids.comparison import edge_distance_pct
 from regime_pipeline.domain.grids.config import GridConfig
+from regime_pipeline.domain.known_at import hour_known_at
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.domain.restart_gates.machine import StopEvent, permitted_until_ms, stop_in_force
@@ -49,11 +50,11 @@ def overview(ws: Workspace, markets: Sequence[Market] = ()) -> list[dict[str, An
     Returns
     -------
     list of dict
-        JSON values; times ISO-8601 UTC, prices in quote currency, probabilities and confidence 0..1. `last_close`:
-        close of the newest candle. `since`: close of the first hour of the verdict's present run. `*_position`: the
-        close is `inside`, `above` or `below`. `edge_distance_*`: from the close to the nearest edge of the configured
-        grid, negative outside. `verdict_expected_at`: when a market without a verdict has one again if nothing else is
-        missing.
+        JSON values; times ISO-8601 UTC (`known_at`: close of the newest verdict's hour, as is `as_of`), prices in quote
+        currency, probabilities and confidence 0..1. `last_close`: close of the newest candle. `since`: close of the
+        first hour of the verdict's present run. `*_position`: the close is `inside`, `above` or `below`.
+        `edge_distance_*`: from the close to the nearest edge of the configured grid, negative outside.
+        `verdict_expected_at`: when a market without a verdict has one again if nothing else is missing.
     """
     grids = ws.warehouse.grids
     specs = {spec.market: spec for spec in ws.universe.specs}
@@ -73,10 +74,12 @@ def _row(ws: Workspace, row: NewestRow, known: _Known) -> dict[str, Any]:
     }
     closed = _closed_ms(row)
     age = None if closed is None else ws.clock() - closed
+    known_at = None if not verdict else to_iso(hour_known_at(verdict["hour_start"]))
     is_late = age is not None and _is_live(ws, known.specs.get(market)) and age > _patience_ms(ws, market)
     return head | {
         "last_close": None if closed is None else to_iso(closed),
-        "as_of": None if not verdict else to_iso(verdict["hour_start"] + HOUR_MS),
+        "as_of": known_at,
+        "known_at": known_at,
         "data_age_seconds": None if age is None else age // 1000,
         "is_late": is_late,
         "attention": _attention(ws, head, is_late),

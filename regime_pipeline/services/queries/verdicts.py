@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from regime_pipeline.domain.errors import MissingDataError
+from regime_pipeline.domain.known_at import hour_known_at
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Int64, Window, to_iso
 from regime_pipeline.domain.schema import FEATURES, SCORES, VERDICT_COLUMNS, Column
@@ -23,11 +24,14 @@ from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.storage.bulk.verdict_reads import StoredVerdicts
 from regime_pipeline.storage.frames import column_values, utc_times
 
+_TIMES: Final = ("open_time", "as_of_bar", "known_at")
 _FIRST: Final = (
-    *("verdict", "confidence", "direction", "dominant_risk", "trend_score", "mean_rev_score", "vol_change_score"),
-    *("range_quality_score", "grid_capacity_score", "range_low", "range_high", "range_confidence", "competing"),
-    *("factors", "policy_hash"),
+    *("verdict", "confidence", "hold_24h", "hold_72h", "direction", "dominant_risk", "trend_score", "mean_rev_score"),
+    *("vol_change_score", "range_quality_score", "grid_capacity_score", "range_low", "range_high"),
+    *("range_confidence", "competing", "factors", "policy_hash", "status"),
 )
+VERDICT_SUMMARY: Final = (*_TIMES, *_FIRST)
+"""Columns of a verdict frame that say what an hour is and why; the others are what it was computed from."""
 _DROPPED: Final = ("hour_start", "as_of_bar", "is_new_bar", "rules_met", "score_hash", "feature_hash")
 
 
@@ -36,6 +40,7 @@ def verdict_frame(found: Analysis, market: Market, hours: Int64, policy: Policy)
     columns: dict[str, Any] = {
         "open_time": utc_times(hours + HOUR_MS - market.observation_ms),
         "as_of_bar": utc_times(found.verdicts["as_of_bar"]),
+        "known_at": utc_times(hour_known_at(hours)),
     }
     layouts = ((VERDICT_COLUMNS, found.verdicts), (SCORES, found.scores), (FEATURES, found.features))
     known = {c.name: _values(c, rows[c.name]) for layout, rows in reversed(layouts) for c in layout}

@@ -63,6 +63,7 @@ def test_a_row_says_what_the_tables_say(stored: Workspace) -> None:
     for name in ("confidence", "hold_24h", "hold_72h", "range_low", "range_high"):
         assert (float("nan") if row[name] is None else row[name]) == pytest.approx(verdicts[name][-1], nan_ok=True)
     assert row["close"] == stored.warehouse.read_candles(ALFA, hours.start_ms, hours.end_ms).prices("close")[-1]
+    assert row["known_at"] == row["as_of"]
     assert (row["as_of"], row["data_age_seconds"], row["is_late"]) == (to_iso(hours.end_ms), 1800, False)
     assert (row["grid"], row["stale"], row["verdict_expected_at"]) == ("none", None, None)
 
