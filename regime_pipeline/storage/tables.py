@@ -307,6 +307,15 @@ collect_request: Final = sa.Table(
     sa.PrimaryKeyConstraint("symbol", "timeframe", "hour_start"),
 )
 
+snapshot_store: Final = sa.Table(
+    "snapshot_store",
+    metadata,
+    sa.Column("is_only", sa.Boolean, primary_key=True, server_default=sa.true()),
+    _required("mark", sa.Text),
+    _required("claimed_at", _TIME, server_default=sa.func.now()),
+    sa.CheckConstraint("is_only", name="is_only_check"),
+)
+
 alert_log: Final = sa.Table(
     "alert_log",
     metadata,
