@@ -78,7 +78,7 @@ def pixels(page: Page, chart: str, points: Sequence[tuple[float, float]]) -> lis
 
 
 def painted(page: Page) -> None:
-    """Return when the page has taken up what was just emulated: its events are sent, and charts drawn, in the next frame."""
+    """Return when the page has taken up what was just emulated: events are sent, charts drawn, in the next frame."""
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 

@@ -1,4 +1,4 @@
-"""Playback shows nothing of the future: another future leaves pixels, page, picture and table as they are, byte for byte."""
+"""Playback shows nothing of the future: another one leaves pixels, page, picture and table the same, byte for byte."""
 
 from __future__ import annotations
 
@@ -53,8 +53,9 @@ def seen(page: Page) -> dict[str, object]:
     page.wait_for_function("[...document.querySelectorAll('.now')].every((sign) => sign.textContent)")
     page.check("#veil")
     painted(page)
+    page.evaluate("document.querySelector('.readout').style.position = 'static'")  # no layer keeps where it was before
     found: dict[str, object] = {"title": page.title(), "screen": page.screenshot(full_page=True)}
-    found["page"] = page.evaluate("document.body.outerHTML")
+    found["page"] = page.evaluate("document.body.outerHTML.replaceAll(location.href.split('#')[0], '')")
     found["text"] = page.evaluate("document.body.innerText")
     found["canvases"] = page.evaluate("[...document.querySelectorAll('canvas')].map((c) => c.toDataURL())")
     for export in ("csv", "png"):

@@ -27,7 +27,10 @@ INDEX: Final = "index.html"
 NEWEST: Final = "data/newest.js"
 """Says through when every market goes, for pages that stay open and for the way to another market."""
 STYLES: Final = ("vendor/uPlot.min.css", "site.css")
-CHART_SCRIPTS: Final = ("vendor/uPlot.iife.min.js", "codec.js", "charts.js", "readout.js", "panel.js")
+CHART_SCRIPTS: Final = (
+    *("vendor/uPlot.iife.min.js", "codec.js", "readout.js"),
+    *("crosshair.js", "charts.js", "gestures.js", "panel.js"),
+)
 """What draws a payload, without the page around it."""
 _SHARED: Final[Mapping[str, Sequence[str]]] = {
     "site.css": STYLES,

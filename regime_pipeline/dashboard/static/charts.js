@@ -32,6 +32,8 @@ function makeCharts(model, state, root, on) {
   function clipped(u, draw) {
     const { ctx, bbox } = u;
     ctx.save();
+    ctx.lineJoin = "miter";  // whatever was drawn before
+    ctx.lineCap = "butt";
     ctx.beginPath();
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
@@ -192,7 +194,8 @@ function makeCharts(model, state, root, on) {
     const chart = new uPlot({
       width: box.clientWidth, height, padding: [6, 22, hasTime ? 0 : 6, 0], legend: { show: false },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC"),
-      cursor: { y: false, points: { show: false }, sync: { key: model.market }, drag: { x: true, y: false, setScale: false }, bind: { dblclick: () => null } },
+      plugins: name === "price" ? [crosshair(model)] : [],
+      cursor: { y: name === "price", points: { show: false }, sync: { key: model.market }, drag: { x: true, y: false, setScale: false }, bind: { dblclick: () => null } },
       scales: { x: { time: true, range: () => state.view }, y: { range: rows ? () => [0, rows.length] : scale } },
       axes: [hasTime ? { ...axis, values: stamp, space: 64, size: 26 } : { ...axis, show: false }, side],
       series: [{}, { spanGaps: false, stroke: () => color("price"), width: 1.25, ...series }],
@@ -202,7 +205,8 @@ function makeCharts(model, state, root, on) {
         setSelect: [(u) => { if (u.select.width > 4) { on.view(u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x")); u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false); } }],
       },
     }, data(), box);
-    chart.refresh = () => chart.setData(data());
+    /* Not by setData alone: it would fit the scale to all of the data, not to the view. */
+    chart.refresh = () => { chart.setData(data(), false); chart.setScale("x", { min: state.view[0], max: state.view[1] }); };
     chart.over.addEventListener("click", () => on.pin(chart.posToVal(chart.cursor.left, "x")));
     return chart;
   }

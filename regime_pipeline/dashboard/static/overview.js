@@ -1,5 +1,5 @@
 "use strict";
-/* Search, filters and order of the overview. They stand in the address, so that a view can be passed on and survives a reload. */
+/* Search, filters and order of the overview. The address keeps them, so that a view can be passed on and outlives a reload. */
 (() => {
   const form = document.querySelector(".filters");
   if (!form) return;
