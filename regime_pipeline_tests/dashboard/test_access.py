@@ -139,7 +139,7 @@ def test_grid_events_and_gates_are_in_tables(plain: Page, rows: MarketRows) -> N
     assert found[2][2] == "MANUAL (ann: news <b>& more</b>)"  # as text, never as markup
     assert "Version 2: 95 to 105, 5 levels, disabled (ann: calm)" in found[3][2]
     assert found[1][2] == "none \N{RIGHTWARDS ARROW} gate 2"
-    assert plain.locator("#t-gates ~ ol li").all_inner_texts() == ["Gate 1, met ADX 12.0 is below 20."]
+    assert plain.locator("#t-gates ~ ol.checks li").all_inner_texts() == ["Gate 1, met ADX 12.0 is below 20."]
 
 
 def test_the_newest_hour_reads_the_same_with_and_without_scripts(

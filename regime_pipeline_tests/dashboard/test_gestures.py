@@ -135,7 +135,7 @@ def test_the_weights_are_one_bar_that_includes_the_winner(page: Page) -> None:
     assert [100 * width / whole for _, width in bars] == pytest.approx(shares, abs=1.5)
 
 
-def test_the_grid_and_gates_at_risk_are_told_without_contradiction(visit: Open, tmp_path: Path) -> None:
+def test_the_grid_and_gates_at_risk_are_in_words_without_contradiction(visit: Open, tmp_path: Path) -> None:
     rows = make_rows(48, has_advice=True)
     assert rows.advice is not None
     failing = {"gate": 1, "name": "ADX_DECAY", "is_met": False, "sentence": "ADX 30.0 is not below 20."}
