@@ -210,7 +210,7 @@ def flat_verdict(context: Context, market: Market, trigger_ms: int) -> dict[str,
         "hour_start": to_iso(closed),
         **{name: document[name] for name in _FLAT},
         "reason": next(factor["sentence"] for factor in document["factors"] if factor["outcome"] == DECIDED),
-        "data_age_s": document["data_age_s"],
+        **{name: document[name] for name in ("data_age_seconds", "data_age_s")},
         "source": source,
     }
 

@@ -18,7 +18,6 @@ from prometheus_client.registry import Collector
 
 from regime_pipeline.api.context import ContextParameter, Reader
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.services.queries.json_records import plain
 from regime_pipeline.services.webhooks import newest_verdict
 
 router = APIRouter(tags=["service"])
@@ -49,8 +48,9 @@ def markets(context: ContextParameter, _: Reader) -> list[dict[str, Any]]:
     found = []
     for market in context.ws.warehouse.markets():
         newest = context.ws.warehouse.latest(market)
-        age = None if newest is None else (context.ws.clock() - newest - market.step_ms) / 1000
-        found.append({"symbol": market.symbol, "timeframe": market.timeframe, "data_age_s": plain(age)})
+        age = None if newest is None else round((context.ws.clock() - newest - market.step_ms) / 1000)
+        ages = {"data_age_seconds": age, "data_age_s": age}
+        found.append({"symbol": market.symbol, "timeframe": market.timeframe, **ages})
     return found
 
 

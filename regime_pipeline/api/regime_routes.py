@@ -19,6 +19,7 @@ from regime_pipeline.domain.candle_regimes.periods import Periods
 from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.services.queries import candle_regimes as service
+from regime_pipeline.services.queries.candle_regimes import FOREVER
 
 router = APIRouter(prefix="/api/data/regime/{symbol}/{timeframe}", tags=["candle regimes"])
 RegimeName = Literal["UNDEFINED", "TREND_UP", "TREND_DOWN", "RANGE", "CHOPPY", "NEUTRAL"]
@@ -47,12 +48,17 @@ async def regimes(
     limit: BarsLimit = 500,
     if_none_match: _Match = None,
 ) -> Response:
-    """Return the newest `limit` candles of the span, oldest first, a flat list.
+    """Return candles, oldest first, a flat list: the newest `limit`, or, with `start`, the first `limit` from there.
+
+    The next page begins at the end of this one: at `start` plus `limit` bars.
 
     Stored rows of the current policy are used as they are; the others are computed from the stored candles of the same
     moment. `X-Regime-Source` says which: stored, computed or mixed.
     """
-    question = RegimeQuestion(market, *span, limit)
+    start, end = span
+    if start != FOREVER[0]:
+        end = min(end, start + limit * market.step_ms)
+    question = RegimeQuestion(market, start, end, limit)
     held = context.rows.find(question)
     if held is None or not await context.looks.ask((market, held.mark)):
         held = await run_in_threadpool(_read, context, question)

@@ -17,8 +17,8 @@ from regime_pipeline.api.params import (
     Page,
     RowsLimit,
     SpanParameter,
+    TimePage,
     TimePath,
-    decode_cursor,
     moment_of,
     next_url,
 )
@@ -26,6 +26,7 @@ from regime_pipeline.api.responses import json_answer
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.queries.candle_regimes import FOREVER
 from regime_pipeline.services.queries.json_records import plain, records
 from regime_pipeline.services.queries.overview import overview
 from regime_pipeline.services.queries.verdicts import newest_hour, verdict_of_hour, verdict_series
@@ -57,19 +58,18 @@ def verdicts(
     limit: RowsLimit = 100,
     cursor: CursorQuery = "",
 ) -> Page:
-    """Return verdicts with scores, range, alternatives, factors and features, newest hour first.
+    """Return verdicts with scores, range, alternatives, factors and features: from `start` on, else newest hour first.
 
     Stored rows of the current policy are used; others are computed from stored candles (`X-Regime-Source`).
     """
     first, last = _hours(context.ws, market, span)
-    end = min(decode_cursor(cursor) or last, last)
-    window = Window(max(first, end - limit * HOUR_MS), max(end, first))
-    found = verdict_series(context.ws, market, window)
+    page = TimePage.of((first, last), limit * HOUR_MS, cursor, span[0] != FOREVER[0])
+    found = verdict_series(context.ws, market, Window(page.start_ms, page.end_ms))
     response.headers["X-Regime-Source"] = found.source
     return Page(
-        items=records(found.frame.iloc[::-1]),
+        items=page.ordered(records(found.frame)),
         total=(last - first) // HOUR_MS,
-        next_url=next_url(request, window.start_ms, window.start_ms > first),
+        next_url=next_url(request, page.next_ms, not page.is_last),
     )
 
 
@@ -99,11 +99,12 @@ def explain(context: ContextParameter, _: Reader, market: MarketParameter, time:
 
 
 def verdict_document(ws: Workspace, market: Market, row: pd.Series, source: str) -> dict[str, Any]:
-    """Return one hour's verdict as JSON values, with the age of its data in seconds."""
+    """Return one hour's verdict as JSON values, with the age of its data in seconds (under its old name too)."""
     values = {str(name): plain(value) for name, value in row.items()}
     as_of = row["as_of_bar"].timestamp() + market.step_ms / 1000
     head = {"symbol": market.symbol, "timeframe": market.timeframe, "source": source}
-    return {**head, "data_age_s": ws.clock() / 1000 - as_of, **values}
+    age = round(ws.clock() / 1000 - as_of)
+    return {**head, "data_age_seconds": age, "data_age_s": age, **values}
 
 
 @router.get("/api/candles/{symbol}/{timeframe}", tags=["candles"], summary="Stored candles, newest first")
@@ -116,18 +117,20 @@ def candles(
     limit: RowsLimit = 500,
     cursor: CursorQuery = "",
 ) -> Page:
-    """Return closed candles in units of the quote currency, newest first; `time` is the open time."""
+    """Return closed candles in units of the quote currency; `time` is the open time.
+
+    From `start` on, oldest first; newest first without it. A page with a gap in it holds fewer than `limit`.
+    """
     newest, oldest = context.ws.warehouse.latest(market), context.ws.warehouse.oldest(market)
     context.ws.warehouse.price_scale(market)  # an unknown market is an error, one without candles an empty list
     first, end = max(span[0], oldest or 0), min(span[1], (newest or 0) + market.step_ms)
-    end = min(decode_cursor(cursor) or end, end)
-    start = max(first, end - limit * market.step_ms)
-    found = context.ws.warehouse.read_candles(market, start, max(start, end))
+    page = TimePage.of((first, max(first, end)), limit * market.step_ms, cursor, span[0] != FOREVER[0])
+    found = context.ws.warehouse.read_candles(market, page.start_ms, page.end_ms)
     columns = [found.prices(name).tolist() for name in ("open", "high", "low", "close")]
     rows = zip(found.open_time_ms.tolist(), *columns, found.volume.tolist(), strict=True)
     items = [
         {"time": to_iso(opened), "open": o, "high": h, "low": low, "close": c, "volume": volume}
         for opened, o, h, low, c, volume in rows
     ]
-    total = max(0, (end - first) // market.step_ms)
-    return Page(items=items[::-1], total=total, next_url=next_url(request, start, start > first))
+    total = context.ws.warehouse.count_candles(market, first, max(first, end))
+    return Page(items=page.ordered(items), total=total, next_url=next_url(request, page.next_ms, not page.is_last))
