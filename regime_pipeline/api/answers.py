@@ -10,7 +10,6 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
 Row = TypeVar("Row")
 
 

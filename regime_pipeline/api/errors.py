@@ -178,3 +178,10 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     }.items()
 }
 """Errors that any route may answer with, for the OpenAPI document."""
+CONFLICT: Final[dict[int | str, dict[str, Any]]] = {
+    409: {
+        "model": ErrorBody,
+        "description": "`conflict`: another version is the newest. `restart_refused`: the gates do not permit it yet.",
+    }
+}
+"""How a change of a grid may be refused."""

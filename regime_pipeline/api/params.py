@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Path, Query, Request
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator
 
 from regime_pipeline.api.context import ContextParameter
 from regime_pipeline.api.errors import ApiError
@@ -21,19 +21,11 @@ from regime_pipeline.domain.market_data.window import to_ms
 from regime_pipeline.services.queries.candle_regimes import FOREVER
 
 
-class Page(BaseModel):
-    """One page of a list."""
-
-    items: list[dict[str, Any]]
-    total: int = Field(description="Items of the whole list.")
-    next_url: str | None = Field(description="Path and query of the next page on this server; null at the end.")
-
-
-def page_of(request: Request, items: list[dict[str, Any]], limit: int, cursor: str) -> Page:
+def page_of(request: Request, items: list[dict[str, Any]], limit: int, cursor: str) -> dict[str, Any]:
     """Return the page of a list that a cursor points at."""
     first = decode_cursor(cursor) or 0
     until = first + limit
-    return Page(items=items[first:until], total=len(items), next_url=next_url(request, until, until < len(items)))
+    return {"items": items[first:until], "total": len(items), "next_url": next_url(request, until, until < len(items))}
 
 
 def next_url(request: Request, position: int, is_more: bool) -> str | None:
@@ -153,9 +145,10 @@ class TimePage:
         start = max(at - reach_ms, first)
         return cls(start, at, start, start <= first, False)
 
-    def ordered(self, rows: list[Any]) -> list[Any]:
-        """Rows that are oldest first, in the order of the page."""
-        return rows if self.is_forward else rows[::-1]
+    def answer(self, request: Request, rows: list[dict[str, Any]], total: int) -> dict[str, Any]:
+        """Return the page with its rows, which are oldest first, and the total of the whole list."""
+        items = rows if self.is_forward else rows[::-1]
+        return {"items": items, "total": total, "next_url": next_url(request, self.next_ms, not self.is_last)}
 
 
 MarketParameter = Annotated[Market, Depends(market_of)]

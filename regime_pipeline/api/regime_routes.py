@@ -11,8 +11,9 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
+from regime_pipeline.api import answers
 from regime_pipeline.api.context import Context, ContextParameter, Reader
-from regime_pipeline.api.params import BarsLimit, CursorQuery, MarketParameter, Page, RowsLimit, SpanParameter, page_of
+from regime_pipeline.api.params import BarsLimit, CursorQuery, MarketParameter, RowsLimit, SpanParameter, page_of
 from regime_pipeline.api.regime_cache import RegimeQuestion, RegimeRows, render
 from regime_pipeline.api.responses import json_answer
 from regime_pipeline.domain.candle_regimes.periods import Periods
@@ -82,15 +83,15 @@ def _read(context: Context, question: RegimeQuestion) -> RegimeRows:
 _AllBars = Annotated[int, Query(ge=1, le=2_000_000, description="At most so many bars, the newest.", examples=[10_000])]
 
 
-@router.get("/stats", summary="Counts, shares and dwell times")
+@router.get("/stats", response_model=answers.RegimeStats, summary="Counts, shares and dwell times")
 def stats(
     context: ContextParameter, _: Reader, market: MarketParameter, span: SpanParameter, limit: _AllBars = 100_000
-) -> dict[str, Any]:
+) -> Response:
     """Return counts, shares, mean confidence and dwell times by simplified regime."""
-    return service.regime_stats(service.regime_series(context.ws, market, *span, limit))
+    return json_answer(service.regime_stats(service.regime_series(context.ws, market, *span, limit)))
 
 
-@router.get("/periods", summary="Periods of one regime")
+@router.get("/periods", response_model=answers.Page[answers.Period], summary="Periods of one regime")
 def periods(
     request: Request,
     context: ContextParameter,
@@ -100,10 +101,10 @@ def periods(
     regime: Annotated[RegimeName | None, Query(description="Only this regime.")] = None,
     limit: RowsLimit = 100,
     cursor: CursorQuery = "",
-) -> Page:
+) -> Response:
     """Return the maximal runs of one simplified regime, oldest first."""
     found = service.regime_periods(service.regime_series(context.ws, market, *span), regime or "")
-    return page_of(request, _period_items(found), limit, cursor)
+    return json_answer(page_of(request, _period_items(found), limit, cursor))
 
 
 def _period_items(found: Periods) -> list[dict[str, Any]]:
@@ -120,7 +121,7 @@ def _period_items(found: Periods) -> list[dict[str, Any]]:
     ]
 
 
-@router.get("/transitions", summary="Changes from one regime to another")
+@router.get("/transitions", response_model=answers.Transitions, summary="Changes from one regime to another")
 def transitions(
     request: Request,
     context: ContextParameter,
@@ -131,22 +132,23 @@ def transitions(
     to: Annotated[RegimeName | None, Query(description="Only to this regime.")] = None,
     limit: RowsLimit = 100,
     cursor: CursorQuery = "",
-) -> dict[str, Any]:
+) -> Response:
     """Return every change without a gap, oldest first in pages, and the counts of all of them."""
     found = service.regime_series(context.ws, market, *span)
     events = service.transition_events(found, from_ or "", to or "")
-    return {**page_of(request, events, limit, cursor).model_dump(), "counts": service.transition_shares(found)}
+    page = page_of(request, events, limit, cursor)
+    return json_answer({**page, "counts": service.transition_shares(found)})
 
 
-@router.get("/confidence", summary="Distribution of confidence")
+@router.get("/confidence", response_model=answers.Confidence, summary="Distribution of confidence")
 def confidence(
     context: ContextParameter, _: Reader, market: MarketParameter, span: SpanParameter, limit: _AllBars = 100_000
-) -> dict[str, Any]:
+) -> Response:
     """Return mean, quartiles and a histogram of ten bins, of all and by simplified regime."""
-    return service.confidence_stats(service.regime_series(context.ws, market, *span, limit))
+    return json_answer(service.confidence_stats(service.regime_series(context.ws, market, *span, limit)))
 
 
-@router.get("/performance", summary="Returns after each regime")
+@router.get("/performance", response_model=answers.Performance, summary="Returns after each regime")
 def performance(
     context: ContextParameter, _: Reader, market: MarketParameter, span: SpanParameter, limit: _AllBars = 100_000
 ) -> Response:

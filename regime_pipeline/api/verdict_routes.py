@@ -10,17 +10,17 @@ from typing import Any
 import pandas as pd
 from fastapi import APIRouter, Request, Response
 
+from regime_pipeline.api import answers
 from regime_pipeline.api.context import ContextParameter, Reader
+from regime_pipeline.api.grid_answers import Overview
 from regime_pipeline.api.params import (
     CursorQuery,
     MarketParameter,
-    Page,
     RowsLimit,
     SpanParameter,
     TimePage,
     TimePath,
     moment_of,
-    next_url,
 )
 from regime_pipeline.api.responses import json_answer
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
@@ -36,28 +36,27 @@ _BASE = "/api/verdicts/{symbol}/{timeframe}"
 _HOURS = tuple[int, int]
 
 
-@router.get("/api/overview", summary="What every market does now")
-def every_market(context: ContextParameter, _: Reader) -> dict[str, Any]:
+@router.get("/api/overview", response_model=Overview, summary="What every market does now")
+def every_market(context: ContextParameter, _: Reader) -> Response:
     """Return the newest row of every market in one answer, what needs attention first.
 
     Verdict and since when, confidence, how long the range holds, price against range and grid, advice, the stop in
     force, age of the data, and until when a market without a verdict will be without.
     """
     rows = overview(context.ws)
-    return {"now": to_iso(context.ws.clock()), "total": len(rows), "items": rows}
+    return json_answer({"now": to_iso(context.ws.clock()), "total": len(rows), "items": rows})
 
 
-@router.get(_BASE, summary="Hourly verdicts, newest first")
+@router.get(_BASE, response_model=answers.Page[answers.VerdictRow], summary="Hourly verdicts, newest first")
 def verdicts(
     request: Request,
-    response: Response,
     context: ContextParameter,
     _: Reader,
     market: MarketParameter,
     span: SpanParameter,
     limit: RowsLimit = 100,
     cursor: CursorQuery = "",
-) -> Page:
+) -> Response:
     """Return verdicts with scores, range, alternatives, factors and features: from `start` on, else newest hour first.
 
     Stored rows of the current policy are used; others are computed from stored candles (`X-Regime-Source`).
@@ -65,12 +64,9 @@ def verdicts(
     first, last = _hours(context.ws, market, span)
     page = TimePage.of((first, last), limit * HOUR_MS, cursor, span[0] != FOREVER[0])
     found = verdict_series(context.ws, market, Window(page.start_ms, page.end_ms))
-    response.headers["X-Regime-Source"] = found.source
-    return Page(
-        items=page.ordered(records(found.frame)),
-        total=(last - first) // HOUR_MS,
-        next_url=next_url(request, page.next_ms, not page.is_last),
-    )
+    total = (last - first) // HOUR_MS
+    answer = page.answer(request, records(found.frame), total)
+    return json_answer(answer, headers={"X-Regime-Source": found.source})
 
 
 def _hours(ws: Workspace, market: Market, span: _HOURS) -> _HOURS:
@@ -81,14 +77,14 @@ def _hours(ws: Workspace, market: Market, span: _HOURS) -> _HOURS:
     return min(first, last), last
 
 
-@router.get(_BASE + "/latest", summary="The newest verdict")
+@router.get(_BASE + "/latest", response_model=answers.VerdictDocument, summary="The newest verdict")
 def latest(context: ContextParameter, _: Reader, market: MarketParameter) -> Response:
     """Return the newest hour's verdict, and how old its data is."""
     row, source = verdict_of_hour(context.ws, market, newest_hour(context.ws, market))
     return json_answer(verdict_document(context.ws, market, row, source), headers={"X-Regime-Source": source})
 
 
-@router.get(_BASE + "/{time}/explain", summary="Why an hour has its verdict")
+@router.get(_BASE + "/{time}/explain", response_model=answers.Explanation, summary="Why an hour has its verdict")
 def explain(context: ContextParameter, _: Reader, market: MarketParameter, time: TimePath) -> Response:
     """Return the verdict of the hour that holds a moment, with its factors as sentences."""
     hour = moment_of(time, 0) // HOUR_MS * HOUR_MS
@@ -107,7 +103,12 @@ def verdict_document(ws: Workspace, market: Market, row: pd.Series, source: str)
     return {**head, "data_age_seconds": age, "data_age_s": age, **values}
 
 
-@router.get("/api/candles/{symbol}/{timeframe}", tags=["candles"], summary="Stored candles, newest first")
+@router.get(
+    "/api/candles/{symbol}/{timeframe}",
+    response_model=answers.Page[answers.Candle],
+    tags=["candles"],
+    summary="Stored candles, newest first",
+)
 def candles(
     request: Request,
     context: ContextParameter,
@@ -116,7 +117,7 @@ def candles(
     span: SpanParameter,
     limit: RowsLimit = 500,
     cursor: CursorQuery = "",
-) -> Page:
+) -> Response:
     """Return closed candles in units of the quote currency; `time` is the open time.
 
     From `start` on, oldest first; newest first without it. A page with a gap in it holds fewer than `limit`.
@@ -133,4 +134,4 @@ def candles(
         for opened, o, h, low, c, volume in rows
     ]
     total = context.ws.warehouse.count_candles(market, first, max(first, end))
-    return Page(items=page.ordered(items), total=total, next_url=next_url(request, page.next_ms, not page.is_last))
+    return json_answer(page.answer(request, items, total))
