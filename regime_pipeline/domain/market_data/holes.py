@@ -51,10 +51,18 @@ def has_history(bar: Int64, starts: Int64, bars: int, holes: HolesPolicy) -> NDA
     if not len(bar) or bar[-1] - bar[0] == len(bar) - 1:  # nothing is absent: most series, and much the quickest
         return np.asarray(is_long)
     oldest, newest = (np.maximum(row - count + 1, 0) for count in (bars, min(holes.newest_whole_bars, bars)))
-    is_newest_there = _absent_between(bar, newest, row) == 0
-    return np.asarray(is_long & is_newest_there & (_absent_between(bar, oldest, row) <= holes.tolerated(bars)))
+    is_newest_there = absent_between(bar, newest, row) == 0
+    return np.asarray(is_long & is_newest_there & (absent_between(bar, oldest, row) <= holes.tolerated(bars)))
 
 
-def _absent_between(bar: Int64, first: Int64, last: Int64) -> Int64:
-    """How many bars are absent between candles in rows `first` and `last`, which are not before them."""
+def absent_between(bar: Int64, first: Int64, last: Int64) -> Int64:
+    """Return how many bars are absent between pairs of candles; int64, shape (k,).
+
+    Parameters
+    ----------
+    bar : ndarray of int64, shape (n,)
+        Numbers of the candles on the calendar, ascending.
+    first, last : ndarray of int64, shape (k,)
+        Rows; no `last` is before its `first`.
+    """
     return np.asarray(bar[last] - bar[first] - (last - first), dtype=np.int64)
