@@ -35,8 +35,8 @@ class ResampledSource:
 
     Notes
     -----
-    A bar exists only if every UTC hour it touches is complete in the base. Its absence is confirmed where the base
-    confirms every absence in those hours; elsewhere it is missing.
+    A bar exists if all its own base bars do. Its absence is confirmed where the base confirms every absence in the
+    hours that it touches; elsewhere it is missing.
     """
 
     def __init__(self, base: CandleSource, base_timeframe: str = "1m") -> None:

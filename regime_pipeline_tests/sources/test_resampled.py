@@ -41,12 +41,12 @@ class Minutes:
 
 
 @pytest.mark.parametrize("timeframe", ["15m", "1h", "4h"])
-def test_bars_come_of_complete_hours_and_statuses_follow_the_base(timeframe: str) -> None:
+def test_bars_come_of_their_own_minutes_and_statuses_follow_the_base(timeframe: str) -> None:
     market = BASE.on(timeframe)
     window = Window(DAY, DAY + 24 * HOUR_MS)
     fetched = ResampledSource(Minutes()).fetch(market, DAY, DAY + 24 * HOUR_MS)
     step = market.step_ms
-    holed = range(DAY + 2 * HOUR_MS // step * step, DAY + 3 * HOUR_MS, step)
+    holed = range(DAY + 130 * MINUTE_MS // step * step, DAY + 140 * MINUTE_MS, step)
     expected = [ms for ms in range(DAY, DAY + 20 * HOUR_MS, step) if ms not in holed]
     assert fetched.candles.open_time_ms.tolist() == expected
     whole = resample(Minutes().candles, timeframe)

@@ -9,7 +9,6 @@ import numpy as np
 
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.candles import Candles
-from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import Int64
 
 
@@ -53,13 +52,12 @@ def resample(base: Candles, timeframe: str) -> Candles:
 
 
 def resample_complete(base: Candles, timeframe: str) -> Candles:
-    """Return the bars of the longer timeframe all of whose UTC hours are complete in the base.
+    """Return the bars of the longer timeframe all of whose own base bars are there, whatever lacks beside them.
 
     Parameters
     ----------
     base : Candles
-        Bars of at most one hour. An hour with a bar less than it can hold gives nothing, so a quarter of an hour is
-        absent when another quarter of the same hour has a hole.
+        Bars of at most one hour.
     timeframe : str
         The longer timeframe.
 
@@ -68,11 +66,8 @@ def resample_complete(base: Candles, timeframe: str) -> Candles:
     Candles
         As `resample` builds them.
     """
-    _, count = _groups(base, HOUR_MS)
-    is_whole = np.repeat(count == HOUR_MS // base.market.step_ms, count)
-    whole = base[is_whole]
-    bars = resample(whole, timeframe)
-    _, count = _groups(whole, bars.market.step_ms)
+    bars = resample(base, timeframe)
+    _, count = _groups(base, bars.market.step_ms)
     return bars[count == bars.market.step_ms // base.market.step_ms]
 
 
