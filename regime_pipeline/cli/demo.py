@@ -128,9 +128,10 @@ def worth_sentence(worth: StopWorth) -> str:
 def _shares(ws: Workspace, markets: list[Market], shown: Window) -> str:
     found = [summarize(ws.warehouse, market, shown) for market in markets]
     decided = min(1.0 - summary.shares.get(VERDICTS[0], 1.0) for summary in found)
+    share = "all" if decided == 1 else f"at least {decided:.0%}"
     ranging = sum(summary.shares.get("RANGE_OK", 0.0) > 0 for summary in found)
     return (
-        f"Every market has a verdict in {decided:.0%} of the {len(shown)} shown hours or more; "
+        f"Every market has a verdict in {share} of the {len(shown)} shown hours; "
         f"{ranging} of {len(found)} were RANGE_OK at some time."
     )
 
