@@ -67,7 +67,7 @@ def up_command(
     ):
         end_leftovers(str(settings.home))
         require_free(host, port)
-        err.print(f"Dagster UI: http://{host}:{port}   dashboard: {site}   API: {api}docs", highlight=False)
+        err.print(f"Dagster UI: http://{host}:{port}/lineage   dashboard: {site}   API: {api}docs", highlight=False)
         err.print(sensors_line(settings), highlight=False)
         err.print(f"home: {settings.home}   stop: Ctrl-C", highlight=False)
         command = [sys.executable, "-P", "-m", "regime_pipeline.pipeline.guarded.dev", *QUIET]
