@@ -35,6 +35,7 @@ def test_defaults_lie_below_the_current_directory(tmp_path: Path) -> None:
         "dagster_events": "bulk",
         "snapshot_root": str(tmp_path / ".regime" / "snapshots"),
         "alert_url": "",
+        "dashboard_url": "",
         "archive_url": "https://data.binance.vision",
         "exchange_url": "",
         "hook_url": "",

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import dagster as dg
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -30,6 +31,15 @@ def test_the_lineage_opens_with_every_group_of_the_chain(tmp_path: Path) -> None
     assert led.path == "/asset-groups"
     opened = parse_qs(led.query)["expanded"][0].split(",")
     assert sorted(opened) == sorted({f"global@global:{spec.group_name}" for spec in specs})
+
+
+def test_every_asset_links_to_the_dashboard_and_names_its_page_of_the_documentation(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, markets=REPOSITORY / "markets.toml", dashboard_url="http://127.0.0.1:8090/")
+    for spec in build_definitions(settings).resolve_all_asset_specs():
+        assert spec.metadata["dashboard"] == dg.MetadataValue.url("http://127.0.0.1:8090/")
+        assert (REPOSITORY / spec.metadata["documented_in"]).is_file()
+    without = build_definitions(Settings(home=tmp_path, markets=REPOSITORY / "markets.toml"))
+    assert all("dashboard" not in spec.metadata for spec in without.resolve_all_asset_specs())
 
 
 def test_each_of_dagster_s_programs_and_its_stand_in_is_there() -> None:
