@@ -137,7 +137,7 @@ def _execute(
     definitions: dg.Definitions, job: str, instance: dg.DagsterInstance, tags: dict[str, str]
 ) -> dg.ExecuteInProcessResult:
     # With its origin the UI's timeline shows the run, as if the UI had launched it; by the tag the job's page does. But
-    # no daemon is to launch it again, for whoever waits for this process has been told how it ended.
+    # no daemon is to launch it again, for whoever waits for this process knows how it ended.
     origin = RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), REPOSITORY), job)
     create = instance.create_run_for_job
     setattr(instance, create.__name__, partial(create, remote_job_origin=origin))

@@ -1,4 +1,4 @@
-"""Tests of `pipeline.guarded`: the programs that stand in for Dagster's own, and the way to the open graph."""
+"""Tests of `pipeline.guarded`: the programs that replace Dagster's own, and the way to the open graph."""
 
 from __future__ import annotations
 
@@ -42,7 +42,14 @@ def test_every_asset_links_to_the_dashboard_and_names_its_page_of_the_documentat
     assert all("dashboard" not in spec.metadata for spec in without.resolve_all_asset_specs())
 
 
-def test_each_of_dagster_s_programs_and_its_stand_in_is_there() -> None:
+def test_a_range_of_partitions_may_be_asked_of_every_asset_at_once(tmp_path: Path) -> None:
+    definitions = build_definitions(Settings(home=tmp_path, markets=REPOSITORY / "markets.toml"))
+    graph = definitions.resolve_asset_graph()
+    policies = {graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
+    assert policies == {dg.BackfillPolicy.single_run()}, "Dagster's command line refuses the range otherwise"
+
+
+def test_each_of_dagster_s_programs_and_its_replacement_is_there() -> None:
     assert all(find_spec(name) for pair in PROGRAMS.items() for name in pair)
 
 

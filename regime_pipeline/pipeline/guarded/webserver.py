@@ -35,7 +35,7 @@ class GuardedWebserver(DagsterWebserver):
 
     def build_routes(self) -> list[BaseRoute]:
         """Return the way to the open graph, then Dagster's routes."""
-        return [Route(LINEAGE, lineage), *super().build_routes()]
+        return [Route(LINEAGE, lineage), *super().build_routes()]  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":
