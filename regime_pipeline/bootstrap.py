@@ -162,6 +162,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         hook=(settings.hook_url, settings.hook_secret),
         alerts=settings.alerts,
         are_sensors_on=settings.sensors,
+        dashboard_url=settings.dashboard_url,
     )
 
 

@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     hook_request_hours: int = Field(
         24, ge=1, le=8760, description="Hours after which the request id of a webhook is forgotten."
     )
+    dashboard_url: str = Field(
+        "", description="Where the dashboard is served, for links in Dagster's catalog; none when unset."
+    )
     archive_url: str = Field(
         "https://data.binance.vision", min_length=1, description="Where the bulk archive's `data/spot` tree stands."
     )

@@ -67,13 +67,14 @@ def up_command(
     ):
         end_leftovers(str(settings.home))
         require_free(host, port)
-        err.print(f"Dagster UI: http://{host}:{port}   dashboard: {site}   API: {api}docs", highlight=False)
+        err.print(f"Dagster UI: http://{host}:{port}/lineage   dashboard: {site}   API: {api}docs", highlight=False)
         err.print(sensors_line(settings), highlight=False)
         err.print(f"home: {settings.home}   stop: Ctrl-C", highlight=False)
         command = [sys.executable, "-P", "-m", "regime_pipeline.pipeline.guarded.dev", *QUIET]
         command += ["-w", str(settings.dagster_home / "workspace.yaml")]
+        environment = child_environment(settings, urls, site)
         keep = reviver(settings) if urls.is_embedded else _nothing
-        raise typer.Exit(serve([*command, "-h", host, "-p", str(port)], child_environment(settings, urls), keep))
+        raise typer.Exit(serve([*command, "-h", host, "-p", str(port)], environment, keep))
 
 
 def _site(workspace: Workspace, settings: Settings) -> Path:
@@ -120,8 +121,8 @@ def _nothing() -> None:
     """Another's server is another's to keep."""
 
 
-def child_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str]:
-    """Return the environment of Dagster's processes: the instance's URL, the home, and what makes backfills fast.
+def child_environment(settings: Settings, urls: DatabaseUrls, dashboard_url: str) -> dict[str, str]:
+    """Return the environment of Dagster's processes: the instance's URL, home, dashboard, what makes backfills fast.
 
     Ours is not among them: each process resolves it from the home, so each is a client that keeps the embedded server
     alive, and can start it again should it die. Python takes no module from the current directory, which may be a
@@ -134,6 +135,7 @@ def child_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str]:
         "PYTHONSAFEPATH": "1",
         "REGIME_HOME": str(settings.home),
         "REGIME_MARKETS": str(settings.markets),
+        "REGIME_DASHBOARD_URL": settings.dashboard_url or dashboard_url,
     }
 
 

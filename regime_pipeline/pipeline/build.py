@@ -7,6 +7,7 @@ settings.
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -14,6 +15,7 @@ import dagster as dg
 from regime_pipeline.pipeline.alert_sensor import build_alert_sensor
 from regime_pipeline.pipeline.assets.dashboard_site import build_dashboard_site
 from regime_pipeline.pipeline.assets.hourly_chain import Chain, build_chain
+from regime_pipeline.pipeline.catalog import with_links
 from regime_pipeline.pipeline.partitions import build_partitions
 from regime_pipeline.pipeline.resources import WORKSPACE_KEY, workspace_resource
 from regime_pipeline.pipeline.sensors import build_sensors, build_site_sensor, build_webhook_sensor
@@ -38,6 +40,7 @@ def build_pipeline(
     hook: tuple[str, str] = ("", ""),
     alerts: Path | None = None,
     are_sensors_on: bool = True,
+    dashboard_url: str = "",
 ) -> dg.Definitions:
     """Return the definitions of the chain.
 
@@ -63,6 +66,8 @@ def build_pipeline(
         The alerts file; the sensor `alert_sensor` is there only with one named.
     are_sensors_on : bool
         Sensors run unless they are turned off; otherwise each is off until it is turned on.
+    dashboard_url : str
+        Where the dashboard is served, which every asset links to; empty for no link.
     """
     with warnings.catch_warnings():
         for category in (dg.BetaWarning, dg.PreviewWarning):  # backfill policies and code references still say beta
@@ -73,7 +78,9 @@ def build_pipeline(
         if alerts is not None:
             sensors.append(build_alert_sensor(alerts, hook[1], are_sensors_on))
         definitions = _definitions(chain, open_workspace, sensors)
-        return dg.Definitions.merge(definitions, _site_definitions(site, are_sensors_on)) if site else definitions
+        if site:
+            definitions = dg.Definitions.merge(definitions, _site_definitions(site, are_sensors_on))
+        return definitions.map_asset_specs(func=partial(with_links, dashboard_url=dashboard_url))
 
 
 def _definitions(

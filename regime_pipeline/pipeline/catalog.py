@@ -15,6 +15,7 @@ from regime_pipeline.storage.column_comments import column_comment
 
 ROW_COUNT: Final = "dagster/partition_row_count"
 """Dagster's own name for the rows of a partition."""
+DOCUMENTED_IN: Final = "docs/storage.md"
 
 
 def table_metadata(names: Sequence[str]) -> dict[str, Any]:
@@ -43,3 +44,19 @@ def table_metadata(names: Sequence[str]) -> dict[str, Any]:
         "dagster/table_name": table.name,
         "dagster/column_schema": dg.TableSchema(columns=columns),
     }
+
+
+def with_links(spec: dg.AssetSpec, dashboard_url: str) -> dg.AssetSpec:
+    """Return an asset's description with where to read on: the page of the documentation, and the dashboard.
+
+    Parameters
+    ----------
+    spec : AssetSpec
+        The asset.
+    dashboard_url : str
+        Where the dashboard is served; empty for no link.
+    """
+    links: dict[str, Any] = {"documented_in": DOCUMENTED_IN}
+    if dashboard_url:
+        links["dashboard"] = dg.MetadataValue.url(dashboard_url)
+    return spec.merge_attributes(metadata=links)

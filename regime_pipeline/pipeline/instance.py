@@ -6,12 +6,14 @@ See `storage.embedded` for the embedded server.
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import dagster as dg
 import yaml  # type: ignore[import-untyped]
-from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.storage.tags import MAX_RETRIES_TAG, REPOSITORY_LABEL_TAG
 
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Window
@@ -140,11 +142,18 @@ def _execute(
     tags: dict[str, str],
     assets: Sequence[str] | None = None,
 ) -> dg.ExecuteInProcessResult:
-    return definitions.resolve_job_def(job).execute_in_process(
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        instance=instance,
-        # By this tag the UI's timeline and the job's page find the run, as if the UI had launched it.
-        tags={**tags, REPOSITORY_LABEL_TAG: f"{REPOSITORY}@{LOCATION}"},
-        raise_on_error=False,
-        asset_selection=None if assets is None else [dg.AssetKey(name) for name in assets],
-    )
+    # With its origin the UI's timeline shows the run, as if the UI had launched it; by the tag the job's page does. But
+    # no daemon is to launch it again, for whoever waits for this process knows how it ended.
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), REPOSITORY), job)
+    create = instance.create_run_for_job
+    setattr(instance, create.__name__, partial(create, remote_job_origin=origin))
+    try:
+        return definitions.resolve_job_def(job).execute_in_process(
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            instance=instance,
+            tags={**tags, REPOSITORY_LABEL_TAG: f"{REPOSITORY}@{LOCATION}", MAX_RETRIES_TAG: "0"},
+            raise_on_error=False,
+            asset_selection=None if assets is None else [dg.AssetKey(name) for name in assets],
+        )
+    finally:
+        delattr(instance, create.__name__)

@@ -100,11 +100,14 @@ def test_dagsters_processes_get_the_instance_and_the_home_but_not_our_url(tmp_pa
     settings = Settings(home=tmp_path, markets=tmp_path / "m.toml")
     urls = DatabaseUrls("postgresql:///regimes", "postgresql+psycopg2:///dagster", is_embedded=True)
 
-    environment = child_environment(settings, urls)
+    environment = child_environment(settings, urls, "http://127.0.0.1:8090/")
 
     assert environment["DAGSTER_PG_URL"] == "postgresql+psycopg2:///dagster"
     assert environment["DAGSTER_HOME"] == str(tmp_path / "dagster")
     assert environment["REGIME_HOME"] == str(tmp_path)
     assert environment["REGIME_MARKETS"] == str(tmp_path / "m.toml")
     assert environment["DAGSTER_EVENT_BATCH_SIZE"] == "1000"
+    assert environment["REGIME_DASHBOARD_URL"] == "http://127.0.0.1:8090/"
     assert "REGIME_DATABASE_URL" not in environment
+    public = Settings(home=tmp_path, markets=tmp_path / "m.toml", dashboard_url="https://grids.example/")
+    assert child_environment(public, urls, "http://127.0.0.1:8090/")["REGIME_DASHBOARD_URL"] == "https://grids.example/"

@@ -3,12 +3,14 @@
 import os
 from pathlib import Path
 
+import dagster as dg
 import yaml
 
 from regime_pipeline.pipeline.instance import (
     BATCHING,
     PATIENCE,
     dagster_environment,
+    materialize_site,
     open_instance,
     prepare_home,
     shipped_file,
@@ -75,3 +77,25 @@ def test_an_instance_stores_in_postgres_and_leaves_the_environment_alone(tmp_pat
         ]
 
     assert dict(os.environ) == before
+
+
+def test_a_run_of_this_process_is_one_of_the_code_location_s_and_is_not_launched_again() -> None:
+    @dg.op
+    def build() -> None:
+        raise dg.Failure("The disk is full.")
+
+    @dg.job
+    def site() -> None:
+        build()
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        for _ in range(2):
+            assert not materialize_site(dg.Definitions(jobs=[site]), instance).success
+        runs = instance.get_runs()
+
+    assert len(runs) == 2
+    for run in runs:
+        assert run.remote_job_origin is not None
+        assert run.remote_job_origin.location_name == "regime_pipeline"
+        assert (run.remote_job_origin.repository_origin.repository_name, run.job_name) == ("__repository__", "site")
+        assert run.tags["dagster/max_retries"] == "0"

@@ -31,6 +31,7 @@ def build_dashboard_site(folder: Path) -> dg.AssetsDefinition:
         kinds={"python", "html"},
         owners=OWNERS,
         code_version=__version__,
+        backfill_policy=dg.BackfillPolicy.single_run(),  # so that a range of partitions may be asked of every asset
         metadata={"written_to": "site/"},
     )
     def dashboard_site(

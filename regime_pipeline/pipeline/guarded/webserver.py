@@ -1,12 +1,29 @@
-"""Dagster's webserver behind the guard: its GraphQL commands everything, and has neither login nor check of origin."""
+"""Dagster's webserver behind the guard: its GraphQL commands everything, and has neither login nor check of origin.
+
+It also has `/lineage`: the graph with its groups open, for Dagster opens it with the groups shut and no asset in sight.
+"""
 
 from __future__ import annotations
+
+from typing import Final
 
 from dagster_webserver import app, cli
 from dagster_webserver.webserver import DagsterWebserver
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import BaseRoute, Route
 
 from regime_pipeline.api.origin_guard import OriginGuard
+
+GROUPS: Final = ("ingest", "analysis", "output")
+LINEAGE: Final = "/lineage"
+
+
+def lineage(request: Request) -> RedirectResponse:
+    """Lead to Dagster's own page of the asset graph, with every group open."""
+    opened = ",".join(f"global@global:{group}" for group in GROUPS)
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/asset-groups?expanded={opened}")
 
 
 class GuardedWebserver(DagsterWebserver):
@@ -15,6 +32,10 @@ class GuardedWebserver(DagsterWebserver):
     def build_middleware(self) -> list[Middleware]:
         """Return Dagster's layers within the guard."""
         return [Middleware(OriginGuard, closed_to_get=("/graphql",)), *super().build_middleware()]
+
+    def build_routes(self) -> list[BaseRoute]:
+        """Return the way to the open graph, then Dagster's routes."""
+        return [Route(LINEAGE, lineage), *super().build_routes()]  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":
