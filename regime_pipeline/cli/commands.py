@@ -24,6 +24,9 @@ COMMANDS: Final[dict[str, CommandEntry]] = {
         "Simulate markets, materialize the whole chain through Dagster, show the verdicts and what to do next.",
         START,
     ),
+    "init": CommandEntry(
+        "init:init_command", "Write a markets.toml to begin with: one simulated market, and how to list others.", START
+    ),
     "up": CommandEntry(
         "up:up_command",
         "Start the database, Dagster's UI and its daemon, and serve dashboard and API; stop all of them with Ctrl-C.",
