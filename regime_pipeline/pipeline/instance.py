@@ -4,7 +4,7 @@ See `storage.embedded` for the embedded server.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -118,12 +118,14 @@ def materialize_range(
     last: Market,
     window: Window,
     grain: str = "hour",
+    assets: Sequence[str] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Materialize the chain for a rectangle, markets `first` to `last` in file order x the window, in one run here.
 
-    The run's own log goes to the instance alone; failures are in the result's events.
+    With `assets`, only these of its assets. The run's own log goes to the instance alone; failures are in the result's
+    events.
     """
-    return _execute(definitions, CHAIN_JOB, instance, dict(range_tags(first, last, window, grain)))
+    return _execute(definitions, CHAIN_JOB, instance, dict(range_tags(first, last, window, grain)), assets)
 
 
 def materialize_site(definitions: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
@@ -132,7 +134,11 @@ def materialize_site(definitions: dg.Definitions, instance: dg.DagsterInstance) 
 
 
 def _execute(
-    definitions: dg.Definitions, job: str, instance: dg.DagsterInstance, tags: dict[str, str]
+    definitions: dg.Definitions,
+    job: str,
+    instance: dg.DagsterInstance,
+    tags: dict[str, str],
+    assets: Sequence[str] | None = None,
 ) -> dg.ExecuteInProcessResult:
     return definitions.resolve_job_def(job).execute_in_process(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -140,4 +146,5 @@ def _execute(
         # By this tag the UI's timeline and the job's page find the run, as if the UI had launched it.
         tags={**tags, REPOSITORY_LABEL_TAG: f"{REPOSITORY}@{LOCATION}"},
         raise_on_error=False,
+        asset_selection=None if assets is None else [dg.AssetKey(name) for name in assets],
     )
