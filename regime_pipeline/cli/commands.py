@@ -21,7 +21,7 @@ START, OPERATE, ANALYSE, SERVE, MAINTAIN = "Start here", "Operate", "Analyse", "
 COMMANDS: Final[dict[str, CommandEntry]] = {
     "demo": CommandEntry(
         "demo:demo_command",
-        "Simulate markets, materialize the whole chain through Dagster, show the verdicts and what to do next.",
+        "Simulate five markets up to this hour, run the whole chain, show what each does now and where to look.",
         START,
     ),
     "init": CommandEntry(
