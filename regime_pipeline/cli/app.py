@@ -20,7 +20,7 @@ from regime_pipeline.cli.commands import COMMANDS
 from regime_pipeline.cli.console import DATA_MISSING, USAGE, err, printable
 from regime_pipeline.domain.errors import MissingDataError, RegimeError, StorageError
 
-_OF_THE_API = ("fastapi", "httptools", "prometheus_client", "starlette", "uvicorn")
+_OF_THE_API = ("fastapi", "fastapi_offline", "httptools", "prometheus_client", "starlette", "uvicorn")
 
 
 class LazyCommands(TyperGroup):

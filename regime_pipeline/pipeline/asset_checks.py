@@ -1,6 +1,6 @@
-"""Asset checks: each stage's contract, judged on the slice that the run has written, in the step that wrote it.
+"""Asset checks: each stage's contract, judged in the step that writes, on its slice and on what was open before.
 
-See `services.chain.checks` for what must hold.
+See `services.chain.checks` for what must hold, `services.chain.open_faults` for what is open.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ import dagster as dg
 
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Window
-from regime_pipeline.services.chain.checks import CHECKS, MAX_LISTED, AssetCheck, CheckResult, findings
+from regime_pipeline.services.chain.checks import CHECKS, MAX_LISTED, AssetCheck
+from regime_pipeline.services.chain.open_faults import Judgement, KeptValues, judge
 from regime_pipeline.services.chain.workspace import Workspace
 
 
@@ -23,23 +24,38 @@ def check_specs(asset: str) -> list[dg.AssetCheckSpec]:
 
 
 def check_results(
-    asset: str, workspace: Workspace, slices: Sequence[tuple[Market, Window]]
+    asset: str, workspace: Workspace, slices: Sequence[tuple[Market, Window]], kept: KeptValues
 ) -> list[dg.AssetCheckResult]:
-    """Run every check of an asset over the slices; one result each, with the offending hours in its metadata."""
-    checks = tuple(check for check in CHECKS if check.asset == asset)
-    return [_result(check, finding) for check, finding in findings(checks, workspace, slices)]
+    """Run every check of an asset over the slices; one result each, with the offending hours in its metadata.
+
+    What an earlier run found and what still stands fails the check too, but does not keep this run's rows from the
+    later stages.
+    """
+    checks = [check for check in CHECKS if check.asset == asset]
+    return [_result(check, judgement) for check, judgement in judge(checks, workspace, slices, kept)]
 
 
-def _result(check: AssetCheck, finding: CheckResult) -> dg.AssetCheckResult:
-    listed = finding.offending[:MAX_LISTED]
+def _result(check: AssetCheck, judgement: Judgement) -> dg.AssetCheckResult:
+    is_warning = check.is_warning or (check.is_blocking and not judgement.here)
+    earlier = [f"{market}: {faults}" for market, faults in judgement.elsewhere.items()]
     return dg.AssetCheckResult(
-        passed=not finding.offending,
+        passed=not judgement.open_count,
         asset_key=check.asset,
         check_name=check.name,
-        severity=dg.AssetCheckSeverity.WARN if check.is_warning else dg.AssetCheckSeverity.ERROR,
+        severity=dg.AssetCheckSeverity.WARN if is_warning else dg.AssetCheckSeverity.ERROR,
+        description=f"{len(judgement.here)} in this run, {judgement.open_count - len(judgement.here)} from earlier ones"
+        if judgement.open_count
+        else None,
         metadata={
-            "checked": finding.checked,
-            "offending": len(finding.offending),
-            **({"where": dg.MetadataValue.md("\n".join(f"* {place}" for place in listed))} if listed else {}),
+            "checked": judgement.checked,
+            "offending": judgement.open_count,
+            **_listed("where", judgement.here),
+            **_listed("from earlier runs", earlier),
         },
     )
+
+
+def _listed(name: str, places: Sequence[str]) -> dict[str, dg.MarkdownMetadataValue]:
+    """The first places as a list; nothing where there are none."""
+    lines = "\n".join(f"* {place}" for place in places[:MAX_LISTED])
+    return {name: dg.MetadataValue.md(lines)} if lines else {}

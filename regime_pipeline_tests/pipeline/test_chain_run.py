@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +33,12 @@ def workspace(database_url: str, tmp_path: Path) -> Iterator[Workspace]:
 
 
 def run(
-    workspace: Workspace, first: Market, last: Market, window: Window, grain: str = "hour"
+    workspace: Workspace,
+    first: Market,
+    last: Market,
+    window: Window,
+    grain: str = "hour",
+    instance: dg.DagsterInstance | None = None,
 ) -> dg.ExecuteInProcessResult:
     @contextmanager
     def open_workspace() -> Iterator[Workspace]:
@@ -41,9 +46,9 @@ def run(
 
     specs = workspace.universe.specs
     definitions = build_pipeline(Universe(specs, START, START + 48 * HOUR_MS), open_workspace, grain=grain)
-    with dg.DagsterInstance.ephemeral() as instance:
+    with nullcontext(instance) if instance else dg.DagsterInstance.ephemeral() as used:
         return definitions.resolve_job_def(CHAIN_JOB).execute_in_process(
-            instance=instance, tags=dict(range_tags(first, last, window, grain)), raise_on_error=False
+            instance=used, tags=dict(range_tags(first, last, window, grain)), raise_on_error=False
         )
 
 
@@ -123,6 +128,31 @@ def test_a_failing_blocking_check_stops_the_later_stages(database_url: str, tmp_
         assert "ALFA-USDT_1h 2026-09-01T01:00:00Z" in str(failed[0].metadata["where"].value)
         assert not materializations(result, "hourly_snapshots")
         assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_check_does_not_forget_what_another_run_found_and_does_not_hold_up_this_one(
+    database_url: str, tmp_path: Path
+) -> None:
+    source = SimulatedSource(7, lambda: START + 48 * HOUR_MS, 100)
+    now = [START + HOUR_MS]
+    with (
+        simulated_workspace(database_url, tmp_path, MARKETS, source=source, clock=lambda: now[0]) as workspace,
+        dg.DagsterInstance.ephemeral() as instance,
+    ):
+        early = run(workspace, MARKETS[1], MARKETS[1], hours_from_start(0, 3), instance=instance)
+        other = run(workspace, MARKETS[2], MARKETS[2], hours_from_start(0, 1), instance=instance)
+        now[0] = START + 3 * HOUR_MS
+        mended = run(workspace, MARKETS[1], MARKETS[1], hours_from_start(0, 1), instance=instance)
+
+    closed = [
+        next(e for e in result.get_asset_check_evaluations() if e.check_name == "candles_closed")
+        for result in (early, other, mended)
+    ]
+    assert [result.success for result in (early, other, mended)] == [False, True, True]
+    assert [one.passed for one in closed] == [False, False, True]
+    assert closed[1].severity == dg.AssetCheckSeverity.WARN
+    assert closed[1].description == "0 in this run, 2 from earlier ones"
+    assert "ALFA-USDT_1h: 2 from 2026-09-01T01:00:00Z" in str(closed[1].metadata["from earlier runs"].value)
 
 
 class Deaf(SimulatedSource):

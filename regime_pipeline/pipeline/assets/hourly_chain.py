@@ -123,7 +123,12 @@ def _run_slices(context: dg.AssetExecutionContext, workspace: Workspace, stage: 
         shown["source_failures"] = dg.MetadataValue.md("\n".join(f"* {failure}" for failure in failures))
     return dg.MaterializeResult(
         metadata=shown,
-        check_results=check_results(stage.name, workspace, [(part.market, part.window) for part in slices]),
+        check_results=check_results(
+            stage.name,
+            workspace,
+            [(part.market, part.window) for part in slices],
+            context.instance.daemon_cursor_storage,
+        ),
     )
 
 

@@ -1,11 +1,11 @@
 """What must hold of the rows and files that each stage has written, checked on the written slice itself.
 
-Checks only read. See `pipeline.asset_checks` for how they are reported.
+Checks only read. See `open_faults` for what stands from earlier runs, `pipeline.asset_checks` for the report.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -54,7 +54,7 @@ def revisions_rare(ws: Workspace, market: Market, window: Window) -> CheckResult
     first = min(start, end - REVISION_BARS * market.step_ms)
     revised = ws.warehouse.revised_bars(market, first, end)
     bars = (end - first) // market.step_ms
-    return CheckResult(at(market, revised) if len(revised) > MAX_REVISED_SHARE * bars else (), bars)
+    return CheckResult.at(market, revised if len(revised) > MAX_REVISED_SHARE * bars else revised[:0], bars)
 
 
 def timeframes_agree(ws: Workspace, market: Market, window: Window) -> CheckResult:
@@ -67,7 +67,7 @@ def timeframes_agree(ws: Workspace, market: Market, window: Window) -> CheckResu
     own = ws.warehouse.read_candles(market, start, end)
     own_row, built_row = common_rows(own.open_time_ms, built.open_time_ms)
     both = own.open_time_ms[own_row]
-    return CheckResult(at(market, both[_differs(own[own_row], built[built_row])]), len(both))
+    return CheckResult.at(market, both[_differs(own[own_row], built[built_row])], len(both))
 
 
 def _next_shorter(ws: Workspace, market: Market) -> Market | None:
@@ -99,10 +99,19 @@ class CheckResult:
         Where it fails, `ETH-USDT_1h 2020-03-12T10:00:00Z` or a sentence; empty where it holds.
     checked : int
         Rows, hours or files looked at.
+    first_to_last_ms : tuple of int, optional
+        Times of the first and the last place, epoch milliseconds; none where places are sentences.
     """
 
     offending: tuple[str, ...]
     checked: int
+    first_to_last_ms: tuple[int, int] | None = None
+
+    @classmethod
+    def at(cls, market: Market, times_ms: Int64, checked: int) -> CheckResult:
+        """Return the result of a check that fails at these times."""
+        places = tuple(f"{market} {to_iso(int(moment))}" for moment in times_ms)
+        return cls(places, checked, (int(times_ms.min()), int(times_ms.max())) if places else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,8 @@ class AssetCheck:
         Later stages must not run where it fails.
     is_warning : bool
         It reports dirt in the data (a gap), not a broken contract.
+    is_rolling : bool
+        It judges the market as of now: the newest answer replaces the earlier ones of the market.
     find : callable
         `(workspace, market, window) -> CheckResult`.
     """
@@ -127,11 +138,7 @@ class AssetCheck:
     find: Callable[[Workspace, Market, Window], CheckResult]
     is_blocking: bool = False
     is_warning: bool = False
-
-
-def at(market: Market, times_ms: Int64) -> tuple[str, ...]:
-    """Return each place as text."""
-    return tuple(f"{market} {to_iso(int(moment))}" for moment in times_ms)
+    is_rolling: bool = False
 
 
 _ROUNDING: Final = 1e-9
@@ -140,13 +147,13 @@ _ROUNDING: Final = 1e-9
 def hours_recorded(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """Every hour has its completeness on record."""
     hours = ws.warehouse.read_range("candle_hours", market, window, ["hour_start"])
-    return CheckResult(at(market, difference(window.hours, hours["hour_start"])), len(window))
+    return CheckResult.at(market, difference(window.hours, hours["hour_start"]), len(window))
 
 
 def hours_complete(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """No hour lacks a candle."""
     hours = ws.warehouse.read_range("candle_hours", market, window)
-    return CheckResult(at(market, hours["hour_start"][hours["status"] != COMPLETE]), len(window))
+    return CheckResult.at(market, hours["hour_start"][hours["status"] != COMPLETE], len(window))
 
 
 def candles_sound(ws: Workspace, market: Market, window: Window) -> CheckResult:
@@ -162,7 +169,7 @@ def candles_closed(ws: Workspace, market: Market, window: Window) -> CheckResult
     """No stored candle was still open."""
     candles = ws.warehouse.read_candles(market, *candle_span(market, window))
     is_open = candles.close_time_ms > ws.clock()
-    return CheckResult(at(market, candles.open_time_ms[is_open]), len(candles))
+    return CheckResult.at(market, candles.open_time_ms[is_open], len(candles))
 
 
 def snapshots_valid(ws: Workspace, market: Market, window: Window) -> CheckResult:
@@ -173,7 +180,7 @@ def snapshots_valid(ws: Workspace, market: Market, window: Window) -> CheckResul
     except RegimeError as error:
         return CheckResult((str(error),), len(window))
     row = (recorded["hour_start"] - window.start_ms) // HOUR_MS
-    return CheckResult(at(market, window.hours[row][statuses[row] != recorded["status"]]), len(window))
+    return CheckResult.at(market, window.hours[row][statuses[row] != recorded["status"]], len(window))
 
 
 def snapshots_equal_candles(ws: Workspace, market: Market, window: Window) -> CheckResult:
@@ -182,17 +189,17 @@ def snapshots_equal_candles(ws: Workspace, market: Market, window: Window) -> Ch
     table, files = ws.warehouse.read_candles(market, *span), ws.snapshots.read_candles(market, *span)
     lost = symmetric_difference(table.open_time_ms, files.open_time_ms)
     if len(lost):
-        return CheckResult(at(market, lost), len(table))
+        return CheckResult.at(market, lost, len(table))
     columns = ("open", "high", "low", "close", "volume")
     differs = np.any([getattr(table, name) != getattr(files, name) for name in columns], axis=0)
-    return CheckResult(at(market, table.open_time_ms[differs]), len(table))
+    return CheckResult.at(market, table.open_time_ms[differs], len(table))
 
 
 def one_regime_per_candle(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """Candles and candle regimes have the same open times."""
     candles = ws.warehouse.read_candles(market, *candle_span(market, window))
     regimes = ws.warehouse.read_range("candle_regime", market, window, ["open_time"])
-    return CheckResult(at(market, symmetric_difference(candles.open_time_ms, regimes["open_time"])), len(candles))
+    return CheckResult.at(market, symmetric_difference(candles.open_time_ms, regimes["open_time"]), len(candles))
 
 
 def regimes_in_bounds(ws: Workspace, market: Market, window: Window) -> CheckResult:
@@ -200,7 +207,7 @@ def regimes_in_bounds(ws: Workspace, market: Market, window: Window) -> CheckRes
     rows = ws.warehouse.read_range("candle_regime", market, window)
     is_known = (rows["state"] >= 0) & (rows["state"] < len(REGIME_STATES))
     is_sound = is_known & _is_within(rows["confidence"], 0.0, 1.0)
-    return CheckResult(at(market, rows["open_time"][~is_sound]), len(is_sound))
+    return CheckResult.at(market, rows["open_time"][~is_sound], len(is_sound))
 
 
 def one_row_per_hour(table: str) -> Callable[[Workspace, Market, Window], CheckResult]:
@@ -208,7 +215,7 @@ def one_row_per_hour(table: str) -> Callable[[Workspace, Market, Window], CheckR
 
     def find(ws: Workspace, market: Market, window: Window) -> CheckResult:
         rows = ws.warehouse.read_range(table, market, window, ["hour_start"])
-        return CheckResult(at(market, symmetric_difference(window.hours, rows["hour_start"])), len(window))
+        return CheckResult.at(market, symmetric_difference(window.hours, rows["hour_start"]), len(window))
 
     return find
 
@@ -217,7 +224,7 @@ def no_lookahead(ws: Workspace, market: Market, window: Window) -> CheckResult:
     """The newest bar behind each row had closed by the end of its hour."""
     rows = ws.warehouse.read_range("features", market, window, ["hour_start", "as_of_bar"])
     is_late = rows["as_of_bar"] + market.step_ms > rows["hour_start"] + HOUR_MS
-    return CheckResult(at(market, rows["hour_start"][is_late]), len(is_late))
+    return CheckResult.at(market, rows["hour_start"][is_late], len(is_late))
 
 
 def scores_in_bounds(ws: Workspace, market: Market, window: Window) -> CheckResult:
@@ -225,7 +232,7 @@ def scores_in_bounds(ws: Workspace, market: Market, window: Window) -> CheckResu
     rows = ws.warehouse.read_range("scores", market, window)
     columns = [values for name, values in rows.items() if name.endswith("_score")]
     is_sound = np.all([np.isnan(values) | _is_within(values, 0.0, 100.0) for values in columns], axis=0)
-    return CheckResult(at(market, rows["hour_start"][~is_sound]), len(is_sound))
+    return CheckResult.at(market, rows["hour_start"][~is_sound], len(is_sound))
 
 
 def no_price_break(ws: Workspace, market: Market, window: Window) -> CheckResult:
@@ -236,7 +243,7 @@ def no_price_break(ws: Workspace, market: Market, window: Window) -> CheckResult
     calendar = Observations.of(rows, market)
     places = series_breaks(calendar.column("close"), ws.policy.scores.break_price_factor)
     hours = rows["hour_start"][calendar.row[places]]
-    return CheckResult(at(market, hours[hours >= window.start_ms]), len(window))
+    return CheckResult.at(market, hours[hours >= window.start_ms], len(window))
 
 
 def verdicts_closed_set(ws: Workspace, market: Market, window: Window) -> CheckResult:
@@ -244,7 +251,7 @@ def verdicts_closed_set(ws: Workspace, market: Market, window: Window) -> CheckR
     rows = ws.warehouse.read_range("regime_verdicts", market, window, ["hour_start", "verdict", "confidence"])
     is_known = (rows["verdict"] >= 0) & (rows["verdict"] < len(VERDICTS))
     is_sound = is_known & _is_within(rows["confidence"], 0.0, 1.0)
-    return CheckResult(at(market, rows["hour_start"][~is_sound]), len(is_sound))
+    return CheckResult.at(market, rows["hour_start"][~is_sound], len(is_sound))
 
 
 def weights_sum_to_one(ws: Workspace, market: Market, window: Window) -> CheckResult:
@@ -253,7 +260,7 @@ def weights_sum_to_one(ws: Workspace, market: Market, window: Window) -> CheckRe
     rows = ws.warehouse.read_range("regime_verdicts", market, window, ["hour_start", "verdict", *names])
     total = np.sum([rows[name] for name in names], axis=0)
     is_off = (rows["verdict"] != 0) & ~(np.abs(total - 1.0) < _ROUNDING)
-    return CheckResult(at(market, rows["hour_start"][is_off]), len(is_off))
+    return CheckResult.at(market, rows["hour_start"][is_off], len(is_off))
 
 
 def advice_consistent(ws: Workspace, market: Market, window: Window) -> CheckResult:
@@ -261,11 +268,11 @@ def advice_consistent(ws: Workspace, market: Market, window: Window) -> CheckRes
     advice = ws.warehouse.read_range("grid_advice", market, window, ["hour_start", "action", "is_actionable"])
     verdicts = ws.warehouse.read_range("regime_verdicts", market, window, ["verdict"])
     if len(advice["action"]) != len(verdicts["verdict"]):
-        return CheckResult(at(market, window.hours), len(window))
+        return CheckResult.at(market, window.hours, len(window))
     is_danger = np.isin(verdicts["verdict"], [VERDICTS.index("TREND"), VERDICTS.index("TRANSITION")])
     asks = np.isin(advice["action"], [ACTIONS.index(name) for name in ("ENABLE", "STOP_PLACING", "REPOSITION")])
     is_off = (advice["is_actionable"] != asks) | (is_danger & (advice["action"] == ACTIONS.index("REPOSITION")))
-    return CheckResult(at(market, advice["hour_start"][is_off]), len(is_off))
+    return CheckResult.at(market, advice["hour_start"][is_off], len(is_off))
 
 
 def dashboard_equals_verdicts(ws: Workspace, market: Market, window: Window) -> CheckResult:
@@ -274,9 +281,9 @@ def dashboard_equals_verdicts(ws: Workspace, market: Market, window: Window) -> 
     shown = ws.warehouse.read_range("dashboard_hours", market, window, names)
     truth = ws.warehouse.read_range("regime_verdicts", market, window, names)
     if not np.array_equal(shown["hour_start"], truth["hour_start"]):
-        return CheckResult(at(market, symmetric_difference(shown["hour_start"], truth["hour_start"])), len(window))
+        return CheckResult.at(market, symmetric_difference(shown["hour_start"], truth["hour_start"]), len(window))
     differs = (shown["verdict"] != truth["verdict"]) | (shown["confidence"] != truth["confidence"])
-    return CheckResult(at(market, truth["hour_start"][differs]), len(differs))
+    return CheckResult.at(market, truth["hour_start"][differs], len(differs))
 
 
 def _is_within(values: NDArray[Any], low: float, high: float) -> NDArray[np.bool_]:
@@ -297,8 +304,8 @@ CHECKS: Final = (
     _described("raw_candles", candles_sound, is_blocking=True),
     _described("raw_candles", candles_closed, is_blocking=True),
     _described("raw_candles", hours_complete, is_warning=True),
-    _described("raw_candles", market_fresh, is_warning=True),
-    _described("raw_candles", revisions_rare, is_warning=True),
+    _described("raw_candles", market_fresh, is_warning=True, is_rolling=True),
+    _described("raw_candles", revisions_rare, is_warning=True, is_rolling=True),
     _described("raw_candles", timeframes_agree, is_warning=True),
     _described("hourly_snapshots", snapshots_valid, is_blocking=True),
     _described("hourly_snapshots", snapshots_equal_candles, is_blocking=True),
@@ -318,13 +325,3 @@ CHECKS: Final = (
     _described("dashboard_hours", dashboard_equals_verdicts),
 )
 """Every check, in the order of the chain."""
-
-
-def findings(
-    checks: tuple[AssetCheck, ...], ws: Workspace, slices: Sequence[tuple[Market, Window]]
-) -> Iterator[tuple[AssetCheck, CheckResult]]:
-    """Run each check over all slices and join what it found."""
-    for check in checks:
-        found = [check.find(ws, market, window) for market, window in slices]
-        offending = tuple(place for one in found for place in one.offending)
-        yield check, CheckResult(offending, sum(one.checked for one in found))
