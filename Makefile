@@ -17,7 +17,7 @@ help: ## list the targets
 .venv/run.stamp: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Setting up .venv (first time: under a minute)"
-	@$(PIP) install --no-compile --editable . --constraint constraints.txt
+	@$(PIP) install --no-compile --editable '.[pipeline]' --constraint constraints.txt
 	@touch $@
 
 .venv/dev.stamp: .venv/run.stamp

@@ -77,7 +77,13 @@ def __getattr__(name: str) -> Any:
     """Load a name of the Python API."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith(__name__):
+            raise
+        hint = f"{name} needs {error.name}: pip install 'regime-pipeline[database]'"
+        raise ModuleNotFoundError(hint, name=error.name) from error
 
 
 def __dir__() -> list[str]:

@@ -20,6 +20,8 @@ from regime_pipeline.cli.commands import COMMANDS
 from regime_pipeline.cli.console import DATA_MISSING, USAGE, err, printable
 from regime_pipeline.domain.errors import MissingDataError, RegimeError, StorageError
 
+_OF_THE_API = ("fastapi", "fastapi_offline", "httptools", "prometheus_client", "starlette", "uvicorn")
+
 
 class LazyCommands(TyperGroup):
     """A group that imports a command when it is called, and lists them without importing any.
@@ -94,9 +96,27 @@ def main() -> None:
     """Run the command line; a `RegimeError` becomes one sentence and an exit code, never a traceback."""
     try:
         app()
+    except ModuleNotFoundError as error:
+        _say_what_to_install(error)
     except _expected() as error:
         err.print(f"[red]Error:[/] {escape(printable(str(error)))}", highlight=False, markup=True, soft_wrap=True)
         raise SystemExit(DATA_MISSING if isinstance(error, MissingDataError | StorageError) else USAGE) from None
+
+
+def _say_what_to_install(missing: ModuleNotFoundError) -> None:
+    """Name the extra that brings a missing package; what is missing of our own is our fault, not the user's."""
+    package = str(missing.name).partition(".")[0]
+    if package in ("", "None", "regime_pipeline"):
+        raise missing
+    extra = "api" if package in _OF_THE_API else "pipeline"
+    err.print(
+        f"[red]Error:[/] This command needs {escape(package)}, which is not installed. "
+        f"Run pip install 'regime-pipeline\\[{extra}]'.",
+        highlight=False,
+        markup=True,
+        soft_wrap=True,
+    )
+    raise SystemExit(USAGE) from None
 
 
 def _expected() -> tuple[type[Exception], ...]:

@@ -24,6 +24,9 @@ COMMANDS: Final[dict[str, CommandEntry]] = {
         "Simulate five markets up to this hour, run the whole chain, show what each does now and where to look.",
         START,
     ),
+    "init": CommandEntry(
+        "init:init_command", "Write a markets.toml to begin with: one simulated market, and how to list others.", START
+    ),
     "up": CommandEntry(
         "up:up_command",
         "Start the database, Dagster's UI and its daemon, and serve dashboard and API; stop all of them with Ctrl-C.",

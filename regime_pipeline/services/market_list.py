@@ -1,4 +1,4 @@
-"""Editing the list of markets: adding and removing entries of markets.toml, with its comments kept.
+"""Editing the list of markets: beginning one, adding and removing entries of markets.toml, with its comments kept.
 
 See `universe` for reading and validating the list.
 """
@@ -6,11 +6,62 @@ See `universe` for reading and validating the list.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.market import Market, parse_symbol
+from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.services.universe import MarketSpec, append_market, edit_document, load_universe, save_document
+
+_STARTER: Final = """\
+# The markets of this project home. Order is append-only: partition ranges follow it, so add new entries at the end.
+# `regime markets add` adds them too, and `regime import` lists what it imports.
+
+[partitions]
+start = {start}   # the first hour; markets x hours should stay at or below 100,000
+# end = 2030-01-01T00:00:00Z   # without an end, partitions grow with the clock
+
+[[markets]]   # simulated, to look around; remove it when you have your own
+symbol = "ALFA-USDT"
+timeframes = ["1h"]   # 1m, 5m, 15m, 1h, 4h, 1d
+source = "simulated"
+
+# [[markets]]   # candles from files: `regime import FILES --market BTC-USDT_1m` writes this entry
+# symbol = "BTC-USDT"
+# timeframes = ["1m"]
+# source = "files"
+
+# [[markets]]   # the same symbol's longer bars, made of its 1m ones
+# symbol = "BTC-USDT"
+# timeframes = ["15m", "1h"]
+# source = "resampled"
+
+# [[markets]]   # live candles: pip install 'regime-pipeline[exchange]'
+# symbol = "ETH-USDT"
+# timeframes = ["1h"]
+# source = "exchange"   # or "archive": bulk files first, the exchange for what they lack
+# exchange = "binance"   # its name in ccxt
+# price_scale = 100   # ticks per unit of quote currency
+# until = 2029-01-01T00:00:00Z   # when it stopped trading
+"""
+
+
+def write_starter(path: Path, start_ms: int) -> None:
+    """Write a list to begin with, one simulated market and the rest as comments; raises `UsageError` if there is one.
+
+    Parameters
+    ----------
+    path : Path
+        The markets file.
+    start_ms : int
+        First hour of the partitions, epoch milliseconds UTC.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(_STARTER.format(start=to_iso(start_ms)))
+    except FileExistsError as error:
+        raise UsageError(f"{path} exists already.", "Edit it, or add to it with `regime markets add`.") from error
 
 
 def add_market(path: Path, spec: MarketSpec, span_ms: tuple[int, int | None]) -> None:

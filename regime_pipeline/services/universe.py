@@ -161,7 +161,9 @@ def load_universe(path: Path, start: datetime | None = None, end: datetime | Non
         document = parse_toml(read_document(path))
         parsed = _validated(document)
     except FileNotFoundError as error:
-        raise UsageError(f"There is no markets file at {path}.", "Create it or set REGIME_MARKETS.") from error
+        raise UsageError(
+            f"There is no markets file at {path}.", "Write one with `regime init`, or set REGIME_MARKETS."
+        ) from error
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} is not a markets file: {error}.") from error
     specs = tuple(

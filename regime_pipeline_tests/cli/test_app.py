@@ -78,7 +78,8 @@ def test_without_a_markets_file_a_command_says_what_to_do(
     assert regime(monkeypatch, "backfill") == 2
 
     assert " ".join(capsys.readouterr().err.split()) == (
-        f"Error: There is no markets file at {tmp_path}/markets.toml. Create it or set REGIME_MARKETS."
+        f"Error: There is no markets file at {tmp_path}/markets.toml. "
+        "Write one with `regime init`, or set REGIME_MARKETS."
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -6,7 +6,7 @@ See the faces for how they look.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -19,10 +19,11 @@ from regime_pipeline.domain.schema import FEATURES, SCORES, VERDICT_COLUMNS, Col
 from regime_pipeline.domain.verdicts.engine import Analysis, analyze, reach_hours
 from regime_pipeline.domain.verdicts.explanation import competing, explain
 from regime_pipeline.policy import Policy
-from regime_pipeline.services.chain.stages import config_hashes
-from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.storage.bulk.verdict_reads import StoredVerdicts
 from regime_pipeline.storage.frames import column_values, utc_times
+
+if TYPE_CHECKING:
+    from regime_pipeline.services.chain.workspace import Workspace
+    from regime_pipeline.storage.bulk.verdict_reads import StoredVerdicts
 
 _TIMES: Final = ("open_time", "as_of_bar", "known_at")
 _FIRST: Final = (
@@ -82,6 +83,8 @@ def verdict_series(ws: Workspace, market: Market, window: Window) -> VerdictSeri
     MissingDataError
         The market is not stored.
     """
+    from regime_pipeline.services.chain.stages import config_hashes  # needs a database, frames do not
+
     config_hash = config_hashes(ws.policy, ws.nulls)["regime_verdicts"]
     found = ws.warehouse.verdicts(market, window, config_hash, reach_hours(market, ws.policy))
     frame = verdict_frame(_completed(ws, found), market, found.hours, ws.policy)
