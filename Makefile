@@ -48,7 +48,7 @@ test: .venv/warm.stamp lint types ## every test; coverage is that of the quick o
 quick: .venv/dev.stamp ## the tests without the slow ones
 	@$(BIN)/python -m pytest $(SHARED_OUT) -m 'not slow and not faults'
 
-faults: .venv/dev.stamp ## kill processes and servers, cut connections, fill disks: nothing half done, nothing lost
+faults: .venv/dev.stamp ## kill processes and servers, cut connections, fill disks, install the wheel: nothing half done, nothing lost
 	@REGIME_TEST_SOAK=10 $(BIN)/python -m pytest -m 'faults or soak' $(FAULTS)
 
 lint: .venv/dev.stamp ## format, lint, import rules

@@ -14,7 +14,7 @@ import pytest
 
 from regime_pipeline_tests.conftest import REPOSITORY
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.faults  # minutes of installing: beside the slow suites, not in `make test`
 
 WALK = """
 import sys
