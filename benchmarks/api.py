@@ -182,7 +182,7 @@ def ask(connection: socket.socket, path: str, headers: str = "") -> tuple[int, s
 
     No more HTTP than needed: a client of a library would need as much of the two cores as the server does.
     """
-    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: benchmark\r\n{headers}\r\n".encode())
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode())
     head = connection.recv(65_536)
     while (end := head.find(b"\r\n\r\n")) < 0:
         head += connection.recv(65_536)

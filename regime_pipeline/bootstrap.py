@@ -83,7 +83,8 @@ class Sources:
     def _of(self, market: Market) -> CandleSource:
         spec = self._universe.spec(market)
         if spec.source == "simulated":
-            return self._simulated(spec.price_scale)
+            moved = spec.simulated_from_ms
+            return self._simulated(spec.price_scale, 0 if moved is None else self._universe.start_ms - moved)
         if spec.source == "exchange":
             return self._exchange(spec.exchange)
         if spec.source == "archive":
@@ -97,8 +98,8 @@ class Sources:
         newest = self._warehouse.latest(market)
         return None if newest is None else newest + market.step_ms
 
-    def _make_simulated(self, price_scale: int) -> CandleSource:
-        return SimulatedSource(self._settings.simulation_seed, self._clock, price_scale)
+    def _make_simulated(self, price_scale: int, shift_ms: int) -> CandleSource:
+        return SimulatedSource(self._settings.simulation_seed, self._clock, price_scale, shift_ms)
 
     def _make_exchange(self, name: str) -> CandleSource:
         client = CcxtClient(name, self._settings.exchange_url, self._settings.exchange_timeout_seconds)

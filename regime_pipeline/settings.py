@@ -68,6 +68,9 @@ class Settings(BaseSettings):
         default_factory=lambda fields: fields["home"] / "alerts.toml",
         description="Who is notified of what: channels, rules by market, quiet hours; nobody without the file.",
     )
+    api_cors: str = Field(
+        "", description="Origins whose web pages may use the HTTP API, separated by commas; none when unset."
+    )
     alert_url: str = Field("", repr=False, description="Webhook that failed runs are posted to; none when unset.")
     exchange_url: str = Field("", description="Replaces scheme and host of every exchange: a simulator or a proxy.")
     hook_url: str = Field("", repr=False, description="Webhook that verdict changes are posted to; none when unset.")

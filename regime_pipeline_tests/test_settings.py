@@ -34,6 +34,7 @@ def test_defaults_lie_below_the_current_directory(tmp_path: Path) -> None:
         "backfill": "single_run",
         "dagster_events": "bulk",
         "snapshot_root": str(tmp_path / ".regime" / "snapshots"),
+        "api_cors": "",
         "alert_url": "",
         "dashboard_url": "",
         "archive_url": "https://data.binance.vision",

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from fastapi import Depends, FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse, Response
 
@@ -47,12 +49,15 @@ def create_app(ws: Workspace, options: ApiOptions | None = None) -> FastAPI:
     """
     chosen = options or ApiOptions()
     metrics, known = Metrics(ws), KnownKeys()
-    app = FastAPI(
+    app = FastAPIOffline(
+        redoc_url=None,
+        static_url="/docs/files",
         title="regime_pipeline",
         version=__version__,
         description=_DESCRIPTION,
         responses=RESPONSES,
         middleware=[
+            *_cross_origin(chosen),
             *_guards(chosen),
             Middleware(Gateway, options=chosen, metrics=metrics, known=known),
             Middleware(HeadRequests),
@@ -82,4 +87,19 @@ def _guards(options: ApiOptions) -> list[Middleware]:
     def refuse(what: str) -> Response:
         return error_response(403, "origin", what, "")
 
-    return [Middleware(OriginGuard, allowed=options.allowed_hosts, refuse=refuse)]
+    return [Middleware(OriginGuard, allowed=options.allowed_hosts, origins=options.cors_origins, refuse=refuse)]
+
+
+def _cross_origin(options: ApiOptions) -> list[Middleware]:
+    """Lets browsers hand answers to the pages of the origins named, and to no other's."""
+    if not options.cors_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(options.cors_origins),
+            allow_methods=["GET", "HEAD", "POST", "PUT"],
+            allow_headers=["X-API-Key", "Content-Type", "If-None-Match"],
+            expose_headers=["ETag", "Link", "Retry-After", "X-Regime-Source", "X-Request-Id"],
+        )
+    ]

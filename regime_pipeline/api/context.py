@@ -42,6 +42,8 @@ class ApiOptions:
         How long a webhook's request id stands for its question.
     allowed_hosts : tuple of str
         Names in the Host header that are answered without a key, besides localhost and literal addresses.
+    cors_origins : tuple of str
+        Origins (`https://host:port`) whose web pages may use the API; no page of another server by default.
     """
 
     is_key_required: bool = False
@@ -50,6 +52,7 @@ class ApiOptions:
     hook_wait_s: float = 1.8
     hook_kept_for: timedelta = timedelta(days=1)
     allowed_hosts: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

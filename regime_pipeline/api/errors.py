@@ -6,6 +6,7 @@ See the modules that raise them for what counts as an error.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -16,10 +17,11 @@ from starlette.responses import Response
 
 from regime_pipeline.api.responses import json_answer
 from regime_pipeline.domain.errors import BadSnapshotError, MissingDataError, RegimeError, SourceError, StorageError
-from regime_pipeline.domain.grids.config import StaleGridError
+from regime_pipeline.domain.grids.config import GridConfigError, StaleGridError
 from regime_pipeline.domain.restart_gates.machine import RestartRefusedError
 
 RETRY_AFTER_S: Final = 5
+_FAULTY: Final = 422
 _RETRYABLE: Final = frozenset({429, 503})
 _OF_THE_SERVER: Final = (StorageError, BadSnapshotError, SourceError)
 """Failures whose sentences name the server's URLs and paths: they go to its log, not to callers."""
@@ -52,14 +54,17 @@ class ApiError(Exception):
         What is wrong and what to do.
     retry_after_s : int
         Seconds to wait before asking again; 0 where that does not help.
+    faults : sequence of str
+        Each thing that is wrong; `what` alone by default.
     """
 
-    def __init__(self, status: int, code: str, what: str, retry_after_s: int = 0) -> None:
+    def __init__(self, status: int, code: str, what: str, retry_after_s: int = 0, faults: Sequence[str] = ()) -> None:
         super().__init__(what)
         self.status = status
         self.code = code
         self.what = what
         self.retry_after_s = retry_after_s
+        self.faults = tuple(faults)
 
 
 def error_response(
@@ -117,9 +122,8 @@ def add_error_handlers(app: FastAPI) -> None:
 
     def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, ApiError)  # noqa: S101 - registered for this class
-        return error_response(
-            error.status, error.code, error.what, request_id_of(request), retry_after_s=error.retry_after_s
-        )
+        faults = [*error.faults] or ([error.what] if error.status == _FAULTY else [])
+        return error_response(error.status, error.code, error.what, request_id_of(request), faults, error.retry_after_s)
 
     def expected(request: Request, error: Exception) -> Response:
         assert isinstance(error, RegimeError)  # noqa: S101 - registered for this class
@@ -127,11 +131,16 @@ def add_error_handlers(app: FastAPI) -> None:
         if isinstance(error, _OF_THE_SERVER):
             _LOG.warning("Request %s: %s", request_id, error)
             return error_response(*classify(error), _UNAVAILABLE.format(request_id), request_id)
-        return error_response(*classify(error), str(error), request_id)
+        status, code = classify(error)
+        faults = [*error.faults] if isinstance(error, GridConfigError) else [error.what]
+        return error_response(status, code, str(error), request_id, faults if status == _FAULTY else [])
 
     def malformed(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        faults = [
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
+        ]
         what = _not_json(request, error) or f"The request is malformed: {'; '.join(faults)}."
         return error_response(422, "malformed", what, request_id_of(request), faults)
 
@@ -169,3 +178,10 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     }.items()
 }
 """Errors that any route may answer with, for the OpenAPI document."""
+CONFLICT: Final[dict[int | str, dict[str, Any]]] = {
+    409: {
+        "model": ErrorBody,
+        "description": "`conflict`: another version is the newest. `restart_refused`: the gates do not permit it yet.",
+    }
+}
+"""How a change of a grid may be refused."""

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from regime_pipeline.api.context import ContextParameter, Reader, Writer
+from regime_pipeline.api.errors import CONFLICT
+from regime_pipeline.api.grid_answers import Gates, GridEvents, GridState, Stop, StoredGrid
 from regime_pipeline.api.params import RowsLimit, SpanParameter, SymbolPath
+from regime_pipeline.api.responses import json_answer
 from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.grids.formats import to_fields
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market, parse_symbol
@@ -48,8 +51,8 @@ class StopOrder(BaseModel):
     why: str = Field(min_length=1, max_length=500, examples=["news"])
 
 
-@router.get("/api/grids/{symbol}", summary="A symbol's grid and what to do with it")
-def grid(context: ContextParameter, _: Reader, symbol: SymbolPath, timeframe: _TimeframeQuery = "1h") -> dict[str, Any]:
+@router.get("/api/grids/{symbol}", response_model=GridState, summary="A symbol's grid and what to do with it")
+def grid(context: ContextParameter, _: Reader, symbol: SymbolPath, timeframe: _TimeframeQuery = "1h") -> Response:
     """Return the newest version, the history, the stop in force, and the newest hour's advice where there is one.
 
     `advice.stale` says why the advice no longer holds; `stop` is there as soon as the grid is stopped.
@@ -58,14 +61,16 @@ def grid(context: ContextParameter, _: Reader, symbol: SymbolPath, timeframe: _T
     history = context.ws.warehouse.grids.history(name)
     if not history:
         raise MissingDataError(f"{name} has no grid.", "Configure one with PUT or `regime grid set`.")
-    return {
-        "symbol": name,
-        "version": len(history),
-        "grid": to_fields(history[-1]),
-        "history": [to_fields(version) for version in history],
-        "stop": _stop_now(context, name),
-        "advice": _advice(context, Market(name, timeframe)),
-    }
+    return json_answer(
+        {
+            "symbol": name,
+            "version": len(history),
+            "grid": to_fields(history[-1]),
+            "history": [to_fields(version) for version in history],
+            "stop": _stop_now(context, name),
+            "advice": _advice(context, Market(name, timeframe)),
+        }
+    )
 
 
 def _stop_now(context: ContextParameter, symbol: str) -> dict[str, Any] | None:
@@ -84,10 +89,15 @@ def _advice(context: ContextParameter, market: Market) -> dict[str, Any] | None:
     return row | {"stale": stale}
 
 
-@router.put("/api/grids/{symbol}", summary="Store a new version of a grid")
+@router.put(
+    "/api/grids/{symbol}",
+    response_model=StoredGrid,
+    responses=CONFLICT,
+    summary="Store a new version of a grid",
+)
 def put_grid(
     context: ContextParameter, writer: Writer, symbol: SymbolPath, update: Annotated[GridUpdate, Body()]
-) -> dict[str, Any]:
+) -> Response:
     """Store a new version, valid from now on; 409 where another version is the newest by now.
 
     Disabling an enabled grid is a stop. Enabling one while a stop is in force is 409 `restart_refused`, which says what
@@ -103,10 +113,10 @@ def put_grid(
         why=update.why,
         override=update.override,
     )
-    return {"symbol": name, "version": update.version + 1, "grid": to_fields(stored)}
+    return json_answer({"symbol": name, "version": update.version + 1, "grid": to_fields(stored)})
 
 
-@router.get("/api/grids/{symbol}/events", summary="What happened to a symbol's grid")
+@router.get("/api/grids/{symbol}/events", response_model=GridEvents, summary="What happened to a symbol's grid")
 def events(
     context: ContextParameter,
     _: Reader,
@@ -114,7 +124,7 @@ def events(
     span: SpanParameter,
     timeframe: _TimeframeQuery = "1h",
     limit: RowsLimit = 200,
-) -> dict[str, Any]:
+) -> Response:
     """Return versions, stops, changes of advice, gates and verdict, and graduation, the newest `limit`, oldest first.
 
     The last seven days where no `start` is given. `total` counts those that a smaller `limit` leaves out too.
@@ -123,20 +133,20 @@ def events(
     end = min(span[1], now)
     start = max(span[0], 0) if span[0] != FOREVER[0] else end - _WEEK_MS
     found = grid_log(context.ws, market, min(start, end), end)
-    return {
-        "symbol": market.symbol,
-        "timeframe": timeframe,
-        "start": to_iso(min(start, end)),
-        "end": to_iso(end),
-        "total": len(found),
-        "items": [event.document() for event in found[-limit:]],
-    }
+    return json_answer(
+        {
+            "symbol": market.symbol,
+            "timeframe": timeframe,
+            "start": to_iso(min(start, end)),
+            "end": to_iso(end),
+            "total": len(found),
+            "items": [event.document() for event in found[-limit:]],
+        }
+    )
 
 
-@router.get("/api/gates/{symbol}", summary="The restart gates of a symbol's grid")
-def gates(
-    context: ContextParameter, _: Reader, symbol: SymbolPath, timeframe: _TimeframeQuery = "1h"
-) -> dict[str, Any]:
+@router.get("/api/gates/{symbol}", response_model=Gates, summary="The restart gates of a symbol's grid")
+def gates(context: ContextParameter, _: Reader, symbol: SymbolPath, timeframe: _TimeframeQuery = "1h") -> Response:
     """Return every stop, the one in force, and its gates now, every condition with value and threshold.
 
     `current` is null while no stop is in force. `permitted_until` says how long a fresh grid may be started.
@@ -147,25 +157,31 @@ def gates(
     stops = [stop_document(event) for event in context.ws.warehouse.grids.stops(market.symbol)]
     found = gates_now(context.ws, market)
     current = None if found is None else found.document()
-    return {"symbol": market.symbol, "timeframe": timeframe, "stops": stops, "current": current}
+    return json_answer({"symbol": market.symbol, "timeframe": timeframe, "stops": stops, "current": current})
 
 
-@router.post("/api/gates/{symbol}/restart", summary="Start the grid that the gates permit", status_code=201)
+@router.post(
+    "/api/gates/{symbol}/restart",
+    response_model=StoredGrid,
+    responses=CONFLICT,
+    summary="Start the grid that the gates permit",
+    status_code=201,
+)
 def restart(
     context: ContextParameter,
     writer: Writer,
     symbol: SymbolPath,
     order: Annotated[StopOrder, Body()],
     timeframe: _TimeframeQuery = "1h",
-) -> dict[str, Any]:
+) -> Response:
     """Start the probationary grid, which ends the stop; 409 `restart_refused` while the gates do not permit it."""
     stored = restart_grid(context.ws, Market(symbol, timeframe), who=writer, why=order.why)
-    return {"symbol": stored.symbol, "version": stored.version, "grid": to_fields(stored)}
+    return json_answer({"symbol": stored.symbol, "version": stored.version, "grid": to_fields(stored)}, 201)
 
 
-@router.post("/api/gates/{symbol}/stop", summary="Stop a grid now", status_code=201)
+@router.post("/api/gates/{symbol}/stop", response_model=Stop, summary="Stop a grid now", status_code=201)
 def stop(
     context: ContextParameter, writer: Writer, symbol: SymbolPath, order: Annotated[StopOrder, Body()]
-) -> dict[str, Any]:
+) -> Response:
     """Disable the grid and let its restart gates count from here."""
-    return stop_document(stop_grid(context.ws, parse_symbol(symbol), who=writer, why=order.why))
+    return json_answer(stop_document(stop_grid(context.ws, parse_symbol(symbol), who=writer, why=order.why)), 201)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from regime_pipeline.api.answers import HookAnswer, HookPending
 from regime_pipeline.api.context import Context, ContextParameter, Reader
 from regime_pipeline.api.errors import ApiError, ErrorBody
 from regime_pipeline.api.params import moment_of
@@ -49,6 +50,14 @@ _FLAT: Final = (
     "range_high",
     "policy_hash",
 )
+
+
+_PENDING: Final[dict[int | str, dict[str, Any]]] = {
+    202: {
+        "model": HookPending,
+        "description": "Not there yet: `status_url` has the answer later; Retry-After says when to look.",
+    }
+}
 
 
 class HookQuestion(BaseModel):
@@ -94,9 +103,10 @@ class _Asked:
 
 @router.post(
     "/analyze",
+    response_model=HookAnswer,
     summary="The verdict of the newest hour closed by the trigger time",
     responses={
-        202: {"description": "Not there yet: `status_url` has the answer later; Retry-After says when to look."},
+        **_PENDING,
         409: {"model": ErrorBody, "description": "The request_id was used for another question."},
     },
 )
@@ -118,7 +128,12 @@ def analyze(context: ContextParameter, _: Reader, question: HookQuestion) -> Res
     return _attempt(context, request_id, asked, 0.0)
 
 
-@router.get("/analyze/{request_id}", summary="The answer to a request that took longer")
+@router.get(
+    "/analyze/{request_id}",
+    response_model=HookAnswer,
+    responses=_PENDING,
+    summary="The answer to a request that took longer",
+)
 def status(context: ContextParameter, _: Reader, request_id: Annotated[str, Path(pattern=_ID)]) -> Response:
     """Return the answer, or 202 while it is being made."""
     found = context.ws.warehouse.hooks.asked(request_id, context.options.hook_kept_for)
@@ -211,7 +226,7 @@ def flat_verdict(context: Context, market: Market, trigger_ms: int) -> dict[str,
         "hour_start": to_iso(closed),
         **{name: document[name] for name in _FLAT},
         "reason": next(factor["sentence"] for factor in document["factors"] if factor["outcome"] == DECIDED),
-        "data_age_s": document["data_age_s"],
+        **{name: document[name] for name in ("data_age_seconds", "data_age_s")},
         "source": source,
     }
 

@@ -6,13 +6,11 @@ See `auth` for keys, the route modules for what a request means.
 from __future__ import annotations
 
 import ipaddress
-import re
 import time
 import uuid
 from collections import OrderedDict
 from threading import Lock
 from typing import Final
-from urllib.parse import unquote
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,8 +19,8 @@ from regime_pipeline.api.auth import KnownKeys
 from regime_pipeline.api.context import ApiOptions
 from regime_pipeline.api.errors import error_response
 from regime_pipeline.api.monitoring import Metrics
+from regime_pipeline.api.symbol_paths import with_one_segment
 
-_SLASH: Final = re.compile("%2f", re.IGNORECASE)
 _MOST_CALLERS: Final = 10_000
 _FREE: Final = frozenset({"/healthz", "/readyz"})
 
@@ -80,10 +78,7 @@ class Gateway:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if _SLASH.search(
-            scope.get("raw_path", b"").decode("latin-1")
-        ):  # ETH%2FUSDT is one segment, whatever has decoded it
-            scope = {**scope, "path": unquote(_SLASH.sub("-", scope["raw_path"].decode("latin-1")))}
+        scope = dict(with_one_segment(scope))
         request_id = scope["request_id"] = uuid.uuid4().hex[:12]
         began, statuses = time.perf_counter(), [500]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from threading import Lock
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
@@ -16,25 +16,26 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from regime_pipeline.api.answers import Ok, StoredMarket
 from regime_pipeline.api.context import ContextParameter, Reader
+from regime_pipeline.api.responses import json_answer
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.services.queries.json_records import plain
 from regime_pipeline.services.webhooks import newest_verdict
 
 router = APIRouter(tags=["service"])
 
 
 @router.get("/healthz", summary="Is the process alive")
-def healthz() -> dict[str, bool]:
+def healthz() -> Ok:
     """Answer without asking anything."""
-    return {"ok": True}
+    return Ok(ok=True)
 
 
 @router.get("/readyz", summary="Can it answer questions")
-def readyz(context: ContextParameter) -> dict[str, bool]:
+def readyz(context: ContextParameter) -> Ok:
     """Ask the database something small; 503 where it does not answer."""
     context.ws.warehouse.markets()
-    return {"ok": True}
+    return Ok(ok=True)
 
 
 @router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
@@ -43,15 +44,16 @@ def metrics(request: Request, _: Reader) -> Response:
     return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/api/markets", tags=["verdicts"], summary="Stored markets")
-def markets(context: ContextParameter, _: Reader) -> list[dict[str, Any]]:
+@router.get("/api/markets", response_model=list[StoredMarket], tags=["verdicts"], summary="Stored markets")
+def markets(context: ContextParameter, _: Reader) -> Response:
     """Return every stored market with the age of its newest candle in seconds, null without candles."""
     found = []
     for market in context.ws.warehouse.markets():
         newest = context.ws.warehouse.latest(market)
-        age = None if newest is None else (context.ws.clock() - newest - market.step_ms) / 1000
-        found.append({"symbol": market.symbol, "timeframe": market.timeframe, "data_age_s": plain(age)})
-    return found
+        age = None if newest is None else round((context.ws.clock() - newest - market.step_ms) / 1000)
+        ages = {"data_age_seconds": age, "data_age_s": age}
+        found.append({"symbol": market.symbol, "timeframe": market.timeframe, **ages})
+    return json_answer(found)
 
 
 KEPT_FOR_S: Final = 15.0

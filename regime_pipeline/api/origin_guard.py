@@ -30,6 +30,8 @@ class OriginGuard:
     allowed : iterable of str
         Host names besides `localhost` and literal addresses. A name that an attacker controls can be made to resolve to
         the loopback; an address cannot.
+    origins : iterable of str
+        Origins whose pages are let through.
     closed_to_get : iterable of str
         Ends of paths that a GET with a `query` must not reach: an image on a foreign page sends no Origin.
     refuse : callable, optional
@@ -40,11 +42,13 @@ class OriginGuard:
         self,
         app: ASGIApp,
         allowed: Iterable[str] = (),
+        origins: Iterable[str] = (),
         closed_to_get: Iterable[str] = (),
         refuse: Callable[[str], Response] = _plain,
     ) -> None:
         self._app = app
         self._allowed = frozenset({_LOCAL, *allowed})
+        self._origins = frozenset(origins)
         self._closed = tuple(closed_to_get)
         self._refuse = refuse
 
@@ -63,7 +67,7 @@ class OriginGuard:
         origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
         if len(hosts) != 1 or not self._is_known(_host_name(hosts[0])):
             return "The Host header does not name this server. Use localhost or its address."
-        if any(urlsplit(origin).netloc.lower() != hosts[0].lower() for origin in origins):
+        if any(urlsplit(each).netloc.lower() != hosts[0].lower() for each in set(origins) - self._origins):
             return "Requests of other web pages are refused."
         is_get = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
         if is_get and scope["path"].endswith(self._closed) and b"query=" in scope["query_string"] and self._closed:

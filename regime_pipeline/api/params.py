@@ -7,31 +7,25 @@ from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Path, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator
 
 from regime_pipeline.api.context import ContextParameter
 from regime_pipeline.api.errors import ApiError
+from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.market import Market, parse_symbol
 from regime_pipeline.domain.market_data.window import to_ms
 from regime_pipeline.services.queries.candle_regimes import FOREVER
 
 
-class Page(BaseModel):
-    """One page of a list."""
-
-    items: list[dict[str, Any]]
-    total: int = Field(description="Items of the whole list.")
-    next_url: str | None = Field(description="Path and query of the next page on this server; null at the end.")
-
-
-def page_of(request: Request, items: list[dict[str, Any]], limit: int, cursor: str) -> Page:
+def page_of(request: Request, items: list[dict[str, Any]], limit: int, cursor: str) -> dict[str, Any]:
     """Return the page of a list that a cursor points at."""
     first = decode_cursor(cursor) or 0
     until = first + limit
-    return Page(items=items[first:until], total=len(items), next_url=next_url(request, until, until < len(items)))
+    return {"items": items[first:until], "total": len(items), "next_url": next_url(request, until, until < len(items))}
 
 
 def next_url(request: Request, position: int, is_more: bool) -> str | None:
@@ -59,13 +53,37 @@ TimeframePath = Annotated[str, Path(description="1m 5m 15m 1h 4h or 1d.", max_le
 TimePath = Annotated[
     str, Path(description="A moment, ISO-8601 with offset.", max_length=40, examples=["2026-09-01T12:00:00Z"])
 ]
+
+
+def _checked_moment(text: str) -> str:
+    """Refuse a wrong time together with the other faults of its request."""
+    try:
+        moment_of(text, 0)
+    except (UsageError, ApiError) as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
 _StartQuery = Annotated[
-    str, Query(description="First moment, ISO-8601 with offset.", max_length=40, examples=["2026-09-01T00:00:00Z"])
+    str,
+    AfterValidator(_checked_moment),
+    Query(
+        description="First moment, ISO-8601 with offset; rows then go forward from here, oldest first.",
+        max_length=40,
+        examples=["2026-09-01T00:00:00Z"],
+    ),
 ]
 _EndQuery = Annotated[
-    str, Query(description="End (exclusive), ISO-8601 with offset.", max_length=40, examples=["2026-09-08T00:00:00Z"])
+    str,
+    AfterValidator(_checked_moment),
+    Query(description="End (exclusive), ISO-8601 with offset.", max_length=40, examples=["2026-09-08T00:00:00Z"]),
 ]
-BarsLimit = Annotated[int, Query(ge=1, le=MOST_BARS, description="At most so many bars, the newest.", examples=[120])]
+BarsLimit = Annotated[
+    int,
+    Query(
+        ge=1, le=MOST_BARS, description="At most so many bars: the first from `start`, else the newest.", examples=[120]
+    ),
+]
 RowsLimit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Most rows per page.", examples=[50])]
 CursorQuery = Annotated[str, Query(max_length=200, description="From `next_url` of the page before.")]
 
@@ -91,6 +109,46 @@ def moment_of(text: str, default: int) -> int:
     if not FOREVER[0] <= moment <= FOREVER[1]:
         raise ApiError(422, "usage", f"The time '{text}' is not within 1970 to 2100.")
     return moment
+
+
+@dataclass(frozen=True, slots=True)
+class TimePage:
+    """One page of rows that lie a step apart in a span.
+
+    Parameters
+    ----------
+    start_ms, end_ms : int
+        Span of the page, epoch milliseconds UTC.
+    next_ms : int
+        Where the next page goes on.
+    is_last : bool
+        Nothing is left after it.
+    is_forward : bool
+        Oldest first, from the start that was asked for; else newest first.
+    """
+
+    start_ms: int
+    end_ms: int
+    next_ms: int
+    is_last: bool
+    is_forward: bool
+
+    @classmethod
+    def of(cls, span: tuple[int, int], reach_ms: int, cursor: str, is_forward: bool) -> TimePage:
+        """Return the page of a span that a cursor points at, `reach_ms` long."""
+        first, last = span[0], max(span)
+        at = decode_cursor(cursor)
+        at = min(max(at if at is not None else (first if is_forward else last), first), last)
+        if is_forward:
+            end = min(at + reach_ms, last)
+            return cls(at, end, end, end >= last, True)
+        start = max(at - reach_ms, first)
+        return cls(start, at, start, start <= first, False)
+
+    def answer(self, request: Request, rows: list[dict[str, Any]], total: int) -> dict[str, Any]:
+        """Return the page with its rows, which are oldest first, and the total of the whole list."""
+        items = rows if self.is_forward else rows[::-1]
+        return {"items": items, "total": total, "next_url": next_url(request, self.next_ms, not self.is_last)}
 
 
 MarketParameter = Annotated[Market, Depends(market_of)]

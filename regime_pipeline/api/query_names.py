@@ -25,7 +25,8 @@ async def refuse_unknown_names(request: Request) -> None:
     known = _known(route)
     unknown = sorted(set(request.query_params.keys()) - known)
     if unknown:
-        raise ApiError(422, "malformed", f"{' '.join(_said(name, known) for name in unknown)}")
+        faults = [_said(name, known) for name in unknown]
+        raise ApiError(422, "malformed", " ".join(faults), faults=faults)
 
 
 def _known(route: APIRoute) -> frozenset[str]:

@@ -11,14 +11,16 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
+from regime_pipeline.api import answers
 from regime_pipeline.api.context import Context, ContextParameter, Reader
-from regime_pipeline.api.params import BarsLimit, CursorQuery, MarketParameter, Page, RowsLimit, SpanParameter, page_of
+from regime_pipeline.api.params import BarsLimit, CursorQuery, MarketParameter, RowsLimit, SpanParameter, page_of
 from regime_pipeline.api.regime_cache import RegimeQuestion, RegimeRows, render
 from regime_pipeline.api.responses import json_answer
 from regime_pipeline.domain.candle_regimes.periods import Periods
 from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.services.queries import candle_regimes as service
+from regime_pipeline.services.queries.candle_regimes import FOREVER
 
 router = APIRouter(prefix="/api/data/regime/{symbol}/{timeframe}", tags=["candle regimes"])
 RegimeName = Literal["UNDEFINED", "TREND_UP", "TREND_DOWN", "RANGE", "CHOPPY", "NEUTRAL"]
@@ -50,12 +52,17 @@ async def regimes(
     limit: BarsLimit = 500,
     if_none_match: _Match = None,
 ) -> Response:
-    """Return the newest `limit` candles of the span, oldest first, a flat list.
+    """Return candles, oldest first, a flat list: the newest `limit`, or, with `start`, the first `limit` from there.
+
+    The next page begins at the end of this one: at `start` plus `limit` bars.
 
     Stored rows of the current policy are used as they are; the others are computed from the stored candles of the same
     moment. `X-Regime-Source` says which: stored, computed or mixed.
     """
-    question = RegimeQuestion(market, *span, limit)
+    start, end = span
+    if start != FOREVER[0]:
+        end = min(end, start + limit * market.step_ms)
+    question = RegimeQuestion(market, start, end, limit)
     held = context.rows.find(question)
     if held is None or not await context.looks.ask((market, held.mark)):
         held = await run_in_threadpool(_read, context, question)
@@ -79,15 +86,15 @@ def _read(context: Context, question: RegimeQuestion) -> RegimeRows:
 _AllBars = Annotated[int, Query(ge=1, le=2_000_000, description="At most so many bars, the newest.", examples=[10_000])]
 
 
-@router.get("/stats", summary="Counts, shares and dwell times")
+@router.get("/stats", response_model=answers.RegimeStats, summary="Counts, shares and dwell times")
 def stats(
     context: ContextParameter, _: Reader, market: MarketParameter, span: SpanParameter, limit: _AllBars = 100_000
-) -> dict[str, Any]:
+) -> Response:
     """Return counts, shares, mean confidence and dwell times by simplified regime."""
-    return service.regime_stats(service.regime_series(context.ws, market, *span, limit))
+    return json_answer(service.regime_stats(service.regime_series(context.ws, market, *span, limit)))
 
 
-@router.get("/periods", summary="Periods of one regime")
+@router.get("/periods", response_model=answers.Page[answers.Period], summary="Periods of one regime")
 def periods(
     request: Request,
     context: ContextParameter,
@@ -97,10 +104,10 @@ def periods(
     regime: Annotated[RegimeName | None, Query(description="Only this regime.")] = None,
     limit: RowsLimit = 100,
     cursor: CursorQuery = "",
-) -> Page:
+) -> Response:
     """Return the maximal runs of one simplified regime, oldest first."""
     found = service.regime_periods(service.regime_series(context.ws, market, *span), regime or "")
-    return page_of(request, _period_items(found), limit, cursor)
+    return json_answer(page_of(request, _period_items(found), limit, cursor))
 
 
 def _period_items(found: Periods) -> list[dict[str, Any]]:
@@ -117,7 +124,7 @@ def _period_items(found: Periods) -> list[dict[str, Any]]:
     ]
 
 
-@router.get("/transitions", summary="Changes from one regime to another")
+@router.get("/transitions", response_model=answers.Transitions, summary="Changes from one regime to another")
 def transitions(
     request: Request,
     context: ContextParameter,
@@ -128,22 +135,23 @@ def transitions(
     to: Annotated[RegimeName | None, Query(description="Only to this regime.")] = None,
     limit: RowsLimit = 100,
     cursor: CursorQuery = "",
-) -> dict[str, Any]:
+) -> Response:
     """Return every change without a gap, oldest first in pages, and the counts of all of them."""
     found = service.regime_series(context.ws, market, *span)
     events = service.transition_events(found, from_ or "", to or "")
-    return {**page_of(request, events, limit, cursor).model_dump(), "counts": service.transition_shares(found)}
+    page = page_of(request, events, limit, cursor)
+    return json_answer({**page, "counts": service.transition_shares(found)})
 
 
-@router.get("/confidence", summary="Distribution of confidence")
+@router.get("/confidence", response_model=answers.Confidence, summary="Distribution of confidence")
 def confidence(
     context: ContextParameter, _: Reader, market: MarketParameter, span: SpanParameter, limit: _AllBars = 100_000
-) -> dict[str, Any]:
+) -> Response:
     """Return mean, quartiles and a histogram of ten bins, of all and by simplified regime."""
-    return service.confidence_stats(service.regime_series(context.ws, market, *span, limit))
+    return json_answer(service.confidence_stats(service.regime_series(context.ws, market, *span, limit)))
 
 
-@router.get("/performance", summary="Returns after each regime")
+@router.get("/performance", response_model=answers.Performance, summary="Returns after each regime")
 def performance(
     context: ContextParameter, _: Reader, market: MarketParameter, span: SpanParameter, limit: _AllBars = 100_000
 ) -> Response:

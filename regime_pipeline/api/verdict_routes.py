@@ -10,22 +10,23 @@ from typing import Any
 import pandas as pd
 from fastapi import APIRouter, Request, Response
 
+from regime_pipeline.api import answers
 from regime_pipeline.api.context import ContextParameter, Reader
+from regime_pipeline.api.grid_answers import Overview
 from regime_pipeline.api.params import (
     CursorQuery,
     MarketParameter,
-    Page,
     RowsLimit,
     SpanParameter,
+    TimePage,
     TimePath,
-    decode_cursor,
     moment_of,
-    next_url,
 )
 from regime_pipeline.api.responses import json_answer
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.queries.candle_regimes import FOREVER
 from regime_pipeline.services.queries.json_records import plain, records
 from regime_pipeline.services.queries.overview import overview
 from regime_pipeline.services.queries.verdicts import newest_hour, verdict_of_hour, verdict_series
@@ -35,42 +36,37 @@ _BASE = "/api/verdicts/{symbol}/{timeframe}"
 _HOURS = tuple[int, int]
 
 
-@router.get("/api/overview", summary="What every market does now")
-def every_market(context: ContextParameter, _: Reader) -> dict[str, Any]:
+@router.get("/api/overview", response_model=Overview, summary="What every market does now")
+def every_market(context: ContextParameter, _: Reader) -> Response:
     """Return the newest row of every market in one answer, what needs attention first.
 
     Verdict and since when, confidence, how long the range holds, price against range and grid, advice, the stop in
     force, age of the data, and until when a market without a verdict will be without.
     """
     rows = overview(context.ws)
-    return {"now": to_iso(context.ws.clock()), "total": len(rows), "items": rows}
+    return json_answer({"now": to_iso(context.ws.clock()), "total": len(rows), "items": rows})
 
 
-@router.get(_BASE, summary="Hourly verdicts, newest first")
+@router.get(_BASE, response_model=answers.Page[answers.VerdictRow], summary="Hourly verdicts, newest first")
 def verdicts(
     request: Request,
-    response: Response,
     context: ContextParameter,
     _: Reader,
     market: MarketParameter,
     span: SpanParameter,
     limit: RowsLimit = 100,
     cursor: CursorQuery = "",
-) -> Page:
-    """Return verdicts with scores, range, alternatives, factors and features, newest hour first.
+) -> Response:
+    """Return verdicts with scores, range, alternatives, factors and features: from `start` on, else newest hour first.
 
     Stored rows of the current policy are used; others are computed from stored candles (`X-Regime-Source`).
     """
     first, last = _hours(context.ws, market, span)
-    end = min(decode_cursor(cursor) or last, last)
-    window = Window(max(first, end - limit * HOUR_MS), max(end, first))
-    found = verdict_series(context.ws, market, window)
-    response.headers["X-Regime-Source"] = found.source
-    return Page(
-        items=records(found.frame.iloc[::-1]),
-        total=(last - first) // HOUR_MS,
-        next_url=next_url(request, window.start_ms, window.start_ms > first),
-    )
+    page = TimePage.of((first, last), limit * HOUR_MS, cursor, span[0] != FOREVER[0])
+    found = verdict_series(context.ws, market, Window(page.start_ms, page.end_ms))
+    total = (last - first) // HOUR_MS
+    answer = page.answer(request, records(found.frame), total)
+    return json_answer(answer, headers={"X-Regime-Source": found.source})
 
 
 def _hours(ws: Workspace, market: Market, span: _HOURS) -> _HOURS:
@@ -81,14 +77,14 @@ def _hours(ws: Workspace, market: Market, span: _HOURS) -> _HOURS:
     return min(first, last), last
 
 
-@router.get(_BASE + "/latest", summary="The newest verdict")
+@router.get(_BASE + "/latest", response_model=answers.VerdictDocument, summary="The newest verdict")
 def latest(context: ContextParameter, _: Reader, market: MarketParameter) -> Response:
     """Return the newest hour's verdict, and how old its data is."""
     row, source = verdict_of_hour(context.ws, market, newest_hour(context.ws, market))
     return json_answer(verdict_document(context.ws, market, row, source), headers={"X-Regime-Source": source})
 
 
-@router.get(_BASE + "/{time}/explain", summary="Why an hour has its verdict")
+@router.get(_BASE + "/{time}/explain", response_model=answers.Explanation, summary="Why an hour has its verdict")
 def explain(context: ContextParameter, _: Reader, market: MarketParameter, time: TimePath) -> Response:
     """Return the verdict of the hour that holds a moment, with its factors as sentences."""
     hour = moment_of(time, 0) // HOUR_MS * HOUR_MS
@@ -99,14 +95,20 @@ def explain(context: ContextParameter, _: Reader, market: MarketParameter, time:
 
 
 def verdict_document(ws: Workspace, market: Market, row: pd.Series, source: str) -> dict[str, Any]:
-    """Return one hour's verdict as JSON values, with the age of its data in seconds."""
+    """Return one hour's verdict as JSON values, with the age of its data in seconds (under its old name too)."""
     values = {str(name): plain(value) for name, value in row.items()}
     as_of = row["as_of_bar"].timestamp() + market.step_ms / 1000
     head = {"symbol": market.symbol, "timeframe": market.timeframe, "source": source}
-    return {**head, "data_age_s": ws.clock() / 1000 - as_of, **values}
+    age = round(ws.clock() / 1000 - as_of)
+    return {**head, "data_age_seconds": age, "data_age_s": age, **values}
 
 
-@router.get("/api/candles/{symbol}/{timeframe}", tags=["candles"], summary="Stored candles, newest first")
+@router.get(
+    "/api/candles/{symbol}/{timeframe}",
+    response_model=answers.Page[answers.Candle],
+    tags=["candles"],
+    summary="Stored candles, newest first",
+)
 def candles(
     request: Request,
     context: ContextParameter,
@@ -115,19 +117,21 @@ def candles(
     span: SpanParameter,
     limit: RowsLimit = 500,
     cursor: CursorQuery = "",
-) -> Page:
-    """Return closed candles in units of the quote currency, newest first; `time` is the open time."""
+) -> Response:
+    """Return closed candles in units of the quote currency; `time` is the open time.
+
+    From `start` on, oldest first; newest first without it. A page with a gap in it holds fewer than `limit`.
+    """
     newest, oldest = context.ws.warehouse.latest(market), context.ws.warehouse.oldest(market)
     context.ws.warehouse.price_scale(market)  # an unknown market is an error, one without candles an empty list
     first, end = max(span[0], oldest or 0), min(span[1], (newest or 0) + market.step_ms)
-    end = min(decode_cursor(cursor) or end, end)
-    start = max(first, end - limit * market.step_ms)
-    found = context.ws.warehouse.read_candles(market, start, max(start, end))
+    page = TimePage.of((first, max(first, end)), limit * market.step_ms, cursor, span[0] != FOREVER[0])
+    found = context.ws.warehouse.read_candles(market, page.start_ms, page.end_ms)
     columns = [found.prices(name).tolist() for name in ("open", "high", "low", "close")]
     rows = zip(found.open_time_ms.tolist(), *columns, found.volume.tolist(), strict=True)
     items = [
         {"time": to_iso(opened), "open": o, "high": h, "low": low, "close": c, "volume": volume}
         for opened, o, h, low, c, volume in rows
     ]
-    total = max(0, (end - first) // market.step_ms)
-    return Page(items=items[::-1], total=total, next_url=next_url(request, start, start > first))
+    total = context.ws.warehouse.count_candles(market, first, max(first, end))
+    return json_answer(page.answer(request, items, total))

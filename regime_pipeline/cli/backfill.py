@@ -59,6 +59,18 @@ def run_chain(settings: Settings, markets: Sequence[Market], window: Window) -> 
     return runs
 
 
+def run_rectangle(
+    settings: Settings, markets: Sequence[Market], window: Window, assets: Sequence[str] | None = None
+) -> ChainRun:
+    """Materialize the chain, or some of its assets, for markets that follow each other in one run for all of them."""
+    urls = open_databases(settings)
+    started = time.monotonic()
+    with open_instance(settings.dagster_home, urls.dagster) as instance:
+        definitions = build_definitions(settings)
+        result = materialize_range(definitions, instance, markets[0], markets[-1], window, settings.partition, assets)
+    return _report(markets[0], result, time.monotonic() - started)
+
+
 def run_site(settings: Settings) -> str:
     """Materialize the dashboard through Dagster; return why it failed, empty where it did not."""
     urls = open_databases(settings)

@@ -127,6 +127,19 @@ def roles(
         _say(f"The roles {', '.join(apply_roles(_open_urls().regimes, prefix))} have least privileges.")
 
 
+@db_app.command("adopt-snapshots")
+def adopt_snapshots() -> None:
+    """Make the snapshots under REGIME_SNAPSHOT_ROOT this database's, after they were moved or begun again.
+
+    Example: REGIME_SNAPSHOT_ROOT=/mnt/regime/snapshots regime db adopt-snapshots
+    """
+    from regime_pipeline.bootstrap import open_workspace
+
+    with open_workspace(Settings()) as workspace:
+        workspace.warehouse.snapshot_claims.adopt(workspace.snapshots)
+        _say(f"The snapshots in {workspace.snapshots.root} are this database's.")
+
+
 @db_app.command()
 def move() -> None:
     """Move the embedded database to the installed major version of PostgreSQL; the old cluster is kept."""

@@ -6,6 +6,7 @@ See `api` for the routes.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.settings import Settings
 
 API_PORT: Final = 8000
+_ORIGIN: Final = re.compile(r"https?://(\[[0-9a-f:]+\]|[^\s/:*?#@]+)(:\d{1,5})?")
 keys_app = typer.Typer(name="keys", help="Keys of the HTTP API.", no_args_is_help=True)
 
 
@@ -41,6 +43,10 @@ def serve_command(
         list[str] | None,
         typer.Option(help="Host name answered without a key, as of a proxy in front; repeat for more."),
     ] = None,
+    cors: Annotated[
+        list[str] | None,
+        typer.Option(help="Origin whose web pages may use the API, as https://my.site; repeat for more."),
+    ] = None,
     rate: Annotated[int, typer.Option(min=1, help="Requests a minute per key or address.")] = 6_000,
 ) -> None:
     """Serve the HTTP API; its documentation is at /docs.
@@ -50,15 +56,34 @@ def serve_command(
     is_key_required = require_key or not _is_loopback(host)
     settings = Settings()
     kept_for = timedelta(hours=settings.hook_request_hours)
-    options = ApiOptions(is_key_required, rate, hook_kept_for=kept_for, allowed_hosts=tuple(allow_host or ()))
+    options = ApiOptions(
+        is_key_required,
+        rate,
+        hook_kept_for=kept_for,
+        allowed_hosts=tuple(allow_host or ()),
+        cors_origins=_origins([*settings.api_cors.split(","), *(cors or ())]),
+    )
     with open_workspace(settings) as workspace:
         keys = "keys needed to read" if options.is_key_required else "reading needs no key"
         err.print(f"API: http://{host}:{port}/docs   {keys}   stop: Ctrl-C", highlight=False)
         uvicorn.Server(bounded_config(create_app(workspace, options), host=host, port=port)).run()
 
 
+def _origins(given: list[str]) -> tuple[str, ...]:
+    """The origins as browsers write them; raises `UsageError` for what is none."""
+    named = tuple(text.strip().lower().rstrip("/") for text in given if text.strip())
+    wrong = [text for text in named if not _ORIGIN.fullmatch(text)]
+    if wrong:
+        raise UsageError(
+            f"'{wrong[0]}' is not an origin.", "Name scheme and host of the page, and its port: http://localhost:3000."
+        )
+    return named
+
+
 @contextmanager
-def api_served(workspace: Workspace, host: str, port: int, hook_request_hours: int = 24) -> Iterator[str]:
+def api_served(
+    workspace: Workspace, host: str, port: int, hook_request_hours: int = 24, cors: str = ""
+) -> Iterator[str]:
     """Serve the API in the background of `regime up`; gives its address. Beyond the loopback reading needs a key.
 
     Raises
@@ -71,7 +96,9 @@ def api_served(workspace: Workspace, host: str, port: int, hook_request_hours: i
     except OSError as error:
         raise UsageError(f"Port {port} cannot be used: {error.strerror}.", "Name another with --api-port.") from error
     kept_for = timedelta(hours=hook_request_hours)
-    app = create_app(workspace, ApiOptions(is_key_required=not _is_loopback(host), hook_kept_for=kept_for))
+    app = create_app(
+        workspace, ApiOptions(not _is_loopback(host), hook_kept_for=kept_for, cors_origins=_origins(cors.split(",")))
+    )
     server = uvicorn.Server(bounded_config(app))
     thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     with listener:

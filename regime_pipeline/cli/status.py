@@ -52,7 +52,7 @@ def status_command(
         rows = _rows(workspace, markets or [])
         now_ms = workspace.clock()
     if form == Format.TABLE and output == "-":
-        out.print(_screen(rows, now_ms))
+        out.print(screen(rows, now_ms))
     elif form == Format.JSON:
         write_document(rows, output)
     else:
@@ -68,16 +68,17 @@ def _rows(ws: Workspace, names: list[str]) -> list[dict[str, Any]]:
 
 def _watch(ws: Workspace, names: list[str], every: int) -> None:
     """Print the screen again and again in place; Ctrl-C ends it."""
-    with Live(_screen(_rows(ws, names), ws.clock()), console=out, auto_refresh=False) as live:
+    with Live(screen(_rows(ws, names), ws.clock()), console=out, auto_refresh=False) as live:
         try:
             while True:
                 time.sleep(every)
-                live.update(_screen(_rows(ws, names), ws.clock()), refresh=True)
+                live.update(screen(_rows(ws, names), ws.clock()), refresh=True)
         except KeyboardInterrupt:
             return
 
 
-def _screen(rows: list[dict[str, Any]], now_ms: int) -> RenderableType:
+def screen(rows: list[dict[str, Any]], now_ms: int) -> RenderableType:
+    """Lay out rows of `overview`: what needs attention in sentences, then the table as far as the width allows."""
     asked = [Text(f"{name_of(row)}: {sentence_of(row)}") for row in _one_per_symbol(rows)]
     head = [Text("Needs attention", style="bold"), *asked, Text("")] if asked else []
     return Group(*head, _table(rows, now_ms))

@@ -26,8 +26,10 @@ from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.domain.restart_gates.replay import worded_restart
 from regime_pipeline.domain.verdicts.explanation import weights_of
+from regime_pipeline.services.chain.scheduling import LIVE_SOURCES
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.explanations import EXPLAINED, advice_factors, verdict_factors
+from regime_pipeline.services.universe import origin
 from regime_pipeline.storage.file_locks import FileLock
 
 DEFAULT_DAYS: Final = 30
@@ -74,8 +76,9 @@ def site_parts(ws: Workspace, days: int = DEFAULT_DAYS) -> list[Part]:
     parts = []
     for market, end_ms in ends.items():
         window = Window(end_ms - days * DAY_MS, end_ms)
-        mark = mark_of(list(ends), is_lagging(end_ms, through_ms), _state(ws, market, window))
-        parts.append(market_part(mark, market, list(ends), through_ms, partial(market_rows, ws, market, window)))
+        siblings = [other for other in ends if other.symbol == market.symbol]
+        mark = mark_of(siblings, is_lagging(end_ms, through_ms), _state(ws, market, window))
+        parts.append(market_part(mark, market, siblings, through_ms, partial(market_rows, ws, market, window)))
     empty = [market for market in newest if market not in ends]
     mark = mark_of(empty, [part.mark for part in parts], days)
     return [*parts, overview_part(mark, partial(_overview, ws, ends, empty))]
@@ -86,7 +89,17 @@ def _state(ws: Workspace, market: Market, window: Window) -> tuple[Any, ...]:
     grids, stops = ws.warehouse.grids.history(market.symbol), ws.warehouse.grids.stops(market.symbol)
     recorded = (ws.warehouse.ledger(table, market, window) for table in _SHOWN)
     hashes = [hashlib.sha256(each.hashes.tobytes() + each.counts.tobytes()).hexdigest() for each in recorded]
-    return str(window), ws.warehouse.price_scale(market), hashes, grids, stops
+    return str(window), ws.warehouse.price_scale(market), hashes, grids, stops, _end_note(ws, market, window.end_ms)
+
+
+def _end_note(ws: Workspace, market: Market, through_ms: int) -> str:
+    """Why a market whose rows go through a time gets no newer ones; empty where it does."""
+    end_ms, until_ms = ws.universe.end_ms, ws.universe.spec(market).until_ms
+    if end_ms is not None and through_ms >= end_ms:
+        return "the end of the project"
+    if until_ms is not None and through_ms >= until_ms:
+        return "the end of this market"
+    return "" if origin(ws.universe, market) in LIVE_SOURCES else "the end of what was imported"
 
 
 def _overview(
@@ -113,6 +126,7 @@ def market_rows(ws: Workspace, market: Market, window: Window, *, has_bars: bool
         advice=_explained_advice(ws, market, shown),
         grids=warehouse.grids.history(market.symbol),
         stops=warehouse.grids.stops(market.symbol),
+        end_note=_end_note(ws, market, window.end_ms),
     )
 
 

@@ -34,6 +34,16 @@ def signed(value: float) -> str:
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "\N{MINUS SIGN}")
 
 
+def change(share: float) -> str:
+    """Print a relative change as `+1.2 %`; a dash for NaN."""
+    return NOTHING if isnan(share) else f"{signed(share * 100)} %"
+
+
+def sortable(value: float | None) -> str:
+    """Print a number for scripts that sort by it; nothing for none and NaN."""
+    return "" if value is None or isnan(value) else f"{value:.4g}"
+
+
 def decimals_of(price_scale: int) -> int:
     """Return how many decimals a price of a market has."""
     return max(ceil(log10(price_scale)), 0)

@@ -22,7 +22,7 @@ class Column:
     categories: tuple[str, ...] = ()
 
 
-STATUSES: Final = ("OK", "INCOMPLETE_WINDOW", "WARMING_UP")
+STATUSES: Final = ("OK", "INCOMPLETE_WINDOW", "WARMING_UP", "PARTIAL")
 VERDICTS: Final = ("INSUFFICIENT_DATA", "RANGE_OK", "RANGE_WEAK", "TREND", "TRANSITION")
 DIRECTIONS: Final = ("flat", "up", "down")
 VOL_DIRECTIONS: Final = ("steady", "expanding", "contracting")
@@ -33,7 +33,7 @@ _OBSERVATION: Final = (
     Column("hour_start", "time", "start of the hour whose close the row describes"),
     Column("as_of_bar", "time", "open time of the newest bar due by then"),
     Column("is_new_bar", "flag", "a bar was due to close within the hour"),
-    Column("status", "label", "why a row has no values, or OK", STATUSES),
+    Column("status", "label", "OK, PARTIAL where the window lacks some bars, or why a row has no values", STATUSES),
 )
 
 PATH: Final = (
@@ -92,6 +92,7 @@ FEATURES: Final = (
     Column("failed_breakouts", "float", "share of closes outside that re-entered within 3 bars, NaN without any"),
     Column("hour_close", "float", "close of the bar due by the hour's close, NaN where it is absent, quote currency"),
     *(Column(name, "float", f"path of the last closes: {name} (features.path)") for name in PATH),
+    Column("absent_bars", "int", "bars that the window lacks; above 0 where the status is PARTIAL"),
     Column("feature_hash", "text", "hash of the policy sections behind the row"),
 )
 

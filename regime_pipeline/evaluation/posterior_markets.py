@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.features.observations import Observations
 from regime_pipeline.domain.features.path import PATH_FEATURES, path_features
-from regime_pipeline.domain.features.windows import OK, Windows, locate
+from regime_pipeline.domain.features.windows import Windows, has_values, locate
 from regime_pipeline.domain.market_data.candles import Candles, Float64
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.scoring.posterior import posterior_columns
@@ -100,8 +100,8 @@ def with_columns(candles: Candles, truth: Classes, policy: Policy, judged: slice
 
 def with_path(candles: Candles, policy: Policy) -> Rows:
     """Return the path features of every candle's hour, NaN where its window is not whole."""
-    where = locate(candles, candles.open_time_ms, policy.features.window_bars)
-    is_ok = where.status == OK
+    where = locate(candles, candles.open_time_ms, policy.features.window_bars, policy.candle_regime.holes)
+    is_ok = has_values(where.status)
     found = path_features(Windows.of(candles, where.row[is_ok], policy.features))
     rows = {name: np.full(len(candles), np.nan) for name in PATH_FEATURES}
     for name, values in found.items():

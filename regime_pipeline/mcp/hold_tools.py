@@ -38,4 +38,4 @@ def hold_probability(ws: Workspace, query: HoldToolQuery) -> dict[str, Any]:
     found = hold_answer(ws, market, asked)
     if found["hold_probability"] is not None:
         found["hold_probability"] = round(found["hold_probability"], 4)
-    return single({**found, "data_age_s": round(found["data_age_s"])})
+    return single(found)

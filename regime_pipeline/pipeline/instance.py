@@ -4,7 +4,7 @@ See `storage.embedded` for the embedded server.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -120,12 +120,14 @@ def materialize_range(
     last: Market,
     window: Window,
     grain: str = "hour",
+    assets: Sequence[str] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Materialize the chain for a rectangle, markets `first` to `last` in file order x the window, in one run here.
 
-    The run's own log goes to the instance alone; failures are in the result's events.
+    With `assets`, only these of its assets. The run's own log goes to the instance alone; failures are in the result's
+    events.
     """
-    return _execute(definitions, CHAIN_JOB, instance, dict(range_tags(first, last, window, grain)))
+    return _execute(definitions, CHAIN_JOB, instance, dict(range_tags(first, last, window, grain)), assets)
 
 
 def materialize_site(definitions: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
@@ -134,7 +136,11 @@ def materialize_site(definitions: dg.Definitions, instance: dg.DagsterInstance) 
 
 
 def _execute(
-    definitions: dg.Definitions, job: str, instance: dg.DagsterInstance, tags: dict[str, str]
+    definitions: dg.Definitions,
+    job: str,
+    instance: dg.DagsterInstance,
+    tags: dict[str, str],
+    assets: Sequence[str] | None = None,
 ) -> dg.ExecuteInProcessResult:
     # With its origin the UI's timeline shows the run, as if the UI had launched it; by the tag the job's page does. But
     # no daemon is to launch it again, for whoever waits for this process knows how it ended.
@@ -147,6 +153,7 @@ def _execute(
             instance=instance,
             tags={**tags, REPOSITORY_LABEL_TAG: f"{REPOSITORY}@{LOCATION}", MAX_RETRIES_TAG: "0"},
             raise_on_error=False,
+            asset_selection=None if assets is None else [dg.AssetKey(name) for name in assets],
         )
     finally:
         delattr(instance, create.__name__)

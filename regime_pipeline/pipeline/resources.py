@@ -18,6 +18,7 @@ def workspace_resource(open_workspace: Callable[[], AbstractContextManager[Works
 
     def resource_fn(_: dg.InitResourceContext) -> Iterator[Workspace]:
         with open_workspace() as workspace:
+            workspace.warehouse.snapshot_claims.require(workspace.snapshots)
             yield workspace
 
     return dg.ResourceDefinition(

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -29,6 +29,21 @@ from regime_pipeline.policy.section import (
     Weights,
     refuse_beyond,
 )
+
+_ROUNDING: Final = 1e-9
+
+
+class HolesPolicy(PolicySection):
+    """Which holes the history of a candle regime may have (regimes.md section 1)."""
+
+    max_absent_share: Annotated[float, Field(ge=0, le=0.5)]
+    longest_bars: Annotated[int, Field(ge=0, le=MAX_LOOKBACK_BARS)]
+    newest_whole_bars: Bars
+    break_price_factor: Annotated[float, Field(gt=1, le=100)]
+
+    def tolerated(self, bars: int) -> int:
+        """Return how many bars may be absent among those that a window of `bars` candles spans."""
+        return int(self.max_absent_share * bars + _ROUNDING)
 
 
 class CandleRegimePolicy(PolicySection):
@@ -53,6 +68,7 @@ class CandleRegimePolicy(PolicySection):
     margin_spread_bars: Bars
     anchor_bars: Bars
     anchor_warmup_bars: Bars
+    holes: HolesPolicy
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -61,9 +77,11 @@ class CandleRegimePolicy(PolicySection):
             raise ValueError("rsi_bearish_below must not exceed rsi_bullish_above")
         if self.macd_fast_bars >= self.macd_slow_bars:
             raise ValueError("macd_fast_bars must be below macd_slow_bars")
-        if self.anchor_bars + self.anchor_warmup_bars + self.volatility_window_bars > MAX_LOOKBACK_BARS:
+        recursive = self.anchor_bars + self.anchor_warmup_bars + self.volatility_window_bars
+        if recursive + self.holes.tolerated(self.min_history_bars) > MAX_LOOKBACK_BARS:
             raise ValueError(
-                f"anchor_bars + anchor_warmup_bars + volatility_window_bars must not exceed {MAX_LOOKBACK_BARS}"
+                "anchor_bars + anchor_warmup_bars + volatility_window_bars and the bars that holes may add must not"
+                f" exceed {MAX_LOOKBACK_BARS}"
             )
         warm = max(self.bollinger_bars, self.atr_bars + 1) + self.volatility_window_bars
         if self.min_history_bars < max(

@@ -235,6 +235,9 @@ def _from_epoch(values: NDArray[Any]) -> Int64:
 
 def _numbers(column: pd.Series, name: str) -> Float64:
     """A column as float64."""
+    column = column.infer_objects()
+    if column.dtype.kind == "c":
+        raise BadCandlesError(f"The column {name} is not numeric: its numbers are complex.")
     try:
         return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
     except (TypeError, ValueError) as error:

@@ -45,6 +45,9 @@ class MarketSpec:
         ccxt's name of the exchange where the source needs one; empty otherwise.
     until_ms : int, optional
         When the market stopped trading (delisted, renamed), epoch milliseconds UTC; None while it trades.
+    simulated_from_ms : int, optional
+        Moment of the simulation that the first partition of a simulated market shows, epoch milliseconds UTC, a whole
+        hour; by default its own.
     """
 
     market: Market
@@ -52,13 +55,14 @@ class MarketSpec:
     price_scale: int
     exchange: str = ""
     until_ms: int | None = None
+    simulated_from_ms: int | None = None
 
     @property
     def config_hash(self) -> str:
         """Sixteen hexadecimal digits that change when the market gets its candles another way."""
-        return hashlib.sha256(f"{self.market}|{self.source}{self.exchange}|{self.price_scale}".encode()).hexdigest()[
-            :16
-        ]
+        moved = "" if self.simulated_from_ms is None else f"|{self.simulated_from_ms}"
+        text = f"{self.market}|{self.source}{self.exchange}|{self.price_scale}{moved}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +124,21 @@ class _Entry(BaseModel):
     price_scale: Annotated[int, Field(ge=1, le=10**18)] = DEFAULT_PRICE_SCALE
     exchange: Annotated[str, Field(pattern=r"^[a-z0-9]{0,30}$")] = ""
     until: AwareDatetime | None = None
+    simulated_from: AwareDatetime | None = None
 
     @model_validator(mode="after")
     def _names_its_exchange(self) -> Self:
         """An exchange is named exactly where the source is one."""
         if (self.source in NETWORK_SOURCES) != bool(self.exchange):
             raise ValueError("source = 'exchange' or 'archive' and exchange = 'NAME' go together")
+        return self
+
+    @model_validator(mode="after")
+    def _moves_a_simulation(self) -> Self:
+        """Only a simulated market shows another time, and by whole hours."""
+        moment = self.simulated_from
+        if moment is not None and (self.source != "simulated" or to_ms(moment) % HOUR_MS):
+            raise ValueError("simulated_from is a full UTC hour of a market with source = 'simulated'")
         return self
 
 
@@ -158,6 +171,7 @@ def load_universe(path: Path, start: datetime | None = None, end: datetime | Non
             entry.price_scale,
             entry.exchange,
             to_ms(entry.until) if entry.until else None,
+            to_ms(entry.simulated_from) if entry.simulated_from else None,
         )
         for entry in parsed.markets
         for timeframe in entry.timeframes

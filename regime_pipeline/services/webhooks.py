@@ -5,8 +5,11 @@ The caller remembers which changes were sent. See `domain.verdicts` for what a v
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
+import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -46,7 +49,9 @@ TIMEOUT_S: Final = 5.0
 CATCH_UP_HOURS: Final = 24
 """After downtime at most so many hours of a market are reported; older changes are history."""
 SIGNATURE: Final = "X-Regime-Signature"
+"""Signs the body alone, so that a copy can be sent again: sent beside the standard headers until release 1.0."""
 DELIVERY: Final = "X-Regime-Delivery"
+_WHSEC: Final = "whsec_"
 Memory = dict[str, dict[str, Any]]
 """By market: the last hour looked at (`hour`, epoch ms) and its `verdict`."""
 
@@ -108,6 +113,41 @@ def signature(body: bytes, secret: str) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
+def standard_headers(body: bytes, secret: str, delivery: str, seconds: int) -> dict[str, str]:
+    """Return the headers of Standard Webhooks: id, time of sending and an HMAC-SHA256 over both and the body.
+
+    Parameters
+    ----------
+    body : bytes
+        UTF-8.
+    secret : str
+        `whsec_` and base64 as the standard writes it; any other text is the key itself, as UTF-8.
+    delivery : str
+        The same for every try.
+    seconds : int
+        Unix time of this try; receivers refuse what is older than five minutes.
+
+    Raises
+    ------
+    UsageError
+        What follows `whsec_` is not base64.
+    """
+    signed = b".".join((delivery.encode(), str(seconds).encode(), body))
+    digest = base64.b64encode(hmac.digest(_key(secret), signed, "sha256")).decode()
+    return {"webhook-id": delivery, "webhook-timestamp": str(seconds), "webhook-signature": f"v1,{digest}"}
+
+
+def _key(secret: str) -> bytes:
+    if not secret.startswith(_WHSEC):
+        return secret.encode()
+    try:
+        return base64.b64decode(secret.removeprefix(_WHSEC), validate=True)
+    except binascii.Error:
+        raise UsageError(
+            "REGIME_HOOK_SECRET begins with whsec_, and what follows is not base64.", "Correct the setting."
+        ) from None
+
+
 def deliver(url: str, secret: str, change: VerdictChange, patience: RetryPolicy) -> None:
     """Post a change.
 
@@ -130,8 +170,11 @@ def post_signed(url: str, secret: str, document: Mapping[str, Any], delivery: st
         )
     body = orjson.dumps(document)
     headers = {"Content-Type": "application/json", SIGNATURE: signature(body, secret), DELIVERY: delivery}
-    deadline = patience.clock() + patience.limit_s
-    retry(lambda: _post(url, body, headers), patience, deadline, f"The webhook for {delivery}")
+
+    def attempt() -> None:
+        _post(url, body, headers | standard_headers(body, secret, delivery, int(time.time())))
+
+    retry(attempt, patience, patience.clock() + patience.limit_s, f"The webhook for {delivery}")
 
 
 def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:

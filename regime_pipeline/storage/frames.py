@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
 from regime_pipeline.domain.known_at import bar_known_at, hour_known_at
 from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.storage.bulk.columns import BulkTable
 
 _NAMES: Final = ("trend_state", "volatility_state", "momentum_state", "full_regime", "simplified_regime")
@@ -52,6 +53,13 @@ def column_values(kind: str, categories: Sequence[str], values: NDArray[Any]) ->
     return values
 
 
+def known_at_of(table: BulkTable, market: Market, times_ms: NDArray[Any]) -> Int64 | None:
+    """Return from when on the rows of these times may be used, epoch milliseconds; None for candles themselves."""
+    if table.time == "hour_start":
+        return hour_known_at(times_ms)
+    return bar_known_at(market, times_ms) if table.name == "candle_regime" else None
+
+
 def to_frame(table: BulkTable, market: Market, rows: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
     """Return rows of a bulk table as a frame.
 
@@ -78,8 +86,6 @@ def to_frame(table: BulkTable, market: Market, rows: Mapping[str, NDArray[Any]])
         else:
             column = table.column(name)
             columns[name] = column_values(column.kind, column.categories, values)
-        if name == "hour_start":
-            columns["known_at"] = utc_times(hour_known_at(values))
-        elif table.name == "candle_regime" and name == "open_time":
-            columns["known_at"] = utc_times(bar_known_at(market, values))
+        if name == table.time and (known_at := known_at_of(table, market, values)) is not None:
+            columns["known_at"] = utc_times(known_at)
     return pd.DataFrame(columns, copy=False)

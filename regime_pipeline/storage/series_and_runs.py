@@ -14,7 +14,7 @@ from psycopg import sql
 from regime_pipeline.domain.errors import StorageError
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.storage.bulk.columns import BulkTable
-from regime_pipeline.storage.bulk.statements import epoch_ms
+from regime_pipeline.storage.bulk.statements import epoch_ms, moment
 from regime_pipeline.storage.pool import Cursor
 
 _FIND: Final = "SELECT series_id, price_scale FROM series WHERE symbol = %s AND timeframe = %s"
@@ -32,6 +32,7 @@ _RUN: Final = "SELECT run_id, config_hash, dirty_mark FROM runs WHERE run_id = %
 
 _END: Final = sql.SQL("SELECT {which}({time}) FROM {table} WHERE series_id = %s")
 End = Literal["min", "max"]
+_COUNT: Final = sql.SQL("SELECT count(*) FROM {table} WHERE series_id = %s AND {time} >= %s AND {time} < %s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +99,10 @@ def end_key(cursor: Cursor, table: BulkTable, series_id: int, which: End) -> int
     query = _END.format(which=sql.SQL(which), table=sql.Identifier(table.name), time=sql.Identifier(table.time))
     found: Any = cursor.execute(query, (series_id,)).fetchone()
     return None if found[0] is None else epoch_ms(found[0])
+
+
+def count_keys(cursor: Cursor, table: BulkTable, series_id: int, start_ms: int, end_ms: int) -> int:
+    """Return how many rows of a series have a key in [start, end)."""
+    query = _COUNT.format(table=sql.Identifier(table.name), time=sql.Identifier(table.time))
+    found: Any = cursor.execute(query, (series_id, moment(start_ms), moment(end_ms))).fetchone()
+    return int(found[0])

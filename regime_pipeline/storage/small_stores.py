@@ -11,10 +11,11 @@ from regime_pipeline.storage.grid_store import GridStore
 from regime_pipeline.storage.hook_requests import HookStore
 from regime_pipeline.storage.policy_store import PolicyStore
 from regime_pipeline.storage.pool import ConnectionPool
+from regime_pipeline.storage.snapshot_claims import SnapshotClaims
 
 
 class SmallStores:
-    """Grids, API keys, webhook requests, sent alerts and policies of one database."""
+    """Grids, API keys, webhook requests, sent alerts, policies and the snapshot store's mark of one database."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self.grids = GridStore(pool)
@@ -22,3 +23,4 @@ class SmallStores:
         self.hooks = HookStore(pool)
         self.alerts = AlertStore(pool)
         self.policies = PolicyStore(pool)
+        self.snapshot_claims = SnapshotClaims(pool)

@@ -18,20 +18,27 @@ from regime_pipeline.storage.bulk.columns import CANDLE_HOURS, CANDLES, HOURLY_T
 _REGIME_NAMES: Final = "ARRAY[" + ", ".join(f"'{name}'" for name in SIMPLIFIED) + "]"
 
 
+_HOUR_KNOWN_AT: Final = "t.hour_start + interval '1 hour' AS known_at"
+_BAR_KNOWN_AT: Final = "r.open_time + make_interval(secs => EXTRACT(epoch FROM s.timeframe::interval)) AS known_at"
+"""As `domain.known_at`; a day is 24 hours in any session's time zone."""
+
+
 def _view_of(table: BulkTable) -> str:
     """Show a bulk table with the market's symbol and timeframe."""
-    columns = ", ".join(["s.symbol", "s.timeframe", *(f"t.{name}" for name in table.names), "t.run_id"])
+    known_at = [_HOUR_KNOWN_AT] if table.time == "hour_start" else []
+    columns = ", ".join(["s.symbol", "s.timeframe", *(f"t.{name}" for name in table.names), "t.run_id", *known_at])
     listed = textwrap.fill(columns, 116, subsequent_indent="  ", break_on_hyphens=False)
     return f"SELECT {listed}\nFROM {table.name} t\nJOIN series s USING (series_id)"
 
 
-_MARKET_REGIMES: Final = """\
+_MARKET_REGIMES: Final = f"""\
 SELECT s.symbol, s.timeframe, r.open_time, x.trend_state, x.volatility_state, x.momentum_state, x.full_regime,
-  x.simplified_regime, r.confidence, COALESCE(r.written_at, u.started_at) AS created_at, r.run_id
+  x.simplified_regime, r.confidence, COALESCE(r.written_at, u.started_at) AS created_at, r.run_id,
+  {_BAR_KNOWN_AT}
 FROM candle_regime r
 JOIN series s USING (series_id)
 JOIN regime_state x USING (state)
-LEFT JOIN runs u ON u.run_id = r.run_id"""
+LEFT JOIN runs u ON u.run_id = r.run_id"""  # noqa: S608 - names of our own
 
 _MARKET_PERIODS: Final = f"""\
 SELECT s.symbol, s.timeframe,
@@ -298,6 +305,15 @@ collect_request: Final = sa.Table(
     _required("asked_at", _TIME, server_default=sa.func.now()),
     sa.Column("launched_at", _TIME),
     sa.PrimaryKeyConstraint("symbol", "timeframe", "hour_start"),
+)
+
+snapshot_store: Final = sa.Table(
+    "snapshot_store",
+    metadata,
+    sa.Column("is_only", sa.Boolean, primary_key=True, server_default=sa.true()),
+    _required("mark", sa.Text),
+    _required("claimed_at", _TIME, server_default=sa.func.now()),
+    sa.CheckConstraint("is_only", name="is_only_check"),
 )
 
 alert_log: Final = sa.Table(

@@ -343,6 +343,11 @@ class Warehouse(SmallStores):
         """Return the oldest key of a market's rows in a bulk table, epoch milliseconds; None if there are none."""
         return self._end(market, table, "min")
 
+    def count_candles(self, market: Market, start_ms: int, end_ms: int) -> int:
+        """Return how many candles open in [start, end); errors as `series_id`."""
+        series_id = self._known(market).series_id
+        return self._pool.query(lambda cursor: catalog.count_keys(cursor, CANDLES, series_id, start_ms, end_ms))
+
     def newest_rows(self) -> list[NewestRow]:
         """Return candle, verdict and advice of every market's newest hour, in one statement."""
         return self._pool.query(read_newest)

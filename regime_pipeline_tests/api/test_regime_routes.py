@@ -52,7 +52,7 @@ def test_the_series_is_the_services(ws: Workspace, market: Any, is_stored: bool)
     assert answer.json() == expected_rows(seen, market)
 
 
-def test_the_newest_bars_of_a_span_oldest_first(ws: Workspace, client: TestClient) -> None:
+def test_the_newest_bars_or_the_first_of_a_span_oldest_first(ws: Workspace, client: TestClient) -> None:
     rows = expected_rows(ws)
     span = {"start": to_iso(hour(100)), "end": to_iso(hour(200))}
     inside = [row for row in rows if hour(100) <= row["time"] * 1000 < hour(200)]
@@ -60,7 +60,8 @@ def test_the_newest_bars_of_a_span_oldest_first(ws: Workspace, client: TestClien
     assert client.get(BASE).json() == rows[-500:]
     assert client.get(BASE, params={"limit": 120}).json() == rows[-120:]
     assert client.get(BASE, params=span).json() == inside
-    assert client.get(BASE, params={**span, "limit": 3}).json() == inside[-3:]
+    assert client.get(BASE, params={**span, "limit": 3}).json() == inside[:3]
+    assert client.get(BASE, params={"end": span["end"], "limit": 3}).json() == inside[-3:]
     plus = to_iso(hour(100)).replace("Z", "+00:00")
     assert client.get(f"{BASE}?start={plus}&end={span['end']}").json() == inside, "a plus that became a space"
     assert client.get(BASE, params={"start": to_iso(NOW)}).json() == []

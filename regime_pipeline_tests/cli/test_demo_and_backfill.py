@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from regime_pipeline.bootstrap import open_workspace, read_universe
+from regime_pipeline.cli import console
 from regime_pipeline.cli.backfill import run_chain
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.services.chain.stages import STAGES
+from regime_pipeline.services.demo import HISTORY_ASSETS, HISTORY_HOURS, SHOWN_HOURS
 from regime_pipeline.settings import Settings
 from regime_pipeline_tests.cli.fixtures import regime
 
@@ -42,23 +44,44 @@ def unwrapped(text: str) -> str:
     return " ".join(text.split())
 
 
-def test_demo_shows_verdicts_and_a_second_one_writes_nothing(
+def test_demo_tells_its_stories_and_a_second_one_writes_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REGIME_HOME", str(home))
+    monkeypatch.setattr(console.out, "width", 60)
+    assert regime(monkeypatch, "demo") == 0
+    first = capsys.readouterr()
+    assert regime(monkeypatch, "demo") == 0
+    second = capsys.readouterr()
+
+    partitions = 5 * (HISTORY_HOURS * len(HISTORY_ASSETS) + SHOWN_HOURS * len(STAGES))
+    assert f"{partitions:,} hour partitions written, 0 unchanged" in unwrapped(first.err)
+    again = re.search(r"([\d,]+) hour partitions written, ([\d,]+) unchanged", unwrapped(second.err))
+    assert again is not None
+    assert again[2] == f"{partitions:,}"
+    assert again[1] in ("0", str(5 * len(STAGES))), "an hour may have closed in between"
+    assert max(map(len, first.out.partition("Where to look next")[0].splitlines())) <= 60
+    said = unwrapped(first.out)
+    assert re.search(r"^Needs attention BRAVO-USDT_1h: \S+ is below its grid .* Advice: STOP_PLACING\.", said)
+    assert "CHARLIE-USDT_1h: a restart is permitted until" in said
+    assert re.search(r"stop placing orders came at \S+Z, 35 h before the price left the grid\. Of 1,000 USDT", said)
+    assert re.search(r"Heeding it saved \d+\.\d\d USDT \(\d+\.\d%\)\.", said)
+    assert "a verdict in 100% of the 336 shown hours or more; 4 of 5 were RANGE_OK" in said
+    for named in ("site/index.html", "regime up", "regime status", "regime grid advice", "regime import"):
+        assert named in said
+    assert all((home / f"site/{symbol}-USDT_1h.html").exists() for symbol in ("ALFA", "BRAVO", "ECHO"))
+    assert regime(monkeypatch, "doctor") == 0
+    assert "no market lacks an hour" in unwrapped(capsys.readouterr().out)
+
+
+def test_the_demo_leaves_another_projects_home_alone(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert regime(monkeypatch, "demo", "--days", "1") == 0
-    first = unwrapped(capsys.readouterr().out)
-    assert regime(monkeypatch, "demo", "--days", "1") == 0
-    second = unwrapped(capsys.readouterr().out)
+    assert regime(monkeypatch, "demo") == 2
 
-    assert "2 Dagster runs" in first
-    assert "384 hour partitions written, 0 unchanged" in first  # 2 markets x 24 hours x 8 assets
-    assert "0 hour partitions written, 384 unchanged (everything was there already)" in second
-    assert re.search(r"ALFA-USDT_1h │ 24 │", first)
-    assert "INSUFFICIENT_DATA: Still warming up: the series has fewer than" in first
-    assert first.endswith(f"Dashboard: open {project / 'site/index.html'}")
-    assert "ALFA-USDT_15m" in (project / "site/index.html").read_text("utf-8")
-    for named in (str(project / "snapshots"), "make dev", "regime import", "regime backfill"):
-        assert named in first
+    assert "holds a project of its own. Give the demo another home" in unwrapped(capsys.readouterr().err)
+    assert (project / "markets.toml").read_text("utf-8") == MARKETS
+    assert not (project / "postgres").exists()
 
 
 def test_backfill_of_one_market_and_span(

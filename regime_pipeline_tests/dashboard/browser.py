@@ -52,7 +52,7 @@ def opened(chromium: Browser, **options: Any) -> Iterator[Open]:
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(url)
         if options.get("java_script_enabled", True) and page.locator("#price").count():
-            page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+            page.locator("html[data-ready='true']").wait_for(state="attached")  # the server's policy refuses eval
         return page
 
     yield goto

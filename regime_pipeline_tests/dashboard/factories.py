@@ -56,8 +56,9 @@ def parts_of(markets: Sequence[MarketRows], empty: Sequence[Market] = (EMPTY,)) 
     known, through_ms = [rows.market for rows in markets], max((rows.through_ms for rows in markets), default=0)
     parts = []
     for rows in markets:
-        mark = mark_of(known, is_lagging(rows.through_ms, through_ms), _content(rows))
-        parts.append(market_part(mark, rows.market, known, through_ms, partial(_given, rows)))
+        siblings = [other for other in known if other.symbol == rows.market.symbol]
+        mark = mark_of(siblings, is_lagging(rows.through_ms, through_ms), _content(rows))
+        parts.append(market_part(mark, rows.market, siblings, through_ms, partial(_given, rows)))
     return [*parts, overview_part(mark_of(*(part.mark for part in parts)), lambda: (markets, empty))]
 
 

@@ -132,8 +132,21 @@ def test_every_control_is_reached_by_tab_and_shows_the_focus(visit: Open, addres
         )
 
     names = [name for name, _ in reached]
-    for wanted in ("Skip to the content", "All markets", "15m", "24 h", "7 d", "All", "csv", "png", "play", "speed"):
+    for wanted in (
+        "Skip to the content",
+        "All markets",
+        "goto",
+        "price",
+        "24 h",
+        "7 d",
+        "All",
+        "csv",
+        "png",
+        "play",
+        "speed",
+    ):
         assert wanted in names, names
+    assert any(name.startswith("15m") for name in names)
     assert {"hour", "veil", "TREND", "CHOPPY"} <= set(names)
     assert {style for _, style in reached[: names.index("CHOPPY")]} == {"solid"}
 

@@ -129,13 +129,15 @@ def test_hour_by_hour_is_the_whole_range(timeframe: str) -> None:
 
 @pytest.mark.parametrize("timeframe", ["1h", "4h"])
 def test_one_bar_less_than_the_look_back_is_too_little(timeframe: str) -> None:
-    candles, engine = market(timeframe)
-    hour = hours_of(candles)[-1:]
-    lookback = feature_lookback_bars(POLICY)
+    """With as many absent bars as are tolerated the window reaches back as far as it can."""
+    absent = POLICY.candle_regime.holes.tolerated(POLICY.features.window_bars)
+    candles = walk(400, 51, Market("HOLED-USDT", timeframe))[np.delete(np.arange(400), np.arange(300, 300 + absent))]
+    hour, present = hours_of(candles)[-1:], feature_lookback_bars(POLICY) - absent
 
-    exact, short = (compute_features(candles[slice(-bars, None)], hour, POLICY) for bars in (lookback, lookback - 1))
+    exact, short = (compute_features(candles[slice(-bars, None)], hour, POLICY) for bars in (present, present - 1))
 
-    assert_same(exact, take(engine.features, slice(-1, None)))
+    assert exact["absent_bars"].tolist() == [absent]
+    assert_same(exact, compute_features(candles, hour, POLICY))
     assert short["status"][0] != exact["status"][0]
 
 

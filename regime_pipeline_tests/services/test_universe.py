@@ -137,3 +137,15 @@ def test_a_market_may_have_an_end(tmp_path: Path) -> None:
     assert ended.config_hash == trading.config_hash, "an end changes nothing before it"
     with pytest.raises(UsageError, match="until"):
         load_universe(written(tmp_path, SPAN + entry + "until = 2026-10-01T02:00:00\n"))
+
+
+def test_a_simulated_market_may_show_another_stretch_of_the_simulation(tmp_path: Path) -> None:
+    entry = '[[markets]]\nsymbol = "ETH-USDT"\ntimeframes = ["1h"]\nsource = "{}"\n'
+    moved = load_universe(written(tmp_path, SPAN + entry.format("simulated") + "simulated_from = 2019-01-01T05:00:00Z"))
+    plain = load_universe(written(tmp_path, SPAN + entry.format("simulated")))
+
+    assert (moved.specs[0].simulated_from_ms, plain.specs[0].simulated_from_ms) == (to_ms("2019-01-01T05:00:00Z"), None)
+    assert moved.specs[0].config_hash != plain.specs[0].config_hash, "it gets other candles"
+    for source, moment in (("files", "2019-01-01T05:00:00Z"), ("simulated", "2019-01-01T05:30:00Z")):
+        with pytest.raises(UsageError, match="simulated_from is a full UTC hour of a market"):
+            load_universe(written(tmp_path, SPAN + entry.format(source) + f"simulated_from = {moment}"))

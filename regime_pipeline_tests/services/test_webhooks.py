@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +18,7 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import pytest
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from regime_pipeline.domain.errors import SourceError, UsageError
 from regime_pipeline.domain.market_data.window import to_iso
@@ -31,6 +34,7 @@ from regime_pipeline.services.webhooks import (
     deliver,
     newest_verdict,
     notify_changes,
+    standard_headers,
     verdict_changes,
 )
 from regime_pipeline_tests.factories import simulated_workspace
@@ -131,6 +135,37 @@ def test_a_change_is_signed_and_posted_again_until_it_arrives() -> None:
         "event": "verdict_changed", "symbol": "ETH-USDT", "timeframe": "1h", "hour_start": "2026-09-01T00:00:00Z",
         "known_at": "2026-09-01T01:00:00Z", "verdict": "TREND", "previous": "RANGE_OK", "confidence": 0.5,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("secret", "key"), [(SECRET, SECRET.encode()), ("whsec_" + base64.b64encode(b"k" * 24).decode(), b"k" * 24)]
+)
+def test_the_standard_headers_are_accepted_by_the_standards_library(secret: str, key: bytes) -> None:
+    with receiver([503]) as (url, got):
+        deliver(url, secret, CHANGE, patience())
+    headers, body = got[-1]
+    assert got[0][0]["webhook-id"] == headers["webhook-id"] == "ETH-USDT_1h_2026-09-01T00:00:00Z"
+
+    assert Webhook(key).verify(body, headers) == json.loads(body)
+
+    for changed in (
+        {"webhook-timestamp": str(int(headers["webhook-timestamp"]) - 1)},
+        {"webhook-id": "ETH-USDT_1h_2026-09-01T01:00:00Z"},
+    ):
+        with pytest.raises(WebhookVerificationError, match="No matching"):
+            Webhook(key).verify(body, headers | changed)
+
+
+def test_a_copy_of_a_delivery_is_refused_after_five_minutes() -> None:
+    body = b"{}"
+    old = standard_headers(body, SECRET, "1", int(time.time()) - 301)
+    with pytest.raises(WebhookVerificationError, match="too old"):
+        Webhook(SECRET.encode()).verify(body, old)
+
+
+def test_a_standard_secret_that_is_not_base64_is_refused() -> None:
+    with pytest.raises(UsageError, match="not base64"):
+        deliver("http://127.0.0.1:1/", "whsec_%", CHANGE, patience())
 
 
 def test_a_refusal_is_final_and_an_unreachable_receiver_an_error() -> None:

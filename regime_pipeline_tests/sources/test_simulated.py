@@ -81,3 +81,30 @@ def test_minutes_are_minutes() -> None:
     assert (np.diff(candles.open_time_ms) >= MINUTE_MS).all()
     assert candles.price_scale == 100
     assert SimulatedSource(7, lambda: NOW, 1_000).fetch(candles.market, NOW - HOUR_MS, NOW).candles.price_scale == 1_000
+
+
+@pytest.mark.parametrize("timeframe", ["1m", "15m", "1h"])
+def test_a_moved_simulation_shows_the_same_bars_at_another_time(timeframe: str) -> None:
+    market, shift = Market("ALFA-USDT", timeframe), 12_345 * HOUR_MS
+    moved = SimulatedSource(7, lambda: NOW, 100, shift)
+    here = moved.fetch(market, NOW - DAY_MS - 7 * MINUTE_MS, NOW).candles
+    there = source().fetch(market, NOW - DAY_MS - 7 * MINUTE_MS - shift, NOW // market.step_ms * market.step_ms - shift)
+
+    assert len(here) == len(there.candles) > 0
+    assert (here.open_time_ms - shift).tolist() == there.candles.open_time_ms.tolist()
+    for name in COLUMNS[1:]:
+        assert getattr(here, name).tolist() == getattr(there.candles, name).tolist(), name
+    assert moved.labels("ALFA-USDT", NOW - DAY_MS, NOW).tolist() == (
+        source().labels("ALFA-USDT", NOW - DAY_MS - shift, NOW - shift).tolist()
+    )
+    assert SimulatedSource(7, lambda: EPOCH_MS + shift, 100, shift).newest_closed_ms(market) is None
+
+
+def test_a_moved_day_is_made_of_its_own_minutes() -> None:
+    market, shift = Market("ALFA-USDT", "1d"), 5 * HOUR_MS
+    (day,) = (
+        SimulatedSource(7, lambda: NOW, 100, shift).fetch(market, NOW // DAY_MS * DAY_MS - DAY_MS, NOW).candles.close
+    )
+    end = NOW // DAY_MS * DAY_MS - shift
+
+    assert day == source().fetch(market.on("1m"), end - HOUR_MS, end).candles.close[-1]

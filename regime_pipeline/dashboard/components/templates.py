@@ -16,6 +16,7 @@ from regime_pipeline.dashboard import formatting
 from regime_pipeline.dashboard.components.sparklines import PRICE_HEIGHT
 from regime_pipeline.dashboard.data.latest_hour import STALE_HOURS
 from regime_pipeline.dashboard.data.payload import SCORE_COLUMNS
+from regime_pipeline.domain.schema import VERDICTS
 
 HAS_SCRIPTS: Final = 'document.documentElement.className = "js";'
 """The one script that is on every page: style sheets ask for what it sets."""
@@ -41,9 +42,12 @@ def environment(package: str = "") -> jinja2.Environment:
         "name": formatting.name,
         "mark": formatting.mark,
         "action": formatting.action,
+        "change": formatting.change,
+        "sortable": formatting.sortable,
     }
     made.globals |= {
         "stale_hours": STALE_HOURS,
+        "verdicts": VERDICTS,
         "score_columns": SCORE_COLUMNS,
         "price_height": PRICE_HEIGHT,
         "has_scripts": HAS_SCRIPTS,

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from regime_pipeline.dashboard.data.grid_now import GridNow, grid_now
+from regime_pipeline.dashboard.data.last_day import LastDay, last_day
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.formatting import decimals_of
 from regime_pipeline.domain.factors import deciding
@@ -21,7 +23,10 @@ from regime_pipeline.domain.schema import DIRECTIONS, HOUR_STATUSES, RISKS, VERD
 
 STALE_HOURS: Final = 2
 """Data that ends so much earlier than another market's, or than now, is stale."""
-_WORST_FIRST: Final = ("TRANSITION", "TREND", "INSUFFICIENT_DATA", "RANGE_WEAK", "RANGE_OK")
+ATTENTION: Final = ("OUTSIDE", "RESTART", "ACT", "LATE", "")
+"""What a market asks for, most urgent first: the price has left the enabled grid; a restart is permitted; other advice
+to act on; the data ends before that of other markets; nothing."""
+_BEST_FIRST: Final = ("RANGE_OK", "RANGE_WEAK", "TRANSITION", "TREND", "INSUFFICIENT_DATA")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,14 @@ class Gates:
     restart: dict[str, Any] | None
     total: int = GATES
 
+    @property
+    def at_risk(self) -> int:
+        """A passed gate that fails this hour, and is lost if it fails the next one too; 0 if all hold."""
+        return next((int(check["gate"]) for check in self.checks if self._fails(check)), 0)
+
+    def _fails(self, check: dict[str, Any]) -> bool:
+        return check["gate"] <= self.passed and not check["is_met"]
+
 
 @dataclass(frozen=True, slots=True)
 class LatestHour:
@@ -73,7 +86,9 @@ class LatestHour:
     through_ms : int
         Close of the hour, epoch milliseconds UTC.
     is_lagging : bool
-        The data ends more than `STALE_HOURS` before that of another market of the site.
+        The data ends more than `STALE_HOURS` before that of another market of the site, although more is expected.
+    end_note : str
+        Why no newer hours are expected; empty where they are.
     verdict, direction, dominant_risk, hour_status, reason, policy_hash : str
         As stored.
     confidence : float
@@ -82,13 +97,18 @@ class LatestHour:
         Quote currency; NaN where there is none. The close is the newest one there is.
     decimals : int
         Of prices.
-    advice, gates : AdviceSummary, Gates or None
-        None where the site shows no advice, and where no stop is in force.
+    quality : float
+        Range quality score, 0..100; NaN where there is none.
+    advice, gates, grid : AdviceSummary, Gates, GridNow or None
+        None where the site shows no advice, where no stop is in force, and where no grid is configured.
+    day : LastDay
+        Since when the verdict holds, and what the last day changed.
     """
 
     market: Market
     through_ms: int
     is_lagging: bool
+    end_note: str
     verdict: str
     confidence: float
     direction: str
@@ -102,23 +122,45 @@ class LatestHour:
     policy_hash: str
     advice: AdviceSummary | None
     gates: Gates | None
+    quality: float
+    grid: GridNow | None
+    day: LastDay
+
+    @property
+    def attention(self) -> str:
+        """One of `ATTENTION`."""
+        if self.grid is not None and self.grid.is_outside:
+            return "OUTSIDE"
+        if self.gates is not None and self.gates.state == "PERMITTED":
+            return "RESTART"
+        if self.advice is not None and self.advice.is_actionable and self.gates is None:
+            return "ACT"
+        return "LATE" if self.is_lagging else ""
+
+    @property
+    def is_startable(self) -> bool:
+        """The market ranges well, nothing else needs attention, and neither a grid is enabled nor a stop in force."""
+        is_free = self.gates is None and not (self.grid is not None and self.grid.enabled)
+        return self.verdict == "RANGE_OK" and is_free and not self.attention
 
 
 def latest_hour_of(rows: MarketRows, through_ms: int) -> LatestHour:
     """Return the newest hour of a market; `through_ms` is the newest close of any market of the site."""
     last = {name: column[-1] for name, column in rows.hours.items()}
     closes = rows.hours["close"][~np.isnan(rows.hours["close"])]
+    close = float(closes[-1]) if len(closes) else float("nan")
     factors = rows.documents("factors")[-1]
     return LatestHour(
         market=rows.market,
         through_ms=rows.through_ms,
-        is_lagging=is_lagging(rows.through_ms, through_ms),
+        is_lagging=not rows.end_note and is_lagging(rows.through_ms, through_ms),
+        end_note=rows.end_note,
         verdict=VERDICTS[last["verdict"]],
         confidence=float(last["confidence"]),
         direction=DIRECTIONS[last["direction"]],
         dominant_risk=RISKS[last["dominant_risk"]],
         hour_status=HOUR_STATUSES[last["hour_status"]],
-        close=float(closes[-1]) if len(closes) else float("nan"),
+        close=close,
         range_low=float(last["range_low"]),
         range_high=float(last["range_high"]),
         decimals=decimals_of(rows.bars.price_scale),
@@ -126,6 +168,9 @@ def latest_hour_of(rows: MarketRows, through_ms: int) -> LatestHour:
         policy_hash=str(last["policy_hash"]),
         advice=_advice(rows),
         gates=_gates(rows),
+        quality=float(last["range_quality_score"]),
+        grid=grid_now(rows, close, _last_advice(rows)),
+        day=last_day(rows),
     )
 
 
@@ -134,14 +179,13 @@ def is_lagging(end_ms: int, through_ms: int) -> bool:
     return through_ms - end_ms > STALE_HOURS * HOUR_MS
 
 
-def worst_first(markets: Sequence[LatestHour]) -> list[LatestHour]:
-    """Order markets by need: advice to act on, then data that lags, then the verdict, then confidence in it."""
+def by_need(markets: Sequence[LatestHour]) -> list[LatestHour]:
+    """Order markets: what needs attention, then where a grid can be started, then the best verdicts and ranges."""
 
-    def need(newest: LatestHour) -> tuple[bool, bool, int, float]:
-        is_actionable = newest.advice is not None and newest.advice.is_actionable
-        is_good = newest.verdict == "RANGE_OK"
-        place = _WORST_FIRST.index(newest.verdict)
-        return not is_actionable, not newest.is_lagging, place, newest.confidence * (1 if is_good else -1)
+    def need(newest: LatestHour) -> tuple[int, bool, int, float]:
+        quality = 0.0 if np.isnan(newest.quality) else newest.quality
+        place = _BEST_FIRST.index(newest.verdict)
+        return ATTENTION.index(newest.attention), not newest.is_startable, place, -quality
 
     return sorted(markets, key=need)
 

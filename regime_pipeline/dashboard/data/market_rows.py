@@ -38,6 +38,8 @@ class MarketRows:
         site shows no advice and no gates.
     grids, stops : sequence
         Versions and stops of the symbol's grid, oldest first.
+    end_note : str
+        Why no newer hours are expected, as `the end of the project`; empty where they are.
 
     Raises
     ------
@@ -51,6 +53,7 @@ class MarketRows:
     advice: Rows | None = None
     grids: Sequence[GridConfig] = field(default_factory=tuple)
     stops: Sequence[StopEvent] = field(default_factory=tuple)
+    end_note: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a market without hours."""

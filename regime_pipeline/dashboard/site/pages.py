@@ -14,8 +14,8 @@ from regime_pipeline.dashboard import formatting
 from regime_pipeline.dashboard.components.sparklines import Sparkline
 from regime_pipeline.dashboard.components.tables import Table, dwell_table, moves_table
 from regime_pipeline.dashboard.components.templates import environment
-from regime_pipeline.dashboard.data.grid_history import shown_events
-from regime_pipeline.dashboard.data.latest_hour import LatestHour, worst_first
+from regime_pipeline.dashboard.data.grid_history import grid_spans, shown_events
+from regime_pipeline.dashboard.data.latest_hour import LatestHour, by_need
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.data.payload import SCORE_COLUMNS, simplified
 from regime_pipeline.dashboard.data.prices import drawn_prices
@@ -23,7 +23,7 @@ from regime_pipeline.domain.candle_regimes.states import REGIME_STATES, SIMPLIFI
 from regime_pipeline.domain.factors import deciding
 from regime_pipeline.domain.grids.schema import ACTIONS, GATE_STATES
 from regime_pipeline.domain.market_data.candles import Float64
-from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.market import HOUR_MS, TIMEFRAME_MINUTES, Market
 from regime_pipeline.domain.schema import HOUR_STATUSES, VERDICTS
 from regime_pipeline.domain.spells import dwells, named_transitions
 
@@ -57,24 +57,40 @@ def index_page(
     assets : mapping of str to str
         See `Assets`.
     """
-    ordered = worst_first(newest)
-    act = [one for one in ordered if one.advice is not None and one.advice.is_actionable]
+    ordered = by_need(newest)
     return _render(
-        "index.html", markets=ordered, strips=strips, empty=empty, assets=assets, act=act,
-        lagging=[one for one in ordered if one.is_lagging],
+        "index.html", markets=ordered, strips=strips, empty=empty, assets=assets,
+        attention=[one for one in ordered if one.attention], startable=[one for one in ordered if one.is_startable],
+        timeframes=_timeframes(ordered), heat=_heat(ordered),
     )  # fmt: skip
 
 
-def market_page(rows: MarketRows, newest: LatestHour, markets: Sequence[Market], assets: Assets) -> str:
-    """Render the page of one market; `markets` are those that have a page, for the way to them."""
+def _timeframes(markets: Sequence[LatestHour]) -> list[str]:
+    """The timeframes of the site, the shortest first."""
+    return [one for one in TIMEFRAME_MINUTES if any(newest.market.timeframe == one for newest in markets)]
+
+
+def _heat(markets: Sequence[LatestHour]) -> dict[str, dict[str, LatestHour]]:
+    """The newest hour by symbol, in alphabetical order, and timeframe."""
+    found: dict[str, dict[str, LatestHour]] = {one.market.symbol: {} for one in sorted(markets, key=_symbol)}
+    for one in markets:
+        found[one.market.symbol][one.market.timeframe] = one
+    return found
+
+
+def _symbol(newest: LatestHour) -> str:
+    return newest.market.symbol
+
+
+def market_page(rows: MarketRows, newest: LatestHour, siblings: Sequence[Market], assets: Assets) -> str:
+    """Render the page of one market; `siblings` are those of its symbol that have a page."""
     market, verdict = rows.market, rows.on_calendar("verdict")
     return _render(
         "market.html",
         market=market,
         newest=newest,
         rows=rows,
-        timeframes=[other for other in markets if other.symbol == market.symbol],
-        symbols=_one_each(markets, market),
+        timeframes=siblings,
         assets=assets,
         decimals=newest.decimals,
         factors=rows.documents("factors")[-1],
@@ -87,17 +103,10 @@ def market_page(rows: MarketRows, newest: LatestHour, markets: Sequence[Market],
         completeness=float(np.mean(rows.on_calendar("hour_status") == HOUR_STATUSES.index("complete"))),
         policies=len(set(rows.hours["policy_hash"])),
         events=shown_events(rows)[::-1],
-        has_gates=bool(np.any(rows.advice_on_calendar("gate_state") > 0)),
+        has_gates=bool(grid_spans(rows)),
         verdicts=VERDICTS,
         simplified=SIMPLIFIED,
     )
-
-
-def _one_each(markets: Sequence[Market], market: Market) -> list[Market]:
-    """For each symbol the market to go to: the same timeframe where the symbol has it, else its first."""
-    first = {other.symbol: other for other in reversed(markets)}
-    same = {other.symbol: other for other in markets if other.timeframe == market.timeframe}
-    return [same.get(symbol, first[symbol]) for symbol in dict.fromkeys(other.symbol for other in markets)]
 
 
 def _facts(rows: MarketRows, newest: LatestHour) -> list[tuple[str, str]]:

@@ -24,13 +24,19 @@ from regime_pipeline.dashboard.site.pages import Assets, index_page, market_page
 from regime_pipeline.domain.market_data.market import Market
 
 INDEX: Final = "index.html"
+NEWEST: Final = "data/newest.js"
+"""Says through when every market goes, for pages that stay open and for the way to another market."""
 STYLES: Final = ("vendor/uPlot.min.css", "site.css")
-CHART_SCRIPTS: Final = ("vendor/uPlot.iife.min.js", "codec.js", "charts.js", "readout.js", "panel.js")
+CHART_SCRIPTS: Final = (
+    *("vendor/uPlot.iife.min.js", "codec.js", "readout.js"),
+    *("crosshair.js", "charts.js", "gestures.js", "panel.js"),
+)
 """What draws a payload, without the page around it."""
 _SHARED: Final[Mapping[str, Sequence[str]]] = {
     "site.css": STYLES,
-    "common.js": ("common.js",),
-    "market.js": (*CHART_SCRIPTS, "exports.js", "market.js"),
+    "common.js": ("common.js", "newest.js"),
+    "overview.js": ("overview.js",),
+    "market.js": (*CHART_SCRIPTS, "exports.js", "veil.js", "market.js", "markets.js"),
     "uPlot.LICENSE.txt": ("vendor/LICENSE",),
 }
 _TRAILING: Final = re.compile(r"  // [^\"'`]*$")
@@ -78,13 +84,14 @@ def overview_part(mark: str, read: Callable[[], tuple[Sequence[MarketRows], Sequ
         newest = [latest_hour_of(rows, through_ms) for rows in markets]
         strips = {rows.market.key: strip_of(rows) for rows in markets}
         shared = {f"static/{name}": content for name, content in shared_files().items()}
-        return {INDEX: index_page(newest, strips, empty, _assets()).encode(), **shared}
+        ends = script({one.market.key: [one.through_ms, one.verdict] for one in newest}, "REGIME_NEWEST")
+        return {INDEX: index_page(newest, strips, empty, _assets()).encode(), NEWEST: ends, **shared}
 
-    return Part((INDEX, *(f"static/{name}" for name in _SHARED)), mark, make)
+    return Part((INDEX, NEWEST, *(f"static/{name}" for name in _SHARED)), mark, make)
 
 
 def market_part(
-    mark: str, market: Market, known: Sequence[Market], through_ms: int, read: Callable[[], MarketRows]
+    mark: str, market: Market, siblings: Sequence[Market], through_ms: int, read: Callable[[], MarketRows]
 ) -> Part:
     """Return one market's page and payload.
 
@@ -94,10 +101,10 @@ def market_part(
         From `mark_of`.
     market : Market
         Whose page it is.
-    known : sequence of Market
-        Every market that has a page, for the way to them.
+    siblings : sequence of Market
+        The symbol's markets that have a page, this one included.
     through_ms : int
-        LatestHour close of any market of the site, epoch milliseconds UTC.
+        Newest close of any market of the site, epoch milliseconds UTC.
     read : callable
         Gives the market's period.
     """
@@ -107,7 +114,7 @@ def market_part(
         rows = read()
         data = script(market_payload(rows))
         assets = {**_assets(), "data": versioned(payload, data)}
-        return {page: market_page(rows, latest_hour_of(rows, through_ms), known, assets).encode(), payload: data}
+        return {page: market_page(rows, latest_hour_of(rows, through_ms), siblings, assets).encode(), payload: data}
 
     return Part((page, payload), mark, make)
 
@@ -124,9 +131,9 @@ def joined(parts: Sequence[str]) -> str:
     return "\n".join(squeezed(part, (folder / part).read_text("utf-8")) for part in parts)
 
 
-def script(payload: Mapping[str, Any]) -> bytes:
+def script(payload: Mapping[str, Any], name: str = "REGIME") -> bytes:
     """Return a classic script that assigns the payload: browsers load it from a folder too, where they refuse JSON."""
-    return f"window.REGIME={inline_json(payload)};\n".encode()
+    return f"window.{name}={inline_json(payload)};\n".encode()
 
 
 def inline_json(payload: Mapping[str, Any]) -> str:

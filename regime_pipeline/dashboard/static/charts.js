@@ -19,7 +19,7 @@ function makeCharts(model, state, root, on) {
   const y = (u, value) => u.valToPos(value, "y", true);
   const nothing = model.hourStarts.map(() => null), known = (name) => model.columns[name]?.values ?? nothing;
   const hours = () => [Math.max(Math.floor((state.view[0] - model.start) / HOUR), 0),
-    Math.min(Math.ceil((state.view[1] - model.start) / HOUR), model.hours)];
+    Math.min(Math.ceil((state.view[1] - model.start) / HOUR), model.shown)];
 
   /* Calls draw(value, first hour, one past the last) for every run of equal values in view. */
   function runs(values, draw) {
@@ -32,6 +32,8 @@ function makeCharts(model, state, root, on) {
   function clipped(u, draw) {
     const { ctx, bbox } = u;
     ctx.save();
+    ctx.lineJoin = "miter";  // whatever was drawn before
+    ctx.lineCap = "butt";
     ctx.beginPath();
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
@@ -50,11 +52,10 @@ function makeCharts(model, state, root, on) {
     ctx.stroke();
     ctx.restore();
   }
-  /* The hour looked at, and what a replay hides. */
+  /* The hour looked at. */
   function overlay(u) {
     clipped(u, (ctx, box) => {
       const left = x(u, model.start + state.at * HOUR), right = x(u, model.start + (state.at + 1) * HOUR);
-      if (state.isVeiled) { ctx.fillStyle = color("surface"); ctx.fillRect(right, box.top, box.left + box.width - right, box.height); }
       ctx.fillStyle = color("hour");
       ctx.fillRect(left, box.top, Math.max(right - left, 2 * ratio()), box.height);
     });
@@ -141,7 +142,7 @@ function makeCharts(model, state, root, on) {
     return [low - 0.06 * (high - low), high + 0.1 * (high - low)];
   }
 
-  const ribbons = RIBBONS.filter(([name]) => known(name) !== nothing && (name !== "gate_state" || known(name).some(Boolean)));
+  const ribbons = RIBBONS.filter(([name]) => known(name) !== nothing && (name !== "gate_state" || model.grids.length > 0));
   function drawRibbons(u) {
     clipped(u, (ctx, box) => {
       const height = box.height / ribbons.length;
@@ -193,7 +194,8 @@ function makeCharts(model, state, root, on) {
     const chart = new uPlot({
       width: box.clientWidth, height, padding: [6, 22, hasTime ? 0 : 6, 0], legend: { show: false },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC"),
-      cursor: { y: false, points: { show: false }, sync: { key: model.market }, drag: { x: true, y: false, setScale: false }, bind: { dblclick: () => null } },
+      plugins: name === "price" ? [crosshair(model)] : [],
+      cursor: { y: name === "price", points: { show: false }, sync: { key: model.market }, drag: { x: true, y: false, setScale: false }, bind: { dblclick: () => null } },
       scales: { x: { time: true, range: () => state.view }, y: { range: rows ? () => [0, rows.length] : scale } },
       axes: [hasTime ? { ...axis, values: stamp, space: 64, size: 26 } : { ...axis, show: false }, side],
       series: [{}, { spanGaps: false, stroke: () => color("price"), width: 1.25, ...series }],
@@ -202,21 +204,23 @@ function makeCharts(model, state, root, on) {
         setCursor: [(u) => on.hover(u.cursor.left >= 0 ? u.posToVal(u.cursor.left, "x") : null)],
         setSelect: [(u) => { if (u.select.width > 4) { on.view(u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x")); u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false); } }],
       },
-    }, data, box);
+    }, data(), box);
+    /* Not by setData alone: it would fit the scale to all of the data, not to the view. */
+    chart.refresh = () => { chart.setData(data(), false); chart.setScale("x", { min: state.view[0], max: state.view[1] }); };
     chart.over.addEventListener("click", () => on.pin(chart.posToVal(chart.cursor.left, "x")));
     return chart;
   }
 
   /* Each hour's confidence as a level from its start to its end; none where there was too little data. */
-  const level = known("confidence").flatMap((value, i) => { const known = label(model, "verdict", i) === "INSUFFICIENT_DATA" ? null : value; return [known, known]; });
+  const level = () => known("confidence").flatMap((value, i) => { const found = label(model, "verdict", i) === "INSUFFICIENT_DATA" ? null : value; return [found, found]; });
   const ends = model.hourStarts.flatMap((start) => [start, start + HOUR]);
   const blank = [model.hourStarts, nothing];
   const isNarrow = document.documentElement.clientWidth < 640;
   const charts = [
-    make("price", isNarrow ? 260 : 340, { data: [model.times, model.close], scale: priceScale, drawUnder: underPrice, drawOver: overPrice, hasTime: true, values: (_, at) => at.map((value) => price(model, value)) }),
-    make("ribbons", 34 * ribbons.length + 12, { data: blank, rows: ribbons.map(([, text]) => text), drawOver: drawRibbons }),
-    make("scores", 22 * SCORES.length + 12, { data: blank, rows: SCORES.map(([, text]) => text), drawOver: drawScores }),
-    make("confidence", 130, { data: [ends, level], scale: () => [0, 1.02], series: { fill: () => color("area") }, drawOver: overlay, hasTime: true, values: (_, at) => at.map((value) => value.toFixed(1)) }),
+    make("price", isNarrow ? 260 : 340, { data: () => [model.times, model.close], scale: priceScale, drawUnder: underPrice, drawOver: overPrice, hasTime: true, values: (_, at) => at.map((value) => price(model, value)) }),
+    make("ribbons", 34 * ribbons.length + 12, { data: () => blank, rows: ribbons.map(([, text]) => text), drawOver: drawRibbons }),
+    make("scores", 22 * SCORES.length + 12, { data: () => blank, rows: SCORES.map(([, text]) => text), drawOver: drawScores }),
+    make("confidence", 130, { data: () => [ends, level()], scale: () => [0, 1.02], series: { fill: () => color("area") }, drawOver: overlay, hasTime: true, values: (_, at) => at.map((value) => value.toFixed(1)) }),
   ].filter(Boolean);
   new ResizeObserver(() => charts.forEach((chart) => {
     const width = chart.root.parentElement.clientWidth;
@@ -226,6 +230,7 @@ function makeCharts(model, state, root, on) {
   return {
     charts, color,
     show: () => charts.forEach((chart) => chart.setScale("x", { min: state.view[0], max: state.view[1] })),
+    refresh: () => charts.forEach((chart) => chart.refresh()),
     redraw: () => charts.forEach((chart) => chart.redraw(false)),
   };
 }

@@ -50,6 +50,7 @@ function readPayload(raw) {
   return {
     ...raw, columns, factors, start,
     end: start + raw.hours * HOUR,
+    shown: raw.hours,
     decimals: Math.max(Math.ceil(Math.log10(raw.price_scale)), 0),
     times, close, hourStarts,
   };

@@ -8,7 +8,7 @@
     return hours ? `${hours} h ${minutes % 60} min` : `${minutes} min`;
   };
   const tell = () => {
-    for (const box of document.querySelectorAll(".age")) {
+    for (const box of document.querySelectorAll(".age:not([data-ended])")) {
       const age = Math.max(Date.now() - Number(box.dataset.ms), 0), isStale = age > STALE_MS;
       box.classList.toggle("stale", isStale);
       box.querySelector(".age-text").textContent = `${isStale ? "Stale: " : ""}${span(age)} old`;

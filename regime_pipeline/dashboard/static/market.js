@@ -2,6 +2,7 @@
 /* The state of a market's page: hour, playback, address. Everything is a function of it. */
 (() => {
   const model = readPayload(window.REGIME), box = (id) => document.getElementById(id);
+  const veil = makeVeil(model);
   let panel = null, timer = null, hovered = null, address = null, isUsed = false;
   panel = makePanel(document, model, { hover: show, pin: setHour, changed: remember });
   const { state, drawn, last, hourAt, setView } = panel;
@@ -11,9 +12,14 @@
     hovered = hour;
     showHour(document, model, hour === null || (state.isVeiled && hour > state.at) ? state.at : hour);
   }
+  function setVeil(isOn) {
+    if (isOn || state.isVeiled) { veil(isOn ? state.at : null); drawn.refresh(); }
+    box("veil").checked = state.isVeiled = isOn;
+  }
   function setHour(hour) {
     state.at = hour;
     hovered = null;
+    setVeil(state.isVeiled);
     const slider = box("hour"), close = model.start + (hour + 1) * HOUR, verdict = label(model, "verdict", hour);
     slider.value = hour;
     slider.setAttribute("aria-valuetext", `${isoMinute(close).replace("T", " ")} UTC, ${verdict ? words(verdict) : "no row"}`);
@@ -29,7 +35,7 @@
     timer = null;
     if (isOn) {
       if (state.at === last) setHour(hourAt(state.view[0]));
-      box("veil").checked = state.isVeiled = true;
+      setVeil(true);
       timer = setInterval(() => (state.at < last ? setHour(state.at + 1) : play(false)), 1000 / Number(box("speed").value));
     }
     box("play").textContent = isOn ? "Pause" : "Play";
@@ -59,7 +65,7 @@
   }
 
   box("hour").addEventListener("input", (event) => setHour(Number(event.target.value)));
-  box("veil").addEventListener("change", (event) => { state.isVeiled = event.target.checked; drawn.redraw(); });
+  box("veil").addEventListener("change", (event) => setVeil(event.target.checked));
   box("play").addEventListener("click", () => play(timer === null));
   box("speed").addEventListener("change", () => { if (timer !== null) play(true); });
   box("csv").addEventListener("click", () => save(new Blob([csvOf(model, state.view)], { type: "text/csv" }), `${viewName(model, state.view)}.csv`));

@@ -2,7 +2,8 @@
 /* A panel of charts with its buttons and legend: the period in view, and what is hidden. Who shows an hour stands elsewhere. */
 function makePanel(root, model, { hover, pin, changed }) {
   const last = model.hours - 1, DAY = 24 * HOUR;
-  const state = { view: [Math.max(model.start, model.end - 7 * DAY), model.end], at: last, isVeiled: false, hidden: new Set() };
+  const newestWeek = () => [Math.max(model.start, model.end - 7 * DAY), model.end];
+  const state = { view: newestWeek(), at: last, isVeiled: false, hidden: new Set() };
   const hourAt = (seconds) => Math.min(Math.max(Math.floor((seconds - model.start) / HOUR), 0), last);
   const drawn = makeCharts(model, state, root, {
     hover: (seconds) => hover(seconds === null ? null : hourAt(seconds)),
@@ -39,5 +40,6 @@ function makePanel(root, model, { hover, pin, changed }) {
       changed();
     });
   }
+  gestures(drawn.charts, state, { setView, pin, last, reset: () => setView(...newestWeek()) });
   return { state, drawn, last, hourAt, setView, setHidden };
 }

@@ -45,11 +45,10 @@ function showHour(root, model, hour) {
   const rest = Math.max(0, Math.round(100 * known.reduce((left, [, weight]) => left - weight, 1))) / 100;
   const weights = known.some(([, weight]) => weight === null) ? []
     : [...known, ["TRANSITION", rest]].sort((one, other) => other[1] - one[1]);
-  box("weights")?.replaceChildren(...weights.map(([name, weight]) => {
-    const bar = element("i", "");
-    bar.style.width = `${weight * 100}%`;
-    return element("li", "", element("span", "", words(name)), " ", element("span", "meter", bar), ` ${Math.round(weight * 100)} %`);
-  }));
+  const part = (tag, name, weight, ...inside) => { const made = element(tag, name, ...inside); made.style.flexGrow = weight; return made; };
+  box("stack")?.replaceChildren(...weights.map(([name, weight]) => part("i", `swatch ${name}`, Math.round(100 * weight))));
+  box("weights")?.replaceChildren(...weights.map(([name, weight]) =>
+    element("li", "", element("i", `swatch ${name}`), element("span", "", words(name)), ` ${Math.round(weight * 100)} %`)));
   box("factors")?.replaceChildren(...factorsOf(model, hour).map(({ outcome, sentence }) =>
     element("li", outcome.replace(" ", "-"), element("b", "", outcome), ` ${sentence}`)));
 }

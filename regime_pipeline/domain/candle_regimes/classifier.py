@@ -58,15 +58,16 @@ def classify(candles: Candles, policy: CandleRegimePolicy) -> CandleRegimes:
     Parameters
     ----------
     candles : Candles
-        Candles of one market; gaps are allowed, and history begins again behind each.
+        Candles of one market; gaps are allowed. Those that `policy.holes` tolerates are stepped over, behind others
+        history begins again.
     policy : CandleRegimePolicy
         Thresholds.
 
     Notes
     -----
-    Uses bars <= t. A label needs `min_history_bars` candles without a gap, itself included; before that it is
-    UNDEFINED, never RANGE. It is a pure function of at most `lookback_bars(policy)` earlier bars, so any start at
-    least that early gives the same bits.
+    Uses bars <= t. A label needs `min_history_bars` candles with no more holes than tolerated, itself included;
+    before that it is UNDEFINED, never RANGE. It is a pure function of at most `lookback_bars(policy)` earlier bars, so
+    any start at least that early gives the same bits.
 
     Confidence is the smallest margin of the dimensions that decide the simplified regime. A margin is the distance d
     to the nearest threshold that would change the dimension, as d / (d + spread): the spread of ADX, RSI, ROC and the
@@ -74,7 +75,7 @@ def classify(candles: Candles, policy: CandleRegimePolicy) -> CandleRegimes:
     uses its rank among earlier bars. Every margin is monotone, so a clean range scores as high as a clean trend.
     """
     indicators = compute_indicators(candles, policy)
-    is_known = indicators.age >= policy.min_history_bars - 1
+    is_known = indicators.is_known
     close = candles.close.astype(np.float64)
     trend, trend_margin = _trend(close, indicators, policy)
     volatility, volatility_margin = _volatility(indicators, is_known, policy)
@@ -87,7 +88,8 @@ def classify(candles: Candles, policy: CandleRegimePolicy) -> CandleRegimes:
 def lookback_bars(policy: CandleRegimePolicy) -> int:
     """Bars before a candle that its regime can depend on; at most 1,024 by the policy's own bounds."""
     recursive = policy.anchor_warmup_bars + policy.anchor_bars + policy.volatility_window_bars
-    return max(recursive, policy.min_history_bars, policy.sma_slow_bars)
+    history, slow = (bars + policy.holes.tolerated(bars) for bars in (policy.min_history_bars, policy.sma_slow_bars))
+    return max(recursive + policy.holes.tolerated(policy.min_history_bars), history, slow)
 
 
 def is_provisional(age: Int64, policy: CandleRegimePolicy) -> NDArray[np.bool_]:

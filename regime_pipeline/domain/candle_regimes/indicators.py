@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regime_pipeline.domain.market_data.candles import Candles, Float64
+from regime_pipeline.domain.market_data.holes import has_history, run_starts
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.policy import CandleRegimePolicy
 
@@ -26,7 +27,9 @@ class Indicators:
     Parameters
     ----------
     age : ndarray of int64
-        Bars before this one without a gap.
+        Bars before this one since the series began, or began again behind a hole (`market_data.holes`).
+    is_known : ndarray of bool
+        There are `min_history_bars` bars up to this one, with no more holes than the policy tolerates.
     adx, rsi : ndarray
         0..100.
     atr, macd_histogram, sma_fast, sma_slow : ndarray
@@ -40,11 +43,12 @@ class Indicators:
 
     Notes
     -----
-    Uses bars <= t of the same gap-free segment. Recursive values are a pure function of at most
-    `anchor_bars + anchor_warmup_bars` bars; at a segment's start they begin cold there, as TA-Lib does.
+    Uses bars <= t since the series began again; a tolerated hole is stepped over. Recursive values are a
+    pure function of at most `anchor_bars + anchor_warmup_bars` bars; where it begins they begin cold, as TA-Lib does.
     """
 
     age: Int64
+    is_known: NDArray[np.bool_]
     adx: Float64
     atr: Float64
     rsi: Float64
@@ -65,7 +69,9 @@ def compute_indicators(candles: Candles, policy: CandleRegimePolicy) -> Indicato
     from regime_pipeline.domain.candle_regimes import kernels as kernels
 
     bar = candles.open_time_ms // candles.market.step_ms
-    starts: Int64 = kernels.segment_starts(bar)
+    starts = run_starts(candles, policy.holes)
+    sma_slow = kernels.moving_average(candles.close, starts, policy.sma_slow_bars)
+    sma_slow[~has_history(bar, starts, policy.sma_slow_bars, policy.holes)] = np.nan
     rows = kernels.recursive_indicators(
         bar, starts, candles.high, candles.low, candles.close, _periods(policy),
         2.0 / (policy.margin_spread_bars + 1), policy.anchor_bars, policy.anchor_warmup_bars,
@@ -74,6 +80,7 @@ def compute_indicators(candles: Candles, policy: CandleRegimePolicy) -> Indicato
     adx, atr, rsi, roc, histogram, adx_spread, rsi_spread, roc_spread, macd_spread = rows
     return Indicators(
         age=np.arange(len(bar)) - starts,
+        is_known=has_history(bar, starts, policy.min_history_bars, policy.holes),
         adx=adx,
         atr=atr,
         rsi=rsi,
@@ -84,7 +91,7 @@ def compute_indicators(candles: Candles, policy: CandleRegimePolicy) -> Indicato
         roc_spread=roc_spread,
         macd_spread=macd_spread,
         sma_fast=kernels.moving_average(candles.close, starts, policy.sma_fast_bars),
-        sma_slow=kernels.moving_average(candles.close, starts, policy.sma_slow_bars),
+        sma_slow=sma_slow,
         atr_share=atr / candles.close,
         band_width=kernels.band_width(candles.close, middle, policy.bollinger_bars, BOLLINGER_DEVIATIONS),
     )

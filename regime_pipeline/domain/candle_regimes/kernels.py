@@ -23,15 +23,6 @@ def _learn(mean, variance, value, alpha):  # type: ignore[no-untyped-def]
     return mean + alpha * step, (1.0 - alpha) * (variance + alpha * step * step)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def segment_starts(bar):  # type: ignore[no-untyped-def]
-    """Return for each bar number the row where its unbroken run begins; int64, shape (n,)."""
-    out = np.zeros(bar.size, np.int64)
-    for i in range(1, bar.size):
-        out[i] = out[i - 1] if bar[i] == bar[i - 1] + 1 else i
-    return out
-
-
 @njit(cache=True, nogil=True, inline="always")
 def _adx_step(state, age, up, down, true_range, period, alpha):  # type: ignore[no-untyped-def]
     """Wilder's ADX as TA-Lib computes it; state: +DM, -DM and TR sums, sum of DX, ADX, its mean and variance."""
@@ -139,6 +130,8 @@ def _block(high, low, close, start, first, end, periods, alpha, out):  # type: i
 def recursive_indicators(bar, starts, high, low, close, periods, alpha, anchor, warmup):  # type: ignore[no-untyped-def]
     """Fill every recursive indicator, anchored: each block of `anchor` bar numbers starts cold `warmup` bars before it.
 
+    Bars that are absent are stepped over.
+
     `periods` are ADX, ATR, RSI, ROC and the three MACD spans. Returns float64, shape (9, n), NaN where not warm: adx,
     atr, rsi, roc, histogram, and the trailing spreads of adx, rsi, roc and histogram, each from strictly earlier bars.
     """
@@ -150,7 +143,7 @@ def recursive_indicators(bar, starts, high, low, close, periods, alpha, anchor, 
         end = first + 1
         while end < n and bar[end] // anchor == block and starts[end] == starts[first]:
             end += 1
-        start = max(starts[first], first - (bar[first] - block * anchor) - warmup)
+        start = max(starts[first], np.searchsorted(bar, block * anchor - warmup))
         _block(high, low, close, start, first, end, periods, alpha, out)
         first = end
     return out

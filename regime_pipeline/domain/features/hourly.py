@@ -19,7 +19,7 @@ from regime_pipeline.domain.features.families import (
 )
 from regime_pipeline.domain.features.path import path_features
 from regime_pipeline.domain.features.ranges.consensus import discover_ranges
-from regime_pipeline.domain.features.windows import OK, Windows, locate
+from regime_pipeline.domain.features.windows import Windows, has_values, locate, lookback_bars
 from regime_pipeline.domain.market_data.candles import Candles, Float64
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.domain.schema import FEATURES
@@ -30,7 +30,7 @@ SECTIONS: Final = ("features", "ranges")
 _REVISION: Final = 2
 """Of the computation; a new one makes rows of the same policy stale. 2: bins of the volume profile in whole decimals,
 path features."""
-_LOCATED: Final = ("hour_start", "as_of_bar", "is_new_bar", "status", "hour_close", "feature_hash")
+_LOCATED: Final = ("hour_start", "as_of_bar", "is_new_bar", "status", "absent_bars", "hour_close", "feature_hash")
 _PRICES: Final = (
     *("close", "tick", "atr", "quantile_low", "quantile_high", "donchian_low", "donchian_high", "pivot_low"),
     *("pivot_high", "profile_low", "profile_high", "channel_low", "channel_high", "range_low", "range_high"),
@@ -40,12 +40,14 @@ _PRICES: Final = (
 
 def features_hash(policy: Policy) -> str:
     """Return the hash of everything but data that a feature row depends on."""
-    return hashlib.sha256(f"{_REVISION}{policy.hash_of(*SECTIONS)}".encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        f"{_REVISION}{policy.hash_of(*SECTIONS)}{policy.candle_regime.holes.hash}".encode()
+    ).hexdigest()[:16]
 
 
 def feature_lookback_bars(policy: Policy) -> int:
     """Return how many bars up to and including its newest one a row depends on."""
-    return policy.features.window_bars + 1
+    return lookback_bars(policy.features.window_bars, policy.candle_regime.holes)
 
 
 def compute_features(candles: Candles, hours: Int64, policy: Policy) -> Rows:
@@ -65,10 +67,11 @@ def compute_features(candles: Candles, hours: Int64, policy: Policy) -> Rows:
     -------
     dict of str to ndarray, shape (n,)
         The columns of `schema.FEATURES`. Above one hour, hours between two bars repeat the newest bar's values. A row
-        whose window has a hole or is too short says so in `status` and has no values (NaN, 0, False).
+        whose window has more holes than tolerated or is too short says so in `status` and has no values (NaN, 0,
+        False).
     """
-    where = locate(candles, hours, policy.features.window_bars)
-    is_ok = where.status == OK
+    where = locate(candles, hours, policy.features.window_bars, policy.candle_regime.holes)
+    is_ok = has_values(where.status)
     ends, source = np.unique(where.row[is_ok], return_inverse=True)
     found = np.full(len(hours), -1, dtype=np.int64)
     found[is_ok] = source
@@ -78,6 +81,7 @@ def compute_features(candles: Candles, hours: Int64, policy: Policy) -> Rows:
         "as_of_bar": where.as_of_bar,
         "is_new_bar": where.is_new_bar,
         "status": where.status,
+        "absent_bars": where.absent,
         **spread(computed, _values(candles, ends, policy), found),
         "hour_close": _hour_close(candles, where.as_of_bar),
         "feature_hash": constant(features_hash(policy), len(hours)),

@@ -51,7 +51,8 @@ def fresh_range(candles: Candles, stopped_at_ms: int, policy: Policy) -> FreshRa
     Parameters
     ----------
     candles : Candles
-        Bars closed by the moment of the decision; those opened before the stop, or before a gap, change nothing.
+        Bars closed by the moment of the decision; those opened before the stop, or before a hole that restarts windows,
+        change nothing.
     stopped_at_ms : int
         When the grid was stopped, epoch milliseconds UTC.
     policy : Policy

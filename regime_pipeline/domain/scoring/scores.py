@@ -13,6 +13,7 @@ import numpy as np
 from regime_pipeline.domain.columnar import Rows, code_signs, constant, rows_at, spread
 from regime_pipeline.domain.features.hourly import features_hash
 from regime_pipeline.domain.features.observations import Observations, lookback_hours
+from regime_pipeline.domain.features.windows import has_values
 from regime_pipeline.domain.hold.probability import band_for
 from regime_pipeline.domain.hold.volatility import hold_lookback_hours, observed_variances, step_hours_of
 from regime_pipeline.domain.market_data.candles import Float64
@@ -66,7 +67,7 @@ def range_quality(rows: Rows, policy: ScoresPolicy) -> Float64:
         share += weights[name] * ~np.isnan(part)
     score = 100.0 * total / np.where(share > 0, share, 1.0)
     capped = np.where(np.isnan(rows["range_low"]), np.minimum(score, policy.no_consensus_cap), score)
-    return np.where(rows["status"] == 0, capped, np.nan)
+    return np.where(has_values(rows["status"]), capped, np.nan)
 
 
 SECTIONS: Final = ("features", "ranges", "scores", "grid_capacity")
@@ -172,7 +173,7 @@ def _scores(
 ) -> Rows:
     """The five scores."""
     capacity = grid_capacity(*band, rows["tick"], policy.grid_capacity)
-    is_ok = rows["status"] == 0
+    is_ok = has_values(rows["status"])
     return {
         **{name: nulls.scale(name, raw) for name, raw in raw_scores(ranks, policy.scores).items()},
         "range_quality_score": range_quality(rows, policy.scores),

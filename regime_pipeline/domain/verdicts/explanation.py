@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.factors import Factor, RuleColumns
+from regime_pipeline.domain.features.windows import OK, PARTIAL
 from regime_pipeline.domain.schema import CLASS_PROBABILITIES, DIRECTIONS, STATUSES, VERDICTS, WEIGHTS
 from regime_pipeline.domain.scoring.posterior import RANGE, VOLATILE
 from regime_pipeline.domain.scoring.posterior import TREND as TREND_CLASS
@@ -40,7 +41,7 @@ RULES: Final = (
 )
 """In the order in which an explanation names them."""
 NEEDED: Final = {
-    "features": ("hour_start", "range_methods", "range_agreement", "range_high", "close"),
+    "features": ("hour_start", "absent_bars", "range_methods", "range_agreement", "range_high", "close"),
     "scores": (
         *("hour_start", "status", "ranked_observations", "trend_score", "mean_rev_score", "vol_change_score"),
         *("range_quality_score", "grid_levels", "grid_net_gain_bps", "trend_votes", *CLASS_PROBABILITIES),
@@ -145,19 +146,29 @@ def _named(codes: NDArray[Any], names: tuple[str, ...]) -> NDArray[Any]:
 def _data(rows: Rows, met: MetRules, policy: Policy) -> RuleColumns:
     """Whether there are enough bars and observations."""
     least, window = policy.scores.min_ranked_observations, policy.features.window_bars
-    counted = "{ranked_observations} earlier observations"
+    counted, lacks = "{ranked_observations} earlier observations", "The window lacks {absent_bars} bars"
     return RuleColumns(
         "DATA",
-        {"status": _named(rows["status"], STATUSES), "ranked_observations": rows["ranked_observations"]},
+        {
+            "status": _named(rows["status"], STATUSES),
+            "absent_bars": rows["absent_bars"],
+            "ranked_observations": rows["ranked_observations"],
+        },
         least,
         met.is_known,
         (
             f"The window is complete, with {counted} (at least {least} needed).",
             f"The window is complete, but there are only {counted} (at least {least} needed).",
-            f"A bar is missing in the last {window} bars ({counted}).",
+            f"Too many of the last {window} bars are missing, or a newest one ({counted}).",
             f"Still warming up: the series has fewer than {window} bars ({counted}).",
+            f"{lacks} and is computed without them, with {counted} (at least {least} needed).",
+            f"{lacks}, and there are only {counted} (at least {least} needed).",
         ),
-        np.where(rows["status"] == 0, ~met.is_known, rows["status"] + 1),
+        np.select(
+            [rows["status"] == OK, rows["status"] == PARTIAL],
+            [~met.is_known, STATUSES.index("PARTIAL") + 1 + ~met.is_known],
+            rows["status"] + 1,
+        ),
         (rows["ranked_observations"] - least).astype(np.float64),
     )
 

@@ -190,20 +190,21 @@ def _of_market(ws: Workspace, market: Market, marks: list[StaleRange]) -> Iterat
 
 
 def holes(ws: Workspace) -> dict[Market, int]:
-    """Return how many hours each market lacks on the dashboard, of those from the universe's start to the newest hour.
+    """Return how many hours each market lacks on the dashboard, of those between the oldest and the newest stored one.
 
     Notes
     -----
-    The newest hour is that of all markets, so that a market whose backfill was lost is found although nothing of it
-    failed. Nothing is missing where no market has an hour; markets without a hole are left out. A market that an
-    exchange lists later has rows for the hours before, which say so.
+    Oldest and newest are those of all markets, so that a market whose backfill was lost is found although nothing of it
+    failed; hours before them were never asked for. Nothing is missing where no market has an hour; markets without a
+    hole are left out. A market that an exchange lists later has rows for the hours before, which say so.
     """
     asset = STAGES[-1].table
     newest = [ws.warehouse.last_partition(asset, market) for market in ws.universe.markets]
     stored = [hour for hour in newest if hour is not None]
     if not stored:
         return {}
-    window = Window(ws.universe.start_ms, max(stored) + HOUR_MS)
+    oldest = [ws.warehouse.oldest(market, asset) for market in ws.universe.markets]
+    window = Window(min(hour for hour in oldest if hour is not None), max(stored) + HOUR_MS)
     found = {spec.market: _span(window, spec.until_ms) for spec in ws.universe.specs}
     missing = {
         market: len(span) - int(ws.warehouse.ledger(asset, market, span).is_recorded.sum())

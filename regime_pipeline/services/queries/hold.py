@@ -87,11 +87,13 @@ def hold_answer(ws: Workspace, market: Market, query: HoldQuery) -> dict[str, An
     bounds = query.bounds
     found = hold_outlook(ws, market)
     suggested = found.band(query.probability, query.hours)
+    age = round((ws.clock() - found.known_at_ms) / 1000)
     return {
         "symbol": market.symbol,
         "timeframe": market.timeframe,
         "known_at": to_iso(found.known_at_ms),
-        "data_age_s": (ws.clock() - found.known_at_ms) / 1000,
+        "data_age_seconds": age,
+        "data_age_s": age,
         "close": found.close,
         "hours": query.hours,
         "lower": bounds and bounds.lower,

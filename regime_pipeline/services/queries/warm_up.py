@@ -1,6 +1,6 @@
 """Until when a market without a verdict will be without one, if nothing else is missing from now on.
 
-See `domain.features` for the window that must be whole, `domain.scoring.ranks` for the history that ranks need.
+See `domain.features` for the window of bars, `domain.scoring.ranks` for the history that ranks need.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.features.hourly import feature_lookback_bars
 from regime_pipeline.domain.features.observations import Observations, lookback_hours
+from regime_pipeline.domain.features.windows import has_values, locate
+from regime_pipeline.domain.market_data.candles import Candles, concatenate
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Int64, Window
 from regime_pipeline.services.chain.workspace import Workspace
@@ -38,10 +40,10 @@ def verdict_expected_ms(ws: Workspace, market: Market, hour_ms: int) -> int | No
     rows = ws.warehouse.read_range("features", market, Window(hour_ms - hours * HOUR_MS, hour_ms + HOUR_MS), _READ)
     if not len(rows["hour_start"]):
         return None
-    is_known = Observations.of(rows, market).column("status") == 0
+    is_known = has_values(Observations.of(rows, market).column("status"))
     ahead = np.arange(1, policy.rank_observations + policy.min_ranked_observations + 1)
     moments = ((hour_ms + HOUR_MS) // every + ahead) * every
-    is_whole = moments >= _whole_from(ws, market, hour_ms + HOUR_MS)
+    is_whole = _is_whole(ws, market, hour_ms, moments)
     ranked = _ranked(is_known, is_whole, policy.rank_observations)
     ready = np.flatnonzero(is_whole & (ranked >= policy.min_ranked_observations))
     return int(moments[ready[0]]) if len(ready) else None
@@ -50,16 +52,16 @@ def verdict_expected_ms(ws: Workspace, market: Market, hour_ms: int) -> int | No
 _READ = ("hour_start", "as_of_bar", "status")
 
 
-def _whole_from(ws: Workspace, market: Market, close_ms: int) -> int:
-    """When the window of features is whole again: so many bars after the newest bar that is absent."""
-    bars, step = feature_lookback_bars(ws.policy), market.step_ms
-    last = close_ms // step
-    opened = ws.warehouse.read_candles(market, (last - bars) * step, last * step).open_time_ms // step
-    is_there = np.zeros(bars, dtype=np.bool_)
-    is_there[opened - (last - bars)] = True
-    absent = np.flatnonzero(~is_there)
-    first = last - bars + (int(absent[-1]) + 1 if len(absent) else 0)
-    return (first + bars) * step
+def _is_whole(ws: Workspace, market: Market, hour_ms: int, moments: Int64) -> NDArray[np.bool_]:
+    """Whether the window of features up to each moment is whole enough, if every bar from now on is there."""
+    step, close_ms = market.step_ms, hour_ms + HOUR_MS
+    start_ms = (close_ms // step - feature_lookback_bars(ws.policy)) * step
+    known = ws.warehouse.read_candles(market, start_ms, close_ms // step * step)
+    ahead = np.arange(close_ms // step * step, int(moments[-1]), step, dtype=np.int64)
+    flat = np.full(len(ahead), known.close[-1] if len(known) else 1)
+    later = Candles(market, known.price_scale, ahead, flat, flat, flat, flat, np.zeros(len(ahead)))
+    holes, window = ws.policy.candle_regime.holes, ws.policy.features.window_bars
+    return has_values(locate(concatenate([known, later]), moments - HOUR_MS, window, holes).status)
 
 
 def _ranked(is_known: NDArray[np.bool_], is_whole: NDArray[np.bool_], window: int) -> Int64:

@@ -144,7 +144,14 @@ def restore_backup(urls: DatabaseUrls, path: Path, *, is_replacing: bool = False
         for name, url in _dumped(urls):
             client_programs.load(url, Path(folder) / name)
     migrate.upgrade(urls.regimes)
+    _forget_snapshots(urls.regimes)
     return manifest
+
+
+def _forget_snapshots(url: str) -> None:
+    """Let the first run claim the snapshots that are there: an archive holds none, and may be restored elsewhere."""
+    with psycopg.connect(libpq_url(url)) as connection:
+        connection.execute("DELETE FROM snapshot_store")
 
 
 def _dumped(urls: DatabaseUrls) -> tuple[tuple[_DumpName, str], ...]:

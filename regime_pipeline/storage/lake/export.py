@@ -23,7 +23,7 @@ from regime_pipeline.storage.warehouse import Warehouse
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT: Final = "2"
+FORMAT: Final = "3"
 ROW_GROUP: Final = 131_072
 _FILE: Final = "data.parquet"
 _DIGEST: Final = b"regime_digest"
@@ -115,7 +115,7 @@ def _read(warehouse: Warehouse, table: BulkTable, market: Market, month: Month) 
         "time_zone": TIME_ZONE,
         "sorted_by": table.time,
     }
-    return arrow_table(table, warehouse.read_range(table.name, market, _window(month)), about)
+    return arrow_table(table, market, warehouse.read_range(table.name, market, _window(month)), about)
 
 
 def _digest(month: Month) -> str:

@@ -12,8 +12,9 @@ import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.storage.bulk.columns import KINDS, NO_TIME, BulkTable, Rows, StoredColumn
-from regime_pipeline.storage.frames import regime_names
+from regime_pipeline.storage.frames import known_at_of, regime_names
 
 TIME_ZONE: Final = "UTC"
 _TIME: Final = pa.timestamp("ms", tz=TIME_ZONE)
@@ -31,13 +32,15 @@ _CANDLE_UNITS: Final = {"volume": "base currency"} | dict.fromkeys(
 )
 
 
-def arrow_table(table: BulkTable, rows: Rows, about: dict[str, str]) -> pa.Table:
-    """Return rows of a bulk table as an Arrow table; absent values are null, regime states are spelled out.
+def arrow_table(table: BulkTable, market: Market, rows: Rows, about: dict[str, str]) -> pa.Table:
+    """Return rows of a bulk table with `known_at` as an Arrow table; absent values are null, states spelled out.
 
     Parameters
     ----------
     table : BulkTable
         Where the rows come from.
+    market : Market
+        Whose rows they are.
     rows : mapping of ndarray
         As `Warehouse.read_range` returns them.
     about : dict of str
@@ -49,6 +52,10 @@ def arrow_table(table: BulkTable, rows: Rows, about: dict[str, str]) -> pa.Table
         for field, column in _columns(table, name, values):
             fields.append(field)
             columns.append(column)
+    known_at = known_at_of(table, market, rows[table.time])
+    if known_at is not None:
+        fields.append(pa.field("known_at", _TIME, nullable=False))
+        columns.append(pa.array(known_at).cast(_TIME))
     units = {field.name: field.metadata[b"unit"].decode() for field in fields if field.metadata}
     metadata = {**about, "units": orjson.dumps(units).decode()}
     return pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata=metadata))

@@ -27,6 +27,7 @@ from regime_pipeline.storage.snapshots.codec import content_hash, to_document
 from regime_pipeline.storage.snapshots.fast_reader import StoredSnapshot, candles_of_files
 
 _BATCH: Final = 256
+_MARK_FILE: Final = "store.mark"
 Pending = tuple[str, dict[str, Any]]
 """A document that is to be stored, with its stem."""
 
@@ -89,6 +90,18 @@ class SnapshotStore:
                 counts["written" if revision == 1 else "revised"] += is_created
             lost = [file[:2] for file, is_created in zip(changed, created, strict=True) if not is_created]
             pending = lost + later
+
+    def mark(self) -> str | None:
+        """Return the mark by which a database knows this store, None where it has none yet."""
+        with self._storage_errors("read"):
+            (data,) = self._files.read([_MARK_FILE])
+        return None if data is None else str(orjson.loads(data)["mark"])
+
+    def put_mark(self, mark: str) -> str:
+        """Give the store a mark unless it has one; return the one that it has."""
+        with self._storage_errors("write"):
+            self._files.create([(_MARK_FILE, orjson.dumps({"mark": mark}))])
+        return self.mark() or mark
 
     def load(self, market: Market, hour_start_ms: int, as_of_ms: int | None = None) -> HourSnapshot | None:
         """Read one snapshot strictly; None where there is none.

@@ -7,6 +7,7 @@ import itertools
 import re
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,36 +17,108 @@ from hypothesis import strategies as st
 from regime_pipeline.dashboard import formatting
 from regime_pipeline.dashboard.components.sparklines import strip, strip_of
 from regime_pipeline.dashboard.data.grid_history import grid_spans, marked_events, shown_events
-from regime_pipeline.dashboard.data.latest_hour import AdviceSummary, LatestHour, latest_hour_of, worst_first
+from regime_pipeline.dashboard.data.grid_now import GridNow
+from regime_pipeline.dashboard.data.latest_hour import AdviceSummary, LatestHour, by_need, latest_hour_of
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.domain.candle_regimes.states import COLORS
 from regime_pipeline.domain.errors import MissingDataError
+from regime_pipeline.domain.grids.schema import ADVICE_STATUSES
 from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline_tests.conftest import REPOSITORY
 from regime_pipeline_tests.dashboard.factories import ABSENT, START, make_rows, site_rows
 
+GRID = GridNow(90.0, 110.0, True, 3.0, 1.5, 0.8, 0.6, None)
 
-def newest(verdict: str, confidence: float = 0.5, *, act: bool = False, lags: bool = False) -> LatestHour:
+
+def newest(
+    verdict: str, quality: float = 50.0, *, act: bool = False, lags: bool = False, grid: GridNow | None = None
+) -> LatestHour:
     base = latest_hour_of(make_rows(24), START + 24 * HOUR_MS)
     advice = AdviceSummary("STOP_PLACING" if act else "KEEP", act, True, "because")
-    return replace(base, verdict=verdict, confidence=confidence, advice=advice, is_lagging=lags)
+    return replace(base, verdict=verdict, quality=quality, advice=advice, is_lagging=lags, grid=grid)
 
 
-def test_worst_first_whatever_the_order_before() -> None:
+def test_attention_first_then_where_a_grid_can_be_started_whatever_the_order_before() -> None:
     ordered = [
+        newest("RANGE_OK", 90.0, grid=replace(GRID, edge_pct=-19.0)),
         newest("RANGE_OK", act=True),
-        newest("RANGE_OK", lags=True),
-        newest("TRANSITION", 0.9),
-        newest("TRANSITION", 0.2),
-        newest("TREND", 0.9),
-        newest("INSUFFICIENT_DATA", 0.0),
-        newest("RANGE_WEAK", 0.4),
-        newest("RANGE_OK", 0.1),
-        newest("RANGE_OK", 0.8),
+        newest("RANGE_OK", 99.0, lags=True),
+        newest("RANGE_OK", 80.0),
+        newest("RANGE_OK", 60.0, grid=replace(GRID, enabled=False, edge_pct=-2.0)),
+        newest("RANGE_OK", 95.0, grid=GRID),
+        newest("RANGE_WEAK", 40.0),
+        newest("TREND", 90.0),
+        newest("INSUFFICIENT_DATA", float("nan")),
     ]
 
     for shuffled in itertools.islice(itertools.permutations(ordered), 0, 362_880, 40_321):
-        assert worst_first(shuffled) == ordered
+        assert by_need(shuffled) == ordered
+    assert [one.attention for one in ordered] == ["OUTSIDE", "ACT", "LATE", *[""] * 6]
+    assert [one.is_startable for one in ordered] == [*[False] * 3, True, True, *[False] * 4]
+
+
+def test_a_permitted_restart_needs_attention_and_advice_on_a_stopped_grid_does_not() -> None:
+    found = latest_hour_of(make_rows(24, has_advice=True), START + 24 * HOUR_MS)
+    assert found.gates is not None
+
+    assert found.attention == ""
+    assert replace(found, gates=replace(found.gates, state="PERMITTED")).attention == "RESTART"
+
+
+def test_a_passed_gate_that_fails_is_at_risk_and_one_that_is_not_passed_waits() -> None:
+    gates = latest_hour_of(make_rows(24, has_advice=True), START + 24 * HOUR_MS).gates
+    assert gates is not None
+    failing = {"gate": 1, "name": "ADX_DECAY", "is_met": False, "sentence": "ADX 30.0 is not below 20."}
+
+    assert (gates.passed, gates.at_risk) == (1, 0)
+    assert replace(gates, checks=[*gates.checks, failing]).at_risk == 1
+    assert replace(gates, checks=[failing], passed=0).at_risk == 0
+
+
+def test_the_grid_stands_beside_the_newest_close() -> None:
+    rows = make_rows(24, has_advice=True)
+    assert rows.advice is not None
+    outside = (np.arange(24) >= 20) * ADVICE_STATUSES.index("OUTSIDE")
+    given: dict[str, Any] = {"hold_24h": 0.75, "hold_72h": 0.5, "edge_distance_atr": -1.5}
+    advice = rows.advice | {name: np.full(24, value) for name, value in given.items()} | {"status": outside}
+    rows = replace(rows, advice=advice)
+    close = float(rows.hours["close"][-1])
+
+    found = latest_hour_of(rows, rows.through_ms).grid
+
+    assert found is not None
+    assert (found.lower, found.upper, found.enabled, found.is_outside) == (95.0, 105.0, False, False)
+    assert found.edge_pct == 100 * min((close - 95) / 95, (105 - close) / 105)
+    assert (found.edge_atr, found.hold_24h, found.hold_72h) == (1.5, 0.75, 0.5)
+    assert found.outside_since_ms == START + 21 * HOUR_MS
+    older = latest_hour_of(replace(rows, advice=advice | {"config_version": np.ones(24)}), rows.through_ms).grid
+    assert older is not None
+    assert (np.isnan(older.hold_24h), older.outside_since_ms) == (True, None)
+
+
+def test_since_when_a_verdict_holds_and_what_a_day_changed() -> None:
+    rows = make_rows(40)
+    rows.hours["verdict"][:] = 2
+    whole = latest_hour_of(rows, rows.through_ms).day
+    rows.hours["verdict"][10:33] = 3
+    rows.hours["verdict"][33:] = 1
+
+    found = latest_hour_of(rows, rows.through_ms).day
+
+    close = rows.hours["close"]
+    assert (whole.since_ms, whole.is_longer) == (START + HOUR_MS, True)
+    assert (found.since_ms, found.is_longer, found.verdict_before) == (START + 34 * HOUR_MS, False, VERDICTS[3])
+    assert found.close_change == close[-1] / close[-25] - 1
+    assert np.isnan(latest_hour_of(make_rows(24), START + 24 * HOUR_MS).day.close_change)
+
+
+def test_data_that_ends_on_purpose_does_not_lag() -> None:
+    rows = make_rows(24)
+
+    found = latest_hour_of(replace(rows, end_note="the end of the project"), rows.through_ms + 9 * HOUR_MS)
+
+    assert (found.is_lagging, found.end_note, found.attention) == (False, "the end of the project", "")
 
 
 def test_data_lags_by_more_than_two_hours_behind_the_newest() -> None:

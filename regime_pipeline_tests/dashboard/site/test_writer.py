@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
 import pytest
 
 from regime_pipeline.dashboard.site.writer import LISTING, broken_links, prepare_folder, write_site
 from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline_tests.dashboard.factories import ALFA, BRAVO, QUARTERS, make_rows, parts_of, site_rows, write
 
 
@@ -33,9 +36,24 @@ def test_only_a_changed_market_is_rebuilt_and_the_result_is_that_of_a_fresh_buil
     write(after, tmp_path / "fresh")
     assert content(tmp_path / "site") == content(tmp_path / "fresh")
     assert report.made == ("BRAVO-USDT_1h.html", "index.html")
-    assert (report.written, report.unchanged, report.removed) == (3, 10, 0)
+    assert (report.written, report.unchanged, report.removed) == (4, 11, 0)
     touched = {path.name for path, stamp in stamps.items() if path.stat().st_mtime_ns != stamp}
-    assert touched == {"BRAVO-USDT_1h.html", "BRAVO-USDT_1h.js", "index.html", LISTING}
+    assert touched == {"BRAVO-USDT_1h.html", "BRAVO-USDT_1h.js", "index.html", "newest.js", LISTING}
+
+
+def test_another_symbol_rebuilds_no_page_and_is_on_the_way_to_all(tmp_path: Path) -> None:
+    """Pages hold no list of all markets: their bytes together grow as the markets do."""
+    write(site_rows(), tmp_path)
+    more = [*site_rows(), *(make_rows(24, Market(f"N{number}-USDT", "1h")) for number in range(20))]
+
+    report = write(more, tmp_path)
+
+    assert len(report.made) == 21
+    assert "N7-USDT" not in (tmp_path / f"{ALFA.key}.html").read_text("utf-8")
+    newest = (tmp_path / "data/newest.js").read_text("utf-8").removeprefix("window.REGIME_NEWEST=").rstrip(";\n")
+    assert orjson.loads(newest) == {
+        rows.market.key: [rows.through_ms, VERDICTS[int(rows.hours["verdict"][-1])]] for rows in more
+    }
 
 
 def test_a_second_build_makes_nothing(tmp_path: Path) -> None:
@@ -43,10 +61,12 @@ def test_a_second_build_makes_nothing(tmp_path: Path) -> None:
 
     report = write(site_rows(), tmp_path)
 
-    assert (report.made, report.written, report.unchanged) == ((), 0, 13)
+    assert (report.made, report.written, report.unchanged) == ((), 0, 15)
 
 
-@pytest.mark.parametrize("lost", [f"{ALFA.key}.html", f"data/{QUARTERS.key}.js", "static/market.js", LISTING])
+@pytest.mark.parametrize(
+    "lost", [f"{ALFA.key}.html", f"data/{QUARTERS.key}.js", "static/market.js", "data/newest.js", LISTING]
+)
 def test_a_lost_file_comes_back(tmp_path: Path, lost: str) -> None:
     write(site_rows(), tmp_path)
     whole = content(tmp_path)

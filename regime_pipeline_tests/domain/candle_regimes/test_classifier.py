@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from regime_pipeline.domain.candle_regimes.classifier import classify, is_provisional, lookback_bars
 from regime_pipeline.domain.candle_regimes.indicators import Indicators, compute_indicators
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES, SIMPLIFIED, SIMPLIFIED_OF_STATE
+from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline_tests.domain.candle_regimes.factories import POLICY, from_closes, walk, without
 
 WALK = walk(3000, 11)
@@ -55,13 +56,61 @@ def test_warm_up_is_undefined_and_never_a_range() -> None:
     assert WHOLE.state[POLICY.min_history_bars - 1] != 0
 
 
-def test_behind_a_gap_the_warm_up_begins_again() -> None:
-    broken = classify(without(WALK, 1000, 1), POLICY)
+def test_behind_a_long_gap_the_warm_up_begins_again() -> None:
+    count = POLICY.holes.longest_bars + 1
+    broken = classify(without(WALK, 1000, count), POLICY)
 
     assert (broken.state[1000 : 1000 + POLICY.min_history_bars - 1] == 0).all()
     assert broken.state[1000 + POLICY.min_history_bars - 1] != 0
     np.testing.assert_array_equal(broken.state[:1000], WHOLE.state[:1000])
-    np.testing.assert_array_equal(broken.state[1000 + LOOKBACK :], WHOLE.state[1001 + LOOKBACK :])
+    np.testing.assert_array_equal(broken.state[1000 + LOOKBACK :], WHOLE.state[1000 + count + LOOKBACK :])
+
+
+@pytest.mark.parametrize("count", [1, POLICY.holes.longest_bars])
+def test_a_tolerated_gap_blinds_only_the_candle_behind_it(count: int) -> None:
+    broken = classify(without(WALK, 1000, count), POLICY)
+
+    first = POLICY.min_history_bars - 1
+    assert (np.flatnonzero(broken.state[first:] == 0) + first).tolist() == [1000]
+    np.testing.assert_array_equal(broken.state[1000 + LOOKBACK :], WHOLE.state[1000 + count + LOOKBACK :])
+
+
+def test_more_absent_candles_than_the_share_are_not_tolerated() -> None:
+    """Holes of two candles, one behind the other: labels end while too many lie within reach, and only then."""
+    holes, reach = POLICY.holes.tolerated(POLICY.min_history_bars) // 2 + 1, POLICY.min_history_bars
+    broken = WALK
+    for place in range(holes):
+        broken = without(broken, 1000 + 10 * place, 2)
+    is_blind = classify(broken, POLICY).state == 0
+
+    last = 1000 + 10 * (holes - 1)
+    assert is_blind[last : 1000 + reach - 1].all()
+    assert not is_blind[1000 + reach - 1 :].any()
+
+
+@st.composite
+def broken_walks(draw: st.DrawFn) -> Candles:
+    """The walk with up to twelve holes, tolerated ones and longer ones, behind the first warm-up."""
+    candles = WALK
+    for place in sorted(draw(st.lists(st.integers(250, 2800), min_size=1, max_size=12)), reverse=True):
+        candles = without(candles, place, draw(st.integers(1, POLICY.holes.longest_bars + 2)))
+    return candles
+
+
+@settings(max_examples=25, deadline=None)
+@given(broken_walks(), st.data())
+def test_prefix_and_start_change_nothing_where_candles_are_absent(broken: Candles, data: st.DataObject) -> None:
+    whole = classify(broken, POLICY)
+    start, end = data.draw(st.integers(0, 1500)), data.draw(st.integers(1600, len(broken)))
+
+    part = classify(broken[start:end], POLICY)
+
+    reached = broken.open_time_ms[start] + LOOKBACK * broken.market.step_ms
+    first = int(np.searchsorted(broken.open_time_ms, reached)) - start
+    np.testing.assert_array_equal(part.state[first:], whole.state[start + first : end])
+    np.testing.assert_array_equal(
+        part.confidence[first:].view(np.int64), whole.confidence[start + first : end].view(np.int64)
+    )
 
 
 @settings(max_examples=25, deadline=None)

@@ -5,7 +5,7 @@ import pytest
 
 from regime_pipeline.domain.columnar import DTYPES
 from regime_pipeline.domain.features.hourly import compute_features, feature_lookback_bars
-from regime_pipeline.domain.features.windows import OK
+from regime_pipeline.domain.features.windows import OK, PARTIAL
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.schema import FEATURES
 from regime_pipeline_tests.domain.verdicts.factories import POLICY, WINDOW, assert_same, flat, hours_of, take, walk
@@ -33,7 +33,14 @@ def test_every_value_is_that_of_the_naive_implementation(seed: int) -> None:
         expected = naive_features(candles, row, POLICY)
         for name, value in expected.items():
             assert float(rows[name][row]) == pytest.approx(float(value), rel=1e-9, abs=1e-12, nan_ok=True), name
-        assert set(expected) | {"hour_start", "as_of_bar", "is_new_bar", "status", "feature_hash"} == set(rows)
+        assert set(expected) | {
+            "hour_start",
+            "as_of_bar",
+            "is_new_bar",
+            "status",
+            "absent_bars",
+            "feature_hash",
+        } == set(rows)
 
 
 def test_rows_without_a_whole_window_have_no_values() -> None:
@@ -46,7 +53,20 @@ def test_rows_without_a_whole_window_have_no_values() -> None:
     for column in FEATURES:
         if column.kind == "float" and column.name != "hour_close":  # an observed price, whatever the window lacks
             assert np.isnan(young[column.name]).all(), column.name
-    assert feature_lookback_bars(POLICY) == WINDOW + 1
+    assert feature_lookback_bars(POLICY) == WINDOW + 1 + POLICY.candle_regime.holes.tolerated(WINDOW)
+
+
+def test_a_window_with_a_hole_is_that_of_the_bars_that_are_there() -> None:
+    candles = walk(700, 11)[np.delete(np.arange(700), [300, 301, 302, 400, 450])]
+    hours = hours_of(walk(700, 11))
+    rows = compute_features(candles, hours, POLICY)
+
+    partial = np.flatnonzero(rows["status"] == PARTIAL)
+    assert set(rows["absent_bars"][partial].tolist()) == {1, 2, 3, 4, 5}
+    for row in partial[::23]:
+        bar = int(np.searchsorted(candles.open_time_ms, hours[row]))
+        for name, value in naive_features(candles, bar, POLICY).items():
+            assert float(rows[name][row]) == pytest.approx(float(value), rel=1e-9, abs=1e-12, nan_ok=True), name
 
 
 def test_hours_between_two_bars_repeat_the_newest_bar() -> None:

@@ -115,7 +115,13 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         {"status": 1},
         ABSENT | {"status": 1, "ranked_observations": 9},
         "DATA",
-        "A bar is missing in the last 168 bars (9 earlier observations).",
+        "Too many of the last 168 bars are missing, or a newest one (9 earlier observations).",
+    ),
+    (
+        {"status": 3, "absent_bars": 7},
+        ABSENT | {"status": 3, "ranked_observations": 149},
+        "DATA",
+        "The window lacks 7 bars, and there are only 149 earlier observations (at least 150 needed).",
     ),
     (
         {"status": 2},

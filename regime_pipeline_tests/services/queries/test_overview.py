@@ -115,17 +115,18 @@ class Holed:
         return self._source.newest_closed_ms(market)
 
 
-def test_after_a_hole_the_window_must_be_whole_again(tmp_path: Path, make_database: Any) -> None:
-    hole, now = START + 400 * HOUR_MS, START + 700 * HOUR_MS
-    source = Holed(SimulatedSource(7, lambda: now, 100), {hole, hole + HOUR_MS})
+@pytest.mark.parametrize(("absent", "hours_later"), [(2, 4), (9, 9 + 169)])
+def test_the_end_of_a_hole_s_effect_is_known(absent: int, hours_later: int, tmp_path: Path, make_database: Any) -> None:
+    """A tolerated hole hides its own hours and the one behind it, a longer one restarts the window."""
+    hole, now, known = START + 400 * HOUR_MS, START + 700 * HOUR_MS, 400 + absent
+    source = Holed(SimulatedSource(7, lambda: now, 100), {hole + k * HOUR_MS for k in range(absent)})
     with simulated_workspace(make_database(), tmp_path, [ALFA], source=source, clock=lambda: now) as ws:
-        run_stages(ws, ALFA, [hours_from_start(0, 410)])
-        expected = verdict_expected_ms(ws, ALFA, START + 409 * HOUR_MS)
-        assert expected is not None
-        run_stages(ws, ALFA, [Window(START + 410 * HOUR_MS, expected)])
+        run_stages(ws, ALFA, [hours_from_start(0, known)])
+        expected = verdict_expected_ms(ws, ALFA, START + (known - 1) * HOUR_MS)
+        assert expected == hole + hours_later * HOUR_MS
+        run_stages(ws, ALFA, [Window(START + known * HOUR_MS, expected)])
         codes = ws.warehouse.read_range("regime_verdicts", ALFA, Window(START, expected))["verdict"]
         assert [VERDICTS[code] == "INSUFFICIENT_DATA" for code in codes[-2:]] == [True, False]
-    assert expected > hole + 168 * HOUR_MS
 
 
 def test_nothing_stored_tells_nothing(stored: Workspace) -> None:

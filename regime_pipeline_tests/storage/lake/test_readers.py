@@ -72,6 +72,8 @@ def expected_types(table: BulkTable) -> dict[str, str]:
     state = dict.fromkeys(NAMES, "VARCHAR")
     stored = {name: TYPES[table.column(name).kind] for name in table.names if name != "state"}
     partitions = dict.fromkeys(("symbol", "timeframe", "month"), "VARCHAR")
+    if table.name != "candles":
+        stored["known_at"] = TYPES["time"]
     return stored | (state if table.name == "candle_regime" else {}) | partitions
 
 
