@@ -1,6 +1,6 @@
 """Which snapshot store belongs to a database, so that a run on a machine without the shared folder writes nothing.
 
-The same mark stands in the table `snapshot_store` and in the store; the first run of an installation puts it there.
+The same mark is in the table `snapshot_store` and in the store; the first run of an installation puts it there.
 """
 
 from __future__ import annotations

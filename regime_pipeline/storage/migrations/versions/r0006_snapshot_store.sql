@@ -1,4 +1,4 @@
--- Which snapshot store belongs to this database: its mark stands in the store too, and a run compares the two before it
+-- Which snapshot store belongs to this database: its mark is in the store too, and a run compares the two before it
 -- writes, so that a machine that lacks the shared folder says so instead of filling one of its own.
 CREATE TABLE snapshot_store (
   is_only BOOLEAN DEFAULT true NOT NULL,
