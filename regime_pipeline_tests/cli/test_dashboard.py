@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from regime_pipeline.cli.dashboard import LOOPBACK, served
+from regime_pipeline.cli import dashboard as dashboard_commands
+from regime_pipeline.cli.dashboard import LOOPBACK, make_server, served
+from regime_pipeline.domain.errors import UsageError
 from regime_pipeline_tests.cli.fixtures import regime
 from regime_pipeline_tests.dashboard.factories import ALFA, site_rows, write
 
@@ -62,6 +65,14 @@ def test_build_writes_the_site_and_names_the_page(
     assert f"Open {home / 'site/index.html'}" in first
     same = "ALFA-USDT_1h.html"
     assert (home / "site" / same).read_bytes() == (home / "other" / same).read_bytes()
+
+    def taken(*_: object, **__: object) -> None:
+        raise UsageError("Port 8090 cannot be used.")
+
+    shutil.rmtree(home / "site")
+    monkeypatch.setattr(dashboard_commands, make_server.__name__, taken)
+    assert regime(monkeypatch, "dashboard", "serve") == 2
+    assert (home / "site" / same).is_file(), "a home without a site gets one before it is served"
 
 
 def test_a_served_site_answers_on_this_machine_alone(site: Path) -> None:
