@@ -198,8 +198,9 @@ def test_property_67_the_bar_opened_at_the_stop_counts_and_the_one_before_does_n
 
     assert fresh_range(candles, START_MS + 20 * HOUR_MS, POLICY).bars == 40
     assert fresh_range(candles, START_MS + 20 * HOUR_MS + 1, POLICY).bars == 39
-    holed = candles[np.delete(np.arange(60), 25)]
-    assert fresh_range(holed, START_MS, POLICY).bars == 34
+    tolerated, too_long = (candles[np.delete(np.arange(60), np.arange(26 - absent, 26))] for absent in (1, 9))
+    assert fresh_range(tolerated, START_MS, POLICY).bars == 59
+    assert fresh_range(too_long, START_MS, POLICY).bars == 34
 
 
 def test_property_67_range_atr_and_price_are_those_of_the_bars_since() -> None:
