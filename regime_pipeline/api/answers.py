@@ -218,6 +218,7 @@ class HookAnswer(_Verdict):
     timeframe: str = Field(examples=["1h"])
     trigger_time: str = Field(examples=["2026-09-18T12:00:05Z"])
     hour_start: str = Field(examples=["2026-09-18T11:00:00Z"])
+    known_at: str = Field(description="From when the row may be used.", examples=["2026-09-18T12:00:00Z"])
     reason: str = Field(examples=["This hour alone says RANGE_WEAK; TREND holds until another class leads by 0.34."])
     data_age_seconds: int = Field(examples=[93])
     data_age_s: int = Field(description="The same under its old name.", examples=[93], deprecated=True)

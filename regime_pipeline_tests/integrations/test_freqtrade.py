@@ -173,8 +173,8 @@ def test_a_pause_lasts_its_hours_after_the_last_alarm() -> None:
 
 
 def test_the_startup_count_reaches_as_far_as_verdicts_do() -> None:
-    assert (startup_candles(), startup_candles("15m"), startup_candles("4h")) == (1_057, 3_724, 839)
-    assert (Hourly.startup_candle_count, Own.startup_candle_count) == (1_057 + 12, 3_724)
+    assert (startup_candles(), startup_candles("15m"), startup_candles("4h")) == (1_065, 3_732, 847)
+    assert (Hourly.startup_candle_count, Own.startup_candle_count) == (1_065 + 12, 3_732)
 
     class Longer(RegimeFilter, Strategy):
         startup_candle_count = 5_000

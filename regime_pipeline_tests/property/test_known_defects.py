@@ -46,7 +46,11 @@ def test_defect_2_warm_up_is_undefined_and_insufficient_never_a_range() -> None:
     assert not verdicts["confidence"].any()
 
 
-@pytest.mark.parametrize("name", [n for n in CandleRegimePolicy.model_fields if n not in ("min_history_bars",)])
+NOT_OF_WHOLE_SERIES = ("min_history_bars", "holes")
+"""History is asked of the first bars alone; holes have tests of their own (`domain/market_data/test_holes.py`)."""
+
+
+@pytest.mark.parametrize("name", [n for n in CandleRegimePolicy.model_fields if n not in NOT_OF_WHOLE_SERIES])
 def test_defect_3_every_threshold_changes_some_label_or_confidence(name: str) -> None:
     candles = simulate(HOURLY, 3_000, 8).candles
     value = getattr(CANDLES, name)
