@@ -87,7 +87,7 @@ def test_a_backfill_outlives_its_code_server_and_dagster_and_foreign_pages_comma
         until(120, lambda: True if "STARTED" in up.statuses() else None, "the first run's start", 0.1)
         kill(up, "guarded.dev")  # what the kernel takes first when memory is short
         assert until(400, lambda: ended(up, backfill), "the backfill's end") == "COMPLETED_SUCCESS"
-        assert len(processes(up, "dagster._daemon")) == 1
+        assert len(processes(up, "guarded.daemon")) == 1
 
         up.process.send_signal(signal.SIGTERM)
         assert up.process.wait(90) == 0

@@ -20,6 +20,7 @@ from regime_pipeline.storage.embedded.server import embedded_server
 from regime_pipeline_tests.e2e.regime_up import Up, processes_of_session, running_up, until
 from regime_pipeline_tests.factories import assert_same_bytes, dump, run_stages, simulated_workspace
 
+DAEMON = "regime_pipeline.pipeline.guarded.daemon"
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 START_MS, DAYS = to_ms("2026-01-01T00:00:00Z"), 10
@@ -79,7 +80,7 @@ def reachable(ask: Callable[[], list[str] | None]) -> list[str] | None:
 def daemon_of(up: Up) -> int:
     """The daemon's process."""
     for process in psutil.process_iter(["cmdline"]):
-        if "dagster._daemon" in (process.info["cmdline"] or []) and os.getpgid(process.pid) == up.process.pid:
+        if DAEMON in (process.info["cmdline"] or []) and os.getpgid(process.pid) == up.process.pid:
             return int(process.pid)
     raise AssertionError("there is no daemon")
 
