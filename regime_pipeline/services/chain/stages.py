@@ -177,11 +177,19 @@ def snapshot_candles(ws: Workspace, market: Market, window: Window, lookback_bar
     return ws.snapshots.read_candles(market, start - lookback_bars * market.step_ms, end)
 
 
-def features(ws: Workspace, run_id: int, market: Market, window: Window) -> StageReport:
-    """Compute the raw features and discovered ranges at each hour's close from the snapshots alone."""
+def _require_snapshots(ws: Workspace, market: Market, window: Window, candles: Candles) -> None:
+    """Refuse to go on where an hour of the window has no snapshot; looks at files only where bars do not tell."""
+    is_whole = len(candles.between(*candle_span(market, window))) == len(bars_closing_in(market, window))
+    if is_whole and market.step_ms <= HOUR_MS:  # a bar or more came from each hour's own file
+        return
     present = ws.snapshots.hours_present(market, window.start_ms, window.end_ms)
     _require_hours({"hour_start": present}, window, market, "hourly_snapshots")
+
+
+def features(ws: Workspace, run_id: int, market: Market, window: Window) -> StageReport:
+    """Compute the raw features and discovered ranges at each hour's close from the snapshots alone."""
     candles = snapshot_candles(ws, market, window, feature_lookback_bars(ws.policy))
+    _require_snapshots(ws, market, window, candles)
     rows = compute_features(candles, window.hours, ws.policy)
     return _write_hours(ws, "features", run_id, market, window, rows, {"status": _labels(rows, FEATURES, "status")})
 
