@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.progress import track
 
 from regime_pipeline.dashboard.build import FOLDER
+from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.no_trade import NO_TRADE
 from regime_pipeline.policy import Policy, default_policy, load_policy
 from regime_pipeline.retry import RetryPolicy
 from regime_pipeline.services.chain.stages import config_hashes
@@ -27,9 +29,10 @@ from regime_pipeline.settings import Settings
 from regime_pipeline.sources.archive import ArchiveFiles, ArchiveSource
 from regime_pipeline.sources.base import CandleSource
 from regime_pipeline.sources.derived import EndedSource, ResampledSource
-from regime_pipeline.sources.exchange import ExchangeSource
+from regime_pipeline.sources.exchange import LAG_MS, SETTLE_MS, ExchangeSource
 from regime_pipeline.sources.exchange_client import CcxtClient
 from regime_pipeline.sources.imported import ImportedSource
+from regime_pipeline.sources.quiet import QuietSource
 from regime_pipeline.sources.simulated import SimulatedSource
 from regime_pipeline.storage.databases import DatabaseUrls, resolve_database
 from regime_pipeline.storage.revision import is_current
@@ -76,6 +79,8 @@ class Sources:
         """Return a market's source; raises `UsageError` for a market that is not listed."""
         spec = self._universe.spec(market)
         source = self._of(market)
+        if spec.absent_bars == NO_TRADE:
+            source = QuietSource(source, self._stored)
         if spec.until_ms is None:
             return source
         return EndedSource(source, spec.until_ms, Candles.empty(market, spec.price_scale))
@@ -94,6 +99,17 @@ class Sources:
     def _scale_of(self, market: Market) -> int:
         return self._universe.spec(market).price_scale
 
+    def _lag_of(self, market: Market) -> int:
+        """Return how long a bar may be late: of a quiet market, one that was traded is there before it closes."""
+        return SETTLE_MS if self._universe.spec(market).absent_bars == NO_TRADE else LAG_MS
+
+    def _stored(self, market: Market, start_ms: int, end_ms: int) -> Candles:
+        """Return the stored candles; none of a market that was never stored."""
+        try:
+            return self._warehouse.read_candles(market, start_ms, end_ms)
+        except MissingDataError:
+            return Candles.empty(market, self._scale_of(market))
+
     def _newest_close_ms(self, market: Market) -> int | None:
         newest = self._warehouse.latest(market)
         return None if newest is None else newest + market.step_ms
@@ -103,7 +119,7 @@ class Sources:
 
     def _make_exchange(self, name: str) -> CandleSource:
         client = CcxtClient(name, self._settings.exchange_url, self._settings.exchange_timeout_seconds)
-        return ExchangeSource(client, self._scale_of, _patience())
+        return ExchangeSource(client, self._scale_of, _patience(), self._lag_of)
 
     def _make_archive(self, exchange: str) -> CandleSource:
         from regime_pipeline.sources.archive_http import ArchiveHttp  # httpx, which other sources do without

@@ -13,6 +13,7 @@ from typing import Any
 
 from regime_pipeline.bootstrap import open_workspace, read_universe
 from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.no_trade import AbsentBars
 from regime_pipeline.services.chain.workspace import system_clock
 from regime_pipeline.services.imports.run import ImportPlace, ImportReport, ImportRequest, run_import
 from regime_pipeline.services.imports.write import Consent
@@ -30,6 +31,7 @@ def import_candles(
     dry_run: bool = False,
     restate: bool = False,
     whole_truth: bool = False,
+    absent_bars: AbsentBars | None = None,
     settings: Settings | None = None,
     progress: Progress = iter,
     **options: Any,
@@ -50,6 +52,9 @@ def import_candles(
         Stored bars may take the files' values; the former ones are kept in `candle_revisions`.
     whole_truth : bool
         Stored bars that the files lack within their span are removed; they too are kept in `candle_revisions`.
+    absent_bars : {"gap", "no_trade"}, optional
+        What a bar is that the files lack within the time that they cover: a gap, or time without a trade (a flat bar
+        of volume 0). If None, as the market is listed in markets.toml; a gap where it is not.
     settings : Settings, optional
         The installation; by default that of the environment (`REGIME_HOME` and others).
     progress : callable
@@ -84,6 +89,7 @@ def import_candles(
         ReadOptions(**options),
         tuple(resample),
         Consent(restate, whole_truth),
+        absent_bars,
         dry_run,
     )
     place = ImportPlace(

@@ -132,6 +132,7 @@ class Candle(BaseModel):
     low: float = Field(examples=[1098.7])
     close: float = Field(examples=[1101.72])
     volume: float = Field(examples=[812.5])
+    is_no_trade: bool = Field(description="Nobody traded: volume 0 and a single price.", examples=[False])
 
 
 class StoredMarket(BaseModel):

@@ -24,6 +24,7 @@ from regime_pipeline.api.params import (
 )
 from regime_pipeline.api.responses import json_answer
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.no_trade import is_no_trade
 from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.queries.candle_regimes import FOREVER
@@ -128,10 +129,10 @@ def candles(
     page = TimePage.of((first, max(first, end)), limit * market.step_ms, cursor, span[0] != FOREVER[0])
     found = context.ws.warehouse.read_candles(market, page.start_ms, page.end_ms)
     columns = [found.prices(name).tolist() for name in ("open", "high", "low", "close")]
-    rows = zip(found.open_time_ms.tolist(), *columns, found.volume.tolist(), strict=True)
+    rows = zip(found.open_time_ms.tolist(), *columns, found.volume.tolist(), is_no_trade(found).tolist(), strict=True)
     items = [
-        {"time": to_iso(opened), "open": o, "high": h, "low": low, "close": c, "volume": volume}
-        for opened, o, h, low, c, volume in rows
+        {"time": to_iso(opened), "open": o, "high": h, "low": low, "close": c, "volume": volume, "is_no_trade": is_flat}
+        for opened, o, h, low, c, volume, is_flat in rows
     ]
     total = context.ws.warehouse.count_candles(market, first, max(first, end))
     return json_answer(page.answer(request, items, total))

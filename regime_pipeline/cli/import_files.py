@@ -59,6 +59,10 @@ _RestateOption = Annotated[
 _WholeTruthOption = Annotated[
     bool, typer.Option("--whole-truth", help="Remove stored bars that the files lack; they are kept as revisions.")
 ]
+_AbsentBarsOption = Annotated[
+    Literal["gap", "no_trade"] | None,
+    typer.Option(help="What absent bars within the files are: gaps, or time without a trade; as the market is listed."),
+]
 _DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Read, decide and report; write nothing.")]
 _OutputFormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help="How to print the report.")]
 
@@ -78,6 +82,7 @@ def import_command(
     resample: _ResampleOption = None,
     restate: _RestateOption = False,
     whole_truth: _WholeTruthOption = False,
+    absent_bars: _AbsentBarsOption = None,
     dry_run: _DryRunOption = False,
     output_format: _OutputFormatOption = "table",
 ) -> None:
@@ -95,6 +100,7 @@ def import_command(
             dry_run=dry_run,
             restate=restate,
             whole_truth=whole_truth,
+            absent_bars=absent_bars,
             progress=lambda paths: progress.track(paths, description="reading"),
             layout=layout,
             columns=tuple(name.strip() for name in columns.split(",")) if columns else (),
@@ -143,6 +149,8 @@ def _print_bars(file: FileReport) -> None:
 
 def _print_outcome(report: ImportReport) -> None:
     joined = report.joined
+    if joined.no_trade:
+        err.print(f"{joined.no_trade:,} absent bars count as time without a trade: flat, volume 0.")
     if joined.changed or joined.removed:
         err.print(
             f"{joined.changed:,} stored bars changed, {joined.removed:,} removed; both are kept in candle_revisions."

@@ -15,6 +15,7 @@ from rich.table import Table
 from regime_pipeline.bootstrap import read_universe
 from regime_pipeline.cli.console import err, out
 from regime_pipeline.domain.market_data.market import DAY_MS, Market
+from regime_pipeline.domain.market_data.no_trade import GAP
 from regime_pipeline.domain.market_data.window import to_iso, to_ms
 from regime_pipeline.services.market_list import add_market, remove_market
 from regime_pipeline.services.universe import DEFAULT_PRICE_SCALE, MarketSpec
@@ -39,6 +40,7 @@ def list_command(
             "source": spec.source,
             "exchange": spec.exchange,
             "price_scale": spec.price_scale,
+            "absent_bars": spec.absent_bars,
             "until": to_iso(spec.until_ms) if spec.until_ms is not None else None,
         }
         for spec in universe.specs
@@ -47,7 +49,7 @@ def list_command(
         typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
         return
     table = Table(pad_edge=False)
-    for name in ("market", "source", "exchange", "price_scale", "until"):
+    for name in ("market", "source", "exchange", "price_scale", "absent_bars", "until"):
         table.add_column(name.replace("_", " "), justify="right" if name == "price_scale" else "left", no_wrap=True)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
@@ -63,6 +65,10 @@ def add_command(
     ],
     exchange: Annotated[str, typer.Option(help="The exchange's name in ccxt, for exchange and archive.")] = "",
     price_scale: Annotated[int, typer.Option(min=1, help="Ticks per unit of quote currency.")] = DEFAULT_PRICE_SCALE,
+    absent_bars: Annotated[
+        Literal["gap", "no_trade"],
+        typer.Option(help="What a bar means that the source confirms to be absent: a gap, or that nobody traded."),
+    ] = GAP,
     start: Annotated[
         str, typer.Option(help="First hour of a new file's partitions, ISO-8601 with offset; 30 days ago by default.")
     ] = "",
@@ -76,7 +82,7 @@ def add_command(
     place = Market.parse(market, known)
     today = to_ms(datetime.now(UTC)) // DAY_MS * DAY_MS
     span = (to_ms(start) if start else today - 30 * DAY_MS, None)
-    add_market(settings.markets, MarketSpec(place, source, price_scale, exchange), span)
+    add_market(settings.markets, MarketSpec(place, source, price_scale, exchange, absent_bars=absent_bars), span)
     err.print(f"{place} added to {settings.markets}.", markup=False, soft_wrap=True)
 
 

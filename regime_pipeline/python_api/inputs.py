@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from regime_pipeline.domain.errors import BadCandlesError, UsageError
 from regime_pipeline.domain.market_data.candles import Candles, Float64
 from regime_pipeline.domain.market_data.market import TIMEFRAME_MINUTES, Market
+from regime_pipeline.domain.market_data.no_trade import GAP, AbsentBars
 from regime_pipeline.domain.market_data.window import Int64, to_iso, to_ms
 from regime_pipeline.python_api.forms import frame_of
 from regime_pipeline.sources.files.layouts import NAMES, normalize
@@ -35,7 +36,12 @@ _AWARE: Final = 'If they are UTC, say so: rp.read(candles, timezone="UTC"); othe
 
 
 def read(
-    candles: Any, timeframe: str | None = None, *, timezone: str = "", drop_unaligned: bool = False
+    candles: Any,
+    timeframe: str | None = None,
+    *,
+    timezone: str = "",
+    drop_unaligned: bool = False,
+    absent_bars: AbsentBars = GAP,
 ) -> pd.DataFrame:
     """Return candles in the one form that is computed with, from any form that people hold them in.
 
@@ -56,6 +62,9 @@ def read(
     drop_unaligned : bool
         Leave out candles that do not open on a multiple of the timeframe, as some exchanges record after an outage,
         instead of refusing them all.
+    absent_bars : {"gap", "no_trade"}
+        What bars are that lack between the first and the last one: gaps, or time without a trade, which becomes flat
+        bars at the close before, volume 0. Ascending candles only.
 
     Returns
     -------
@@ -89,7 +98,22 @@ def read(
             "Leave such candles out with rp.read(candles, drop_unaligned=True), or name the timeframe.",
         )
     frame = pd.DataFrame({"open_time": utc_times(times), **numbers}, copy=False)
-    return frame.loc[~is_off].reset_index(drop=True) if is_off.any() else frame
+    kept = frame.loc[~is_off].reset_index(drop=True) if is_off.any() else frame
+    return kept if absent_bars == GAP else _without_holes(kept, times[~is_off], market.step_ms)
+
+
+def _without_holes(frame: pd.DataFrame, times: Int64, step_ms: int) -> pd.DataFrame:
+    """Return the candles with a flat bar of volume 0, at the close before it, in every place between them."""
+    steps = np.diff(times)
+    if (steps <= 0).any():
+        at = int(np.argmax(steps <= 0)) + 1
+        raise BadCandlesError(f"The candle {to_iso(int(times[at]))} (row {at}) is not after the one before it.")
+    row = np.repeat(np.arange(len(times)), np.append(steps // step_ms, 1))
+    whole = frame.take(row).reset_index(drop=True)
+    is_flat = np.diff(row, prepend=-1) == 0
+    whole["open_time"] = utc_times(times[row] + step_ms * (np.arange(len(row)) - np.searchsorted(row, row)))
+    flat = {name: np.where(is_flat, whole["close"], whole[name]) for name in ("open", "high", "low")}
+    return whole.assign(**flat, volume=np.where(is_flat, 0.0, whole["volume"]))
 
 
 def candles_of(given: Any, timeframe: str | None, symbol: str, price_scale: int) -> Candles:

@@ -43,6 +43,7 @@ source = "simulated"
 # exchange = "binance"   # its name in ccxt
 # price_scale = 100   # ticks per unit of quote currency
 # until = 2029-01-01T00:00:00Z   # when it stopped trading
+# absent_bars = "no_trade"   # a quiet market: a bar that the exchange does not have is an hour without a trade
 """
 
 

@@ -19,6 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from regime_pipeline._bounded_io import parse_toml, read_document
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market, parse_symbol
+from regime_pipeline.domain.market_data.no_trade import GAP, AbsentBars
 from regime_pipeline.domain.market_data.window import to_iso, to_ms
 
 SourceName = Literal["simulated", "files", "resampled", "exchange", "archive"]
@@ -48,6 +49,8 @@ class MarketSpec:
     simulated_from_ms : int, optional
         Moment of the simulation that the first partition of a simulated market shows, epoch milliseconds UTC, a whole
         hour; by default its own.
+    absent_bars : {"gap", "no_trade"}
+        What an absent bar means that the source confirms: a gap, or that nobody traded (see `domain.no_trade`).
     """
 
     market: Market
@@ -56,12 +59,14 @@ class MarketSpec:
     exchange: str = ""
     until_ms: int | None = None
     simulated_from_ms: int | None = None
+    absent_bars: AbsentBars = GAP
 
     @property
     def config_hash(self) -> str:
         """Sixteen hexadecimal digits that change when the market gets its candles another way."""
         moved = "" if self.simulated_from_ms is None else f"|{self.simulated_from_ms}"
-        text = f"{self.market}|{self.source}{self.exchange}|{self.price_scale}{moved}"
+        filled = "" if self.absent_bars == GAP else f"|{self.absent_bars}"
+        text = f"{self.market}|{self.source}{self.exchange}|{self.price_scale}{moved}{filled}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -110,6 +115,12 @@ def origin(universe: Universe, market: Market) -> SourceName:
     return universe.spec(market.on("1m")).source if source == "resampled" else source
 
 
+def absent_bars_of(universe: Universe, market: Market) -> AbsentBars:
+    """Return what absent bars of a market mean, of a resampled one those of its minutes; errors as `origin`."""
+    spec = universe.spec(market)
+    return universe.spec(market.on("1m")).absent_bars if spec.source == "resampled" else spec.absent_bars
+
+
 class _Partitions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     start: AwareDatetime
@@ -125,6 +136,7 @@ class _Entry(BaseModel):
     exchange: Annotated[str, Field(pattern=r"^[a-z0-9]{0,30}$")] = ""
     until: AwareDatetime | None = None
     simulated_from: AwareDatetime | None = None
+    absent_bars: AbsentBars = GAP
 
     @model_validator(mode="after")
     def _names_its_exchange(self) -> Self:
@@ -139,6 +151,13 @@ class _Entry(BaseModel):
         moment = self.simulated_from
         if moment is not None and (self.source != "simulated" or to_ms(moment) % HOUR_MS):
             raise ValueError("simulated_from is a full UTC hour of a market with source = 'simulated'")
+        return self
+
+    @model_validator(mode="after")
+    def _is_quiet_itself(self) -> Self:
+        """Resampled bars have the absent bars of their 1m market."""
+        if self.source == "resampled" and self.absent_bars != GAP:
+            raise ValueError("absent_bars of a resampled market is that of its 1m market: write it there")
         return self
 
 
@@ -174,6 +193,7 @@ def load_universe(path: Path, start: datetime | None = None, end: datetime | Non
             entry.exchange,
             to_ms(entry.until) if entry.until else None,
             to_ms(entry.simulated_from) if entry.simulated_from else None,
+            entry.absent_bars,
         )
         for entry in parsed.markets
         for timeframe in entry.timeframes
@@ -326,6 +346,8 @@ def _entry(spec: MarketSpec) -> tomlkit.items.Table:
     )
     if spec.exchange:
         table["exchange"] = spec.exchange
+    if spec.absent_bars != GAP:
+        table["absent_bars"] = spec.absent_bars
     return table
 
 

@@ -6,20 +6,19 @@ Any source can be wrapped.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.completeness import (
-    MISSING,
     Spans,
+    absent_bars,
     clip_spans,
-    hour_statuses,
+    is_covered,
     merge_spans,
     runs_of,
 )
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.resample import resample_complete
-from regime_pipeline.domain.market_data.window import Int64, Window
+from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.sources.base import CandleSource, Fetched
 
 
@@ -35,8 +34,8 @@ class ResampledSource:
 
     Notes
     -----
-    A bar exists if all its own base bars do. Its absence is confirmed where the base confirms every absence in the
-    hours that it touches; elsewhere it is missing.
+    A bar exists if all its own base bars do. Its absence is confirmed where the base confirms the absence of each of
+    its own bars that lacks; elsewhere it is missing.
     """
 
     def __init__(self, base: CandleSource, base_timeframe: str = "1m") -> None:
@@ -53,12 +52,9 @@ class ResampledSource:
         step = market.step_ms
         first, last = -(-start_ms // step) * step, -(-end_ms // step) * step
         window = Window(first // HOUR_MS * HOUR_MS, -(-max(first, last) // HOUR_MS) * HOUR_MS)
-        base_market = market.on(self._timeframe)
-        fetched = self._base.fetch(base_market, window.start_ms, window.end_ms)
+        fetched = self._base.fetch(market.on(self._timeframe), window.start_ms, window.end_ms)
         bars = resample_complete(fetched.candles, market.timeframe).between(first, last)
-        status = hour_statuses(base_market, window, fetched.candles, fetched.covered)["status"]
-        times = np.arange(first, last, step, dtype=np.int64)
-        return Fetched(bars, clip_spans(_confirmed(market, times, window, status == MISSING), start_ms, end_ms))
+        return Fetched(bars, clip_spans(_confirmed(market, first, last, fetched), start_ms, end_ms), fetched.failure)
 
     def newest_closed_ms(self, market: Market) -> int | None:
         """Close of the newest bar whose hours can be complete, epoch milliseconds UTC."""
@@ -66,12 +62,13 @@ class ResampledSource:
         return None if newest is None else newest // market.observation_ms * market.observation_ms
 
 
-def _confirmed(market: Market, open_time_ms: Int64, window: Window, is_missing: NDArray[np.bool_]) -> Spans:
-    """Spans of the bars that touch no missing hour."""
-    missing_before = np.concatenate(([0], np.cumsum(is_missing)))
-    first_hour = (open_time_ms - window.start_ms) // HOUR_MS
-    after_last = -(-(open_time_ms + market.step_ms - window.start_ms) // HOUR_MS)
-    return runs_of(open_time_ms, missing_before[after_last] == missing_before[first_hour], market.step_ms)
+def _confirmed(market: Market, start_ms: int, end_ms: int, base: Fetched) -> Spans:
+    """Spans of the bars of [start, end) of which no base bar is unknown: each is there, or confirmed to be absent."""
+    minutes, is_absent = absent_bars(base.candles.market, start_ms, end_ms, base.candles)
+    is_known = ~(is_absent & ~is_covered(minutes, base.covered))
+    times = np.arange(start_ms, end_ms, market.step_ms, dtype=np.int64)
+    own = is_known.reshape(len(times), market.step_ms // base.candles.market.step_ms)
+    return runs_of(times, np.asarray(own.all(axis=1)), market.step_ms)
 
 
 class EndedSource:

@@ -39,12 +39,21 @@ class ExchangeSource:
         `market -> int`: ticks per unit of quote currency.
     patience : RetryPolicy
         Tries and waits; `limit_s` holds for one fetch.
+    lag_of : callable
+        `market -> int`: milliseconds after its close during which an absent bar may only be late.
     """
 
-    def __init__(self, client: ExchangeClient, scale_of: Callable[[Market], int], patience: RetryPolicy) -> None:
+    def __init__(
+        self,
+        client: ExchangeClient,
+        scale_of: Callable[[Market], int],
+        patience: RetryPolicy,
+        lag_of: Callable[[Market], int] = lambda _: LAG_MS,
+    ) -> None:
         self._client = client
         self._scale_of = scale_of
         self._patience = patience
+        self._lag_of = lag_of
 
     @property
     def venue(self) -> str:
@@ -71,7 +80,7 @@ class ExchangeSource:
             found = self._ask(market, page, until, deadline, partial(self._client.page, market, page, until))
             rows |= {int(row[0]): row for row in found if page <= int(row[0]) < until}
         candles = self._candles(market, scale, rows)
-        known = (self._oldest(market, now), _known_until(candles, end, now))
+        known = (self._oldest(market, now), _known_until(candles, end, now, self._lag_of(market)))
         return Fetched(candles, clip_spans((known,), start_ms, max(end, start_ms)))
 
     def newest_closed_ms(self, market: Market) -> int | None:
@@ -112,10 +121,10 @@ class ExchangeSource:
             raise SourceError(f"{self._client.name} answered with a bad candle: {error.what}") from error
 
 
-def _known_until(candles: Candles, end_ms: int, now_ms: int) -> int:
+def _known_until(candles: Candles, end_ms: int, now_ms: int, lag_ms: int) -> int:
     """End of what is known: the end asked for, or the newest bar while the last one may only be late."""
     step = candles.market.step_ms
     is_there = len(candles) > 0 and int(candles.close_time_ms[-1]) == end_ms
-    if is_there or now_ms - end_ms >= LAG_MS:
+    if is_there or now_ms - end_ms >= lag_ms:
         return end_ms
     return int(candles.close_time_ms[-1]) if len(candles) else end_ms - step

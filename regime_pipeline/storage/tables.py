@@ -22,11 +22,14 @@ _HOUR_KNOWN_AT: Final = "t.hour_start + interval '1 hour' AS known_at"
 _BAR_KNOWN_AT: Final = "r.open_time + make_interval(secs => EXTRACT(epoch FROM s.timeframe::interval)) AS known_at"
 """As `domain.known_at`; a day is 24 hours in any session's time zone."""
 
+_IS_NO_TRADE: Final = "t.volume = 0 AND t.low = t.high AS is_no_trade"
+"""As `domain.market_data.no_trade`."""
+
 
 def _view_of(table: BulkTable) -> str:
     """Show a bulk table with the market's symbol and timeframe."""
-    known_at = [_HOUR_KNOWN_AT] if table.time == "hour_start" else []
-    columns = ", ".join(["s.symbol", "s.timeframe", *(f"t.{name}" for name in table.names), "t.run_id", *known_at])
+    made = [_HOUR_KNOWN_AT] if table.time == "hour_start" else [_IS_NO_TRADE] if table is CANDLES else []
+    columns = ", ".join(["s.symbol", "s.timeframe", *(f"t.{name}" for name in table.names), "t.run_id", *made])
     listed = textwrap.fill(columns, 116, subsequent_indent="  ", break_on_hyphens=False)
     return f"SELECT {listed}\nFROM {table.name} t\nJOIN series s USING (series_id)"
 

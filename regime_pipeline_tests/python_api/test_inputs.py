@@ -15,6 +15,7 @@ import pytest
 import regime_pipeline as rp
 from regime_pipeline.domain.errors import RegimeError
 from regime_pipeline.domain.market_data.candles import COLUMNS as FIELDS
+from regime_pipeline.domain.market_data.no_trade import fill_no_trade
 from regime_pipeline.python_api.inputs import COLUMNS, candles_of, single_candle
 from regime_pipeline_tests.python_api.factories import HOURLY, candles, frame_of
 
@@ -111,6 +112,20 @@ def test_candles_off_the_grid_are_left_out_on_request() -> None:
     pd.testing.assert_frame_equal(rp.read(UNALIGNED, drop_unaligned=True), rp.read(FRAME))
     with pytest.raises(rp.RegimeError, match=r"\(row 30\): .*not a multiple of 1h. Leave such candles out"):
         rp.read(UNALIGNED)
+
+
+def test_time_without_a_trade_is_filled_on_request() -> None:
+    """As the pipeline fills it, and only between the first candle and the last."""
+    holed = FRAME.drop(index=[0, 7, 8, 20])
+    sound = candles_of(holed, "1h", "ALFA-USDT", 10**8)
+    span = (int(sound.open_time_ms[0]), int(sound.close_time_ms[-1]))
+    expected = fill_no_trade(sound, (span,))
+    found = candles_of(rp.read(holed, absent_bars="no_trade"), "1h", "ALFA-USDT", 10**8)
+    for name in FIELDS:
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert len(found) == len(FRAME) - 1
+    with pytest.raises(rp.RegimeError, match=r"\(row 1\) is not after the one before it"):
+        rp.read(FRAME[::-1], absent_bars="no_trade")
 
 
 def test_an_arrow_table_without_pyarrow_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

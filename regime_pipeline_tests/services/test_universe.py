@@ -7,7 +7,7 @@ import pytest
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import to_ms
-from regime_pipeline.services.universe import MarketSpec, ensure_market, load_universe
+from regime_pipeline.services.universe import MarketSpec, absent_bars_of, ensure_market, load_universe
 
 SPAN = "[partitions]\nstart = 2020-02-01T00:00:00Z\n"
 BTC = '[[markets]]\nsymbol = "BTCUSDT"\ntimeframes = ["1m", "1h"]\nsource = "files"\n'
@@ -124,6 +124,23 @@ def test_an_exchange_is_named_exactly_where_the_source_is_one(tmp_path: Path) ->
             load_universe(written(tmp_path, SPAN + entry.format(source, exchange)))
     with pytest.raises(UsageError, match="exchange"):
         load_universe(written(tmp_path, SPAN + entry.format("exchange", "../x")))
+
+
+def test_a_market_may_declare_that_absent_bars_are_time_without_a_trade(tmp_path: Path) -> None:
+    entry = '[[markets]]\nsymbol = "ETH-USDT"\ntimeframes = ["{}"]\nsource = "{}"\n'
+    quiet, resampled = 'absent_bars = "no_trade"\n', entry.format("15m", "resampled")
+    minutes = entry.format("1m", "files")
+
+    universe = load_universe(written(tmp_path, SPAN + minutes + quiet + resampled))
+    plain = load_universe(written(tmp_path, SPAN + minutes + resampled))
+
+    assert [absent_bars_of(universe, market) for market in universe.markets] == ["no_trade", "no_trade"]
+    assert [absent_bars_of(plain, market) for market in plain.markets] == ["gap", "gap"]
+    assert universe.specs[0].config_hash != plain.specs[0].config_hash, "it gets other candles"
+    with pytest.raises(UsageError, match="of a resampled market is that of its 1m market: write it there"):
+        load_universe(written(tmp_path, SPAN + minutes + resampled + quiet))
+    with pytest.raises(UsageError, match="absent_bars"):
+        load_universe(written(tmp_path, SPAN + minutes + 'absent_bars = "maybe"'))
 
 
 def test_a_market_may_have_an_end(tmp_path: Path) -> None:

@@ -114,6 +114,14 @@ def test_the_newest_bar_may_be_late_before_its_absence_is_a_gap(late_ms: int, is
     assert found.covered == ((START, START + (100 if is_covered else 99) * HOUR_MS),)
 
 
+def test_of_a_quiet_market_an_absent_bar_is_not_waited_for() -> None:
+    """One that was traded is there, open, before it closes."""
+    script = Script(known=range(99), now=START + 100 * HOUR_MS + SETTLE_MS)
+    quiet = ExchangeSource(script, lambda _: 100, Waiting().patience(1e6), lambda _: SETTLE_MS)
+    found = quiet.fetch(MARKET, START, START + 100 * HOUR_MS)
+    assert found.covered == ((START, START + 100 * HOUR_MS),)
+
+
 def test_a_bar_is_asked_for_when_it_has_settled() -> None:
     closed = START + 7 * HOUR_MS
 

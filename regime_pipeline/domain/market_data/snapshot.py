@@ -17,6 +17,7 @@ from regime_pipeline.domain.errors import BadCandlesError, BadSnapshotError
 from regime_pipeline.domain.market_data.candles import COLUMNS, MAX_TICKS, Candles
 from regime_pipeline.domain.market_data.completeness import Spans, runs_of
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.no_trade import GAP, NO_TRADE, AbsentBars, is_no_trade
 from regime_pipeline.domain.market_data.window import Int64, Window, bars_closing_in, hour_of_close, to_iso
 from regime_pipeline.domain.schema import HOUR_STATUSES
 
@@ -58,6 +59,8 @@ class HourSnapshot:
         When the bars were collected, epoch milliseconds UTC; not part of the content.
     is_verified : bool
         The file that it was read from carries the hash of its content; false for files of other programs without one.
+    no_trade : int
+        Bars that the market's declaration made, or confirmed, to be time without a trade (see `no_trade`).
 
     Raises
     ------
@@ -73,6 +76,7 @@ class HourSnapshot:
     config_hash: str
     collected_at_ms: int
     is_verified: bool = True
+    no_trade: int = 0
 
     def __post_init__(self) -> None:
         """Refuse parts that contradict each other."""
@@ -183,6 +187,7 @@ def build_snapshots(
     source: str,
     config_hash: str,
     collected_at_ms: int,
+    absent_bars: AbsentBars = GAP,
 ) -> list[HourSnapshot]:
     """Cut candles into one snapshot per hour of the window.
 
@@ -196,6 +201,8 @@ def build_snapshots(
         Whole hours.
     source, config_hash, collected_at_ms
         As in `HourSnapshot`, alike for every hour.
+    absent_bars : {"gap", "no_trade"}
+        What the market declares; its bars without a trade are counted if it declares them.
 
     Returns
     -------
@@ -212,6 +219,8 @@ def build_snapshots(
     edges = np.append(window.hours, window.end_ms)
     cuts = np.searchsorted(hour_of_close(candles.market, candles.open_time_ms), edges).tolist()
     codes = status.tolist()
+    is_flat = is_no_trade(candles) & (absent_bars == NO_TRADE)
+    flat = np.concatenate(([0], np.cumsum(is_flat)))[cuts].tolist()
     return [
         HourSnapshot(
             market=candles.market,
@@ -221,6 +230,7 @@ def build_snapshots(
             source=source,
             config_hash=config_hash,
             collected_at_ms=collected_at_ms,
+            no_trade=flat[row + 1] - flat[row],
         )
         for row, hour in enumerate(window.hours.tolist())
     ]

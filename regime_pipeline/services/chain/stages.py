@@ -22,6 +22,7 @@ from regime_pipeline.domain.grids.schema import GRID_ADVICE, without_stop
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.completeness import confirmed_spans, hour_statuses
 from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
+from regime_pipeline.domain.market_data.no_trade import GAP, is_no_trade
 from regime_pipeline.domain.market_data.snapshot import build_snapshots
 from regime_pipeline.domain.market_data.sorted_times import difference
 from regime_pipeline.domain.market_data.window import Window, bars_closing_in, hour_of_close
@@ -35,6 +36,7 @@ from regime_pipeline.domain.verdicts.verdict import decide_verdicts, verdict_has
 from regime_pipeline.policy import Policy
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.explanations import factors_of, reasons_of
+from regime_pipeline.services.universe import absent_bars_of
 from regime_pipeline.sources.base import Fetched, joined
 
 _A_DECADE_MS: Final = 10 * 366 * DAY_MS
@@ -105,24 +107,44 @@ def raw_candles(ws: Workspace, run_id: int, market: Market, window: Window) -> S
     Notes
     -----
     A source changes what is stored only where it confirms absence: a candle that it does not mention elsewhere
-    stays, so a source that fails, or that no longer reaches so far back, loses nothing.
+    stays, so a source that fails, or that no longer reaches so far back, loses nothing. Of a quiet market the hours
+    after the window are written too as far as its last close shows there, in bars without a trade.
     """
     source = ws.source_of(market)
-    ws.warehouse.series_id(market, venue=source.venue, price_scale=ws.universe.spec(market).price_scale)
-    stored = stored_answer(ws, market, window)
+    spec = ws.universe.spec(market)
+    ws.warehouse.series_id(market, venue=source.venue, price_scale=spec.price_scale)
+    whole = window if absent_bars_of(ws.universe, market) == GAP else _with_lull(ws, market, window)
+    stored = stored_answer(ws, market, whole)
     try:
-        known = joined(source.fetch(market, *candle_span(market, window)), stored)
+        known = joined(source.fetch(market, *candle_span(market, whole)), stored)
     except SourceError as error:
         known = Fetched(stored.candles, stored.covered, str(error))
-    hours = hour_statuses(market, window, known.candles, known.covered)
+    hours = hour_statuses(market, whole, known.candles, known.covered)
     reach = correction_reach(market, ws.policy, bool(ws.warehouse.grids.stops(market.symbol)))
-    report, _ = ws.warehouse.replace_candles(market, window, known.candles, hours, run_id, reach)
+    report, _ = ws.warehouse.replace_candles(market, whole, known.candles, hours, run_id, reach)
+    asked = slice(len(window))
+    status = np.array(HOUR_STATUSES, dtype=object)[hours["status"][asked]]
     return StageReport(
         report.written_partitions,
         report.unchanged_partitions,
-        {"candles": hours["present"], "hour_status": np.array(HOUR_STATUSES, dtype=object)[hours["status"]]},
+        {"candles": hours["present"][asked], "hour_status": status},
         known.failure,
     )
+
+
+def _with_lull(ws: Workspace, market: Market, window: Window) -> Window:
+    """Extend a window by the stored hours after it until a trade: bars without one repeat its last close."""
+    end = window.end_ms
+    while True:
+        after = Window(end, end + DAY_MS)
+        hours = ws.warehouse.read_range("candle_hours", market, after, ["hour_start"])["hour_start"]
+        candles = ws.warehouse.read_candles(market, *candle_span(market, after))
+        traded = hour_of_close(market, candles.open_time_ms[~is_no_trade(candles)])
+        first = int(traded[0]) + HOUR_MS if len(traded) else after.end_ms
+        whole = int(np.argmax(np.append(hours != after.hours[: len(hours)], True)))  # hours stored without a break
+        end = min(first, after.start_ms + whole * HOUR_MS)
+        if end < after.end_ms or len(traded):
+            return Window(window.start_ms, end)
 
 
 def stored_answer(ws: Workspace, market: Market, window: Window) -> Fetched:
@@ -145,6 +167,7 @@ def hourly_snapshots(ws: Workspace, run_id: int, market: Market, window: Window)
         source=spec.source,
         config_hash=spec.config_hash,
         collected_at_ms=ws.clock(),
+        absent_bars=absent_bars_of(ws.universe, market),
     )
     report = ws.snapshots.write(snapshots)
     ws.warehouse.clear_stale("hourly_snapshots", market, window, run_id)

@@ -14,6 +14,7 @@ from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.completeness import Spans, clip_spans, merge_spans
 from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.no_trade import GAP, AbsentBars
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.sources.files.checks import FileRows
 from regime_pipeline.sources.files.layouts import ReadOptions
@@ -85,6 +86,8 @@ class ImportPlan:
         Confirmed absences within, oldest first.
     files : tuple of FileReport
         One per file, in the order given.
+    absent_bars : {"gap", "no_trade"}
+        What the gaps are.
     """
 
     market: Market
@@ -92,6 +95,7 @@ class ImportPlan:
     covered: Spans
     gaps: Gaps
     files: tuple[FileReport, ...]
+    absent_bars: AbsentBars = GAP
 
     @property
     def span_ms(self) -> tuple[int, int]:

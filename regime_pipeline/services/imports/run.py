@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import lcm
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.no_trade import GAP, AbsentBars
 from regime_pipeline.domain.market_data.window import hour_of_close, to_iso
 from regime_pipeline.services.chain.stages import correction_reach
 from regime_pipeline.services.chain.workspace import Workspace
@@ -43,6 +44,9 @@ class ImportRequest:
         Timeframes to list as resampled from the 1m candles.
     consent : Consent
         What may happen to stored bars.
+    absent_bars : {"gap", "no_trade"}, optional
+        What a bar is that the files lack within the time that they cover; if None, as the market is listed, and a gap
+        where it is not.
     is_dry_run : bool
         Decide everything, write nothing.
     """
@@ -52,6 +56,7 @@ class ImportRequest:
     options: ReadOptions = field(default_factory=ReadOptions)
     resample: Sequence[str] = ()
     consent: Consent = field(default_factory=Consent)
+    absent_bars: AbsentBars | None = None
     is_dry_run: bool = False
 
 
@@ -120,6 +125,7 @@ class ImportReport:
             "gaps": [{"start": to_iso(start), "bars": bars} for start, bars in plan.gaps],
             "unknown": [{"start": to_iso(start), "end": to_iso(end)} for start, end in plan.unknown],
             "files": [_file(file) for file in plan.files],
+            "no_trade_bars": self.joined.no_trade,
             "stored_bars_changed": self.joined.changed,
             "stored_bars_removed": self.joined.removed,
             "stored_bars_kept_in_holes": self.joined.kept,
@@ -177,12 +183,18 @@ def run_import(
         raise UsageError(f"{derived[0]} cannot be resampled from {request.market}.", "Import the symbol's 1m candles.")
     plan = read_files(progress(request.files), request.market, request.options, place.clock())
     universe = place.read_universe() if place.markets.exists() else None
+    plan = replace(plan, absent_bars=request.absent_bars or _listed_absent_bars(universe, plan.market))
     if universe is not None:
         _check_span(place.markets, universe, plan)
         check_source(place.markets, universe, MarketSpec(plan.market, "files", plan.candles.price_scale))
     if request.is_dry_run:
         return _decided(request, place, plan, universe)
     return _written(request, place, plan, universe, derived)
+
+
+def _listed_absent_bars(universe: Universe | None, market: Market) -> AbsentBars:
+    specs = universe.specs if universe is not None else ()
+    return next((spec.absent_bars for spec in specs if spec.market == market), GAP)
 
 
 def _decided(request: ImportRequest, place: ImportPlace, plan: ImportPlan, universe: Universe | None) -> ImportReport:
@@ -201,12 +213,12 @@ def _written(
     """Decide, list the market and its resampled timeframes in markets.toml, then store the candles."""
     market = plan.market
     if universe is None:
-        ensure_market(place.markets, MarketSpec(market, "files", plan.candles.price_scale), plan.span_ms)
+        ensure_market(place.markets, _spec(plan, plan.candles.price_scale), plan.span_ms)
     with place.open_workspace() as workspace:
         store = workspace.warehouse
         scale = _settled_scale(request, plan, universe, store)
         joined = join_stored(plan, scale, store, request.consent)
-        ensure_market(place.markets, MarketSpec(market, "files", scale), plan.span_ms)
+        ensure_market(place.markets, _spec(plan, scale), plan.span_ms)
         for other in derived:
             ensure_market(place.markets, MarketSpec(other, "resampled", scale), plan.span_ms)
         listed = place.read_universe()
@@ -216,6 +228,11 @@ def _written(
         written = import_candles(plan, scale, store, run_id, reach, request.consent)[0]
     markets = " ".join(f"--market {name}" for name in (market, *derived))
     return ImportReport(plan, scale, joined, _hours_outside(plan, listed), written, f"regime backfill {markets}")
+
+
+def _spec(plan: ImportPlan, price_scale: int) -> MarketSpec:
+    """Return the entry of the market if it is not listed yet."""
+    return MarketSpec(plan.market, "files", price_scale, absent_bars=plan.absent_bars)
 
 
 def _settled_scale(request: ImportRequest, plan: ImportPlan, universe: Universe | None, store: Any) -> int:

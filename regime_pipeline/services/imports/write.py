@@ -16,6 +16,7 @@ from regime_pipeline.domain.errors import MissingDataError, UsageError
 from regime_pipeline.domain.market_data.candles import COLUMNS, Candles, concatenate
 from regime_pipeline.domain.market_data.completeness import confirmed_spans, hour_statuses, is_covered, merge_spans
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.no_trade import NO_TRADE, fill_no_trade, is_no_trade
 from regime_pipeline.domain.market_data.sorted_times import is_in, union
 from regime_pipeline.domain.market_data.window import Window, bars_closing_in, hour_of_close, to_iso
 from regime_pipeline.services.imports.plan import ImportPlan
@@ -55,12 +56,15 @@ class Joined:
         What is to be stored, at the market's scale.
     changed, removed, kept : int
         Stored bars that take other values, that are removed, and that stay though the files lack them.
+    no_trade : int
+        Bars that the files lack and that stand for time without a trade.
     """
 
     candles: Candles
     changed: int = 0
     removed: int = 0
     kept: int = 0
+    no_trade: int = 0
 
 
 class CandleStore(Protocol):
@@ -178,7 +182,9 @@ def join_stored(plan: ImportPlan, price_scale: int, store: CandleStore | None, c
     fresh = _at_scale(plan.candles, price_scale)
     window = _window(plan)
     bars = bars_closing_in(plan.market, window)
-    stored = _stored(plan.market, price_scale, store, int(bars[0]), int(bars[-1]) + plan.market.step_ms)
+    first = int(bars[0])
+    read = _stored(plan.market, price_scale, store, first - plan.market.step_ms, int(bars[-1]) + plan.market.step_ms)
+    before, stored = read.closed_by(first), read.between(first, int(bars[-1]) + 1)
     place = np.searchsorted(fresh.open_time_ms, stored.open_time_ms)
     is_given = place < len(fresh)
     is_given[is_given] = fresh.open_time_ms[place[is_given]] == stored.open_time_ms[is_given]
@@ -188,12 +194,17 @@ def join_stored(plan: ImportPlan, price_scale: int, store: CandleStore | None, c
     if is_changed.any() and not consent.is_restating:
         at = int(np.argmax(is_changed))
         raise _unasked(stored[at : at + 1], fresh[place[at] : place[at] + 1], int(is_changed.sum()))
+    is_quiet = plan.absent_bars == NO_TRADE
     is_lacking = ~is_given & is_covered(stored.open_time_ms, plan.covered)
+    is_remade = is_lacking & is_no_trade(stored) & is_quiet  # from the close before it, which may be another one now
+    is_lacking &= ~is_remade
     is_removed = is_lacking & consent.is_whole
     is_new = np.ones(len(fresh), dtype=np.bool_)
     is_new[place[is_same]] = False  # what is stored stays, to the last bit of its volume
-    candles = concatenate([stored[~is_changed & ~is_removed], fresh[is_new]])
-    return Joined(candles, int(is_changed.sum()), int(is_removed.sum()), int((is_lacking & ~is_removed).sum()))
+    candles = concatenate([stored[~is_changed & ~is_removed & ~is_remade], fresh[is_new]])
+    filled = fill_no_trade(candles, plan.covered, before) if is_quiet else candles
+    changed, removed, kept = (int(kind.sum()) for kind in (is_changed, is_removed, is_lacking & ~is_removed))
+    return Joined(filled, changed, removed, kept, len(filled) - len(candles))
 
 
 def _stored(market: Market, price_scale: int, store: CandleStore | None, start_ms: int, end_ms: int) -> Candles:

@@ -44,6 +44,8 @@ def to_document(snapshot: HourSnapshot) -> dict[str, Any]:
             "config_hash": snapshot.config_hash,
         },
     }
+    if snapshot.no_trade:
+        document["metadata"]["no_trade"] = snapshot.no_trade
     document["metadata"] |= {"sha256": content_hash(document), "collected_at": to_iso(snapshot.collected_at_ms)}
     return document
 

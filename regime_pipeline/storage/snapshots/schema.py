@@ -46,7 +46,10 @@ class Summary(_Shape):
 
 
 class Metadata(_Shape):
-    """`metadata`: origin and completeness of the bars; times are ISO-8601 with offset. Other programs write no hash."""
+    """`metadata`: origin and completeness of the bars; times are ISO-8601 with offset. Other programs write no hash.
+
+    `no_trade` counts the bars without a trade of a market that declares that its absent bars are such.
+    """
 
     source: Text
     expected: Count
@@ -54,6 +57,7 @@ class Metadata(_Shape):
     status: Literal["complete", "exchange_gap", "missing"]
     gaps: list[tuple[Text, Text]]
     config_hash: Text
+    no_trade: Count = 0
     sha256: Sha256 | None = None
     collected_at: Text
 

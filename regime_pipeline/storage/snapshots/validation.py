@@ -86,6 +86,7 @@ def from_document(document: Mapping[str, Any], where: str = "the snapshot") -> H
         config_hash=metadata.config_hash,
         collected_at_ms=known["collected_at_ms"],
         is_verified=metadata.sha256 is not None,
+        no_trade=metadata.no_trade,
     )
 
 

@@ -34,6 +34,19 @@ def database(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch)
     return database_url
 
 
+QUIET_IN_JANUARY = """\
+[partitions]
+start = 2024-01-01T00:00:00Z
+end = 2024-02-01T00:00:00Z
+
+[[markets]]
+symbol = "BTC-USDT"
+timeframes = ["1h"]
+source = "files"
+absent_bars = "no_trade"
+"""
+
+
 def write(path: Path, prices: dict[int, float]) -> Path:
     path.write_text("".join(f"{DAY + h * HOUR},{p!r},{p!r},{p!r},{p!r},{h + 1}.5\n" for h, p in prices.items()))
     return path
@@ -121,3 +134,43 @@ def test_hours_outside_the_partitions_are_counted(database: str, tmp_path: Path)
     path = write(tmp_path / "b.csv", dict.fromkeys(range(2, 10), 1.5))
     for dry in (True, False):
         assert rp.import_candles(path, "BTC-USDT_1h", dry_run=dry).hours_outside == 6
+
+
+def test_absent_bars_become_time_without_a_trade_where_that_is_declared(database: str, tmp_path: Path) -> None:
+    """The market is listed so, later imports follow the list, and a restated close goes on through the lull."""
+    (tmp_path / "markets.toml").write_text("[partitions]\nstart = 2024-01-01T00:00:00Z\n")
+    prices = {0: 100.25, 1: 101.25, 5: 102.25, 6: 103.25}
+    first = write(tmp_path / "a.csv", prices)
+    for dry in (True, False):
+        report = rp.import_candles(first, "BTC-USDT_1h", absent_bars="no_trade", dry_run=dry).to_dict()
+        assert (report["no_trade_bars"], report["candles"]) == (3, 4)
+    assert load_universe(tmp_path / "markets.toml").specs[0].absent_bars == "no_trade"
+    assert stored(database) == prices | dict.fromkeys((2, 3, 4), 101.25)
+    later = rp.import_candles(write(tmp_path / "b.csv", {7: 104.25, 9: 105.25}), "BTC-USDT_1h")
+    assert later.joined.no_trade == 1
+    assert stored(database)[8] == 104.25
+
+    restated = write(tmp_path / "c.csv", prices | {1: 99.25})
+    report = rp.import_candles(restated, "BTC-USDT_1h", restate=True).to_dict()
+    assert (report["stored_bars_changed"], report["stored_bars_kept_in_holes"]) == (1, 0)
+    assert [stored(database)[hour] for hour in (1, 2, 3, 4, 5)] == [99.25, 99.25, 99.25, 99.25, 102.25]
+
+
+def test_an_absent_bar_is_a_gap_unless_something_else_is_said(database: str, tmp_path: Path) -> None:
+    write_again = write(tmp_path / "a.csv", {0: 100.25, 3: 101.25})
+    assert rp.import_candles(write_again, "BTC-USDT_1h").joined.no_trade == 0
+    assert stored(database) == {0: 100.25, 3: 101.25}
+    assert rp.import_candles(write_again, "BTC-USDT_1h", absent_bars="no_trade").joined.no_trade == 2
+    assert load_universe(tmp_path / "markets.toml").specs[0].absent_bars == "gap", "the list is the user's"
+    assert stored(database)[2] == 100.25
+    assert rp.import_candles(write_again, "BTC-USDT_1h").joined.kept == 2
+
+
+def test_the_first_absent_bar_repeats_the_stored_close_before_it(database: str, tmp_path: Path) -> None:
+    (tmp_path / "markets.toml").write_text(QUIET_IN_JANUARY)
+    day = {hour: 100.25 + hour for hour in range(24)}
+    rp.import_candles(write(tmp_path / "BTCUSDT-1h-2024-01-01.csv", day), "BTC-USDT_1h")
+    next_day = write(tmp_path / "BTCUSDT-1h-2024-01-02.csv", {30: 200.25, 31: 201.25})
+    report = rp.import_candles(next_day, "BTC-USDT_1h")
+    assert report.joined.no_trade == 22, "the file covers its whole day"
+    assert [stored(database)[hour] for hour in (23, 24, 29, 30, 47)] == [123.25, 123.25, 123.25, 200.25, 201.25]
