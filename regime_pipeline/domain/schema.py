@@ -23,6 +23,7 @@ class Column:
 
 
 STATUSES: Final = ("OK", "INCOMPLETE_WINDOW", "WARMING_UP", "PARTIAL")
+OK, INCOMPLETE_WINDOW, WARMING_UP, PARTIAL = range(len(STATUSES))
 VERDICTS: Final = ("INSUFFICIENT_DATA", "RANGE_OK", "RANGE_WEAK", "TREND", "TRANSITION")
 DIRECTIONS: Final = ("flat", "up", "down")
 VOL_DIRECTIONS: Final = ("steady", "expanding", "contracting")

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from regime_pipeline.domain.candle_regimes.classifier import lookback_bars
+from regime_pipeline.domain.candle_regimes.label_windows import label_expected_ms, label_windows
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
 from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.factors import deciding
 from regime_pipeline.domain.known_at import bar_known_at
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso, to_ms
+from regime_pipeline.domain.schema import STATUSES
 from regime_pipeline.domain.verdicts.explanation import competing
 from regime_pipeline.mcp.arguments import ExplainQuery, MarketQuery, moment_ms
 from regime_pipeline.mcp.markets import stored_market
@@ -112,9 +115,22 @@ def _newest_candle(ws: Workspace, market: Market) -> dict[str, Any] | None:
         "volatility_state": state.volatility_state,
         "momentum_state": state.momentum_state,
         "confidence": float(found.regimes.confidence[-1]),
+        **_label_window(ws, market, opened),
         "since": to_iso(int(runs.start_ms[-1])),
         "candles_since": int(runs.candles[-1]),
         "source": found.source,
+    }
+
+
+def _label_window(ws: Workspace, market: Market, opened_ms: int) -> dict[str, Any]:
+    """State of the newest candle's window; without a label, when the next one comes if nothing is missing."""
+    policy, step = ws.policy.candle_regime, market.step_ms
+    candles = ws.warehouse.read_candles(market, opened_ms - lookback_bars(policy) * step, opened_ms + step)
+    windows, expected = label_windows(candles, policy), label_expected_ms(candles, policy)
+    return {
+        "status": STATUSES[windows.status[-1]],
+        "absent_bars": int(windows.absent[-1]),
+        "regime_expected_at": None if expected is None else to_iso(expected),
     }
 
 

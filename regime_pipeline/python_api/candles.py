@@ -11,10 +11,12 @@ from typing import Any
 import pandas as pd
 
 from regime_pipeline.domain.candle_regimes.classifier import CandleRegimes, classify
+from regime_pipeline.domain.candle_regimes.label_windows import LabelWindows, label_windows
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
 from regime_pipeline.domain.candle_regimes.streaming import CandleStream
 from regime_pipeline.domain.known_at import bar_known_at
 from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.schema import STATUSES
 from regime_pipeline.policy import Policy, default_policy
 from regime_pipeline.python_api.inputs import PRICE_SCALE, SYMBOL, candles_of, single_candle
 from regime_pipeline.storage.frames import regime_names, utc_times
@@ -34,7 +36,7 @@ def classify_candles(
     candles : DataFrame
         pandas or Polars; columns `open_time` (aware times or int64 epoch milliseconds; in pandas it may be the
         index), `open`, `high`, `low`, `close` (quote currency), `volume`. Ascending, closed candles only; gaps stay
-        gaps, and history begins again behind each.
+        gaps, and history begins again behind long ones.
     timeframe : str, optional
         One of `1m 5m 15m 1h 4h 1d`; None takes the smallest distance of two candles.
     policy : Policy, optional
@@ -47,8 +49,10 @@ def classify_candles(
     DataFrame
         One row per candle, in order, RangeIndex: `open_time` and `known_at` (the candle's close: use the row from then
         on) datetime64[ms, UTC]; `trend_state`, `volatility_state`,
-        `momentum_state`, `full_regime`, `simplified_regime` categoricals; `confidence` float64, 0..1. Candles with
-        fewer than 199 unbroken ones before them are UNDEFINED with confidence 0.
+        `momentum_state`, `full_regime`, `simplified_regime` categoricals; `confidence` float64, 0..1; `status` a
+        categorical, and `absent_bars` int32. A label needs a window of 200 candles: one that lacks a few is `PARTIAL`
+        and says how many; a candle without one is UNDEFINED with confidence 0, and `WARMING_UP` (the series, or its
+        part behind a long hole, is too young) or `INCOMPLETE_WINDOW` (too many bars, or one of the newest, lack).
 
     Raises
     ------
@@ -59,16 +63,18 @@ def classify_candles(
     -----
     Uses bars <= t: a prefix of the frame gives the same rows.
     """
-    sound = candles_of(candles, timeframe, SYMBOL, price_scale)
-    return _regime_frame(sound.market, classify(sound, (policy or default_policy()).candle_regime))
+    sound, chosen = candles_of(candles, timeframe, SYMBOL, price_scale), (policy or default_policy()).candle_regime
+    return _regime_frame(sound.market, classify(sound, chosen), label_windows(sound, chosen))
 
 
-def _regime_frame(market: Market, found: CandleRegimes) -> pd.DataFrame:
+def _regime_frame(market: Market, found: CandleRegimes, windows: LabelWindows) -> pd.DataFrame:
     columns: dict[str, Any] = {
         "open_time": utc_times(found.open_time_ms),
         "known_at": utc_times(bar_known_at(market, found.open_time_ms)),
         **regime_names(found.state),
         "confidence": found.confidence,
+        "status": pd.Categorical.from_codes(windows.status, dtype=pd.CategoricalDtype(list(STATUSES))),
+        "absent_bars": windows.absent,
     }
     return pd.DataFrame(columns, copy=False)
 
@@ -85,6 +91,8 @@ class CandleRegime:
     full_regime: str
     simplified_regime: str
     confidence: float
+    status: str
+    absent_bars: int
 
 
 class StreamingClassifier:
@@ -127,7 +135,7 @@ class StreamingClassifier:
             The candle is unsound, or not after the one before it; the stream is as it was.
         """
         found = self._stream.update(single_candle(candle, self._market, self._price_scale))
-        state = REGIME_STATES[found.state[-1]]
+        state, windows = REGIME_STATES[found.state[-1]], self._stream.windows
         opened = int(found.open_time_ms[-1])
         return CandleRegime(
             pd.Timestamp(opened, unit="ms", tz="UTC"),
@@ -138,6 +146,8 @@ class StreamingClassifier:
             state.full_regime,
             state.simplified_regime,
             float(found.confidence[-1]),
+            STATUSES[windows.status[-1]],
+            int(windows.absent[-1]),
         )
 
     def warm_up(self, candles: Any) -> pd.DataFrame:
@@ -149,4 +159,4 @@ class StreamingClassifier:
             The frame is not candles, or does not continue what the stream knows; the stream is as it was.
         """
         sound = candles_of(candles, self._market.timeframe, SYMBOL, self._price_scale)
-        return _regime_frame(self._market, self._stream.update(sound))
+        return _regime_frame(self._market, self._stream.update(sound), self._stream.windows)

@@ -23,7 +23,7 @@ def test_one_row_per_candle_with_the_documented_columns() -> None:
 
     assert list(WHOLE.columns) == [
         *("open_time", "known_at", "trend_state", "volatility_state", "momentum_state", "full_regime"),
-        *("simplified_regime", "confidence"),
+        *("simplified_regime", "confidence", "status", "absent_bars"),
     ]
     assert (WHOLE["known_at"] - WHOLE["open_time"] == pd.Timedelta("1h")).all()
     assert WHOLE["open_time"].tolist() == FRAME["open_time"].tolist()

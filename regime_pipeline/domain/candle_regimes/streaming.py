@@ -5,7 +5,10 @@ See `classifier` for the rules.
 
 from __future__ import annotations
 
+import numpy as np
+
 from regime_pipeline.domain.candle_regimes.classifier import CandleRegimes, classify, lookback_bars
+from regime_pipeline.domain.candle_regimes.label_windows import LabelWindows, label_windows
 from regime_pipeline.domain.errors import BadCandlesError
 from regime_pipeline.domain.market_data.candles import Candles, concatenate
 from regime_pipeline.domain.market_data.window import to_iso
@@ -31,6 +34,12 @@ class CandleStream:
         self._policy = policy
         self._kept = lookback_bars(policy)
         self._tail: Candles | None = None
+        self._windows = LabelWindows(np.empty(0, np.int8), np.empty(0, np.int32))
+
+    @property
+    def windows(self) -> LabelWindows:
+        """The windows of the candles that the last update took."""
+        return self._windows
 
     @property
     def known_bars(self) -> int:
@@ -54,6 +63,8 @@ class CandleStream:
         found = classify(closed_after, self._policy)
         self._tail = closed_after[max(0, len(closed_after) - self._kept) :]
         new = slice(len(closed_after) - len(closed), None)
+        windows = label_windows(closed_after, self._policy)
+        self._windows = LabelWindows(windows.status[new], windows.absent[new])
         return CandleRegimes(found.open_time_ms[new], found.state[new], found.confidence[new])
 
 

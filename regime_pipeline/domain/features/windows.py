@@ -15,12 +15,8 @@ from regime_pipeline.domain.market_data.candles import Candles, Float64
 from regime_pipeline.domain.market_data.holes import absent_between, run_starts
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.domain.schema import STATUSES
+from regime_pipeline.domain.schema import INCOMPLETE_WINDOW, OK, PARTIAL, WARMING_UP
 from regime_pipeline.policy import FeaturesPolicy, HolesPolicy
-
-OK, INCOMPLETE_WINDOW, WARMING_UP, PARTIAL = (
-    STATUSES.index(name) for name in ("OK", "INCOMPLETE_WINDOW", "WARMING_UP", "PARTIAL")
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +30,7 @@ class HourEnds:
     is_new_bar : ndarray of bool, shape (n,)
         That bar was due to close within the hour.
     status : ndarray of int8, shape (n,)
-        Code into `STATUSES`.
+        Code into `schema.STATUSES`.
     row : ndarray of int64, shape (n,)
         The bar's row among the candles; meaningful where the row has values.
     absent : ndarray of int32, shape (n,)

@@ -19,6 +19,7 @@ from regime_pipeline.domain.grids.config import GridConfig, canonical
 from regime_pipeline.domain.grids.config_rules import from_ticks, whole_ticks
 from regime_pipeline.domain.grids.named_conditions import Condition, check
 from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.market_data.holes import has_history
 from regime_pipeline.policy import Policy
 
 _WINDOWS: Final = ("quantile_bars", "donchian_bars", "pivot_bars", "profile_bars", "channel_bars", "quality_bars")
@@ -31,11 +32,11 @@ class FreshRange:
     Parameters
     ----------
     bars : int
-        Unbroken bars up to the newest, all opened at or after the stop.
+        Bars up to the newest, all opened at or after the stop, without a hole that restarts windows.
     low, high : float
-        Consensus edges; NaN without consensus or with too few bars.
+        Consensus edges; NaN without consensus, with too few bars, or with more holes than a window may have.
     atr, close : float
-        Wilder ATR begun cold at the first of these bars, and the newest close; NaN with too few bars.
+        Wilder ATR begun cold at the first of these bars, and the newest close; NaN with too few or too many holes.
     """
 
     bars: int
@@ -62,9 +63,9 @@ def fresh_range(candles: Candles, stopped_at_ms: int, policy: Policy) -> FreshRa
 
     since = candles.between(stopped_at_ms, 2**62)
     bars = int(compute_indicators(since, policy.candle_regime).age[-1]) + 1 if len(since) else 0
-    if bars < policy.grids.probation.min_post_stop_bars:
-        return FreshRange(bars, np.nan, np.nan, np.nan, np.nan)
     unbroken = since[len(since) - bars :]
+    if bars < policy.grids.probation.min_post_stop_bars or not _is_whole_enough(unbroken, policy):
+        return FreshRange(bars, np.nan, np.nan, np.nan, np.nan)
     atr = compute_indicators(unbroken, policy.candle_regime).atr[-1:]
     windows = Windows.of(unbroken, np.array([bars - 1]), policy.features)
     slope = slope_t(windows.log_close, windows.ends, min(policy.features.slope_bars, bars), policy.features.slope_lags)
@@ -75,6 +76,12 @@ def fresh_range(candles: Candles, stopped_at_ms: int, policy: Policy) -> FreshRa
         for value in (found["range_low"], found["range_high"], atr, unbroken.close[-1:])
     )
     return FreshRange(bars, low, high, width, close)
+
+
+def _is_whole_enough(candles: Candles, policy: Policy) -> bool:
+    """Whether these bars are a window with no more holes than any other window may have."""
+    bar, bars = candles.open_time_ms // candles.market.step_ms, len(candles)
+    return bool(has_history(bar, np.zeros(bars, dtype=np.int64), bars, policy.candle_regime.holes)[-1])
 
 
 _EXACT: Final = Context(prec=60)

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.factors import Factor, RuleColumns
-from regime_pipeline.domain.features.windows import OK, PARTIAL
-from regime_pipeline.domain.schema import CLASS_PROBABILITIES, DIRECTIONS, STATUSES, VERDICTS, WEIGHTS
+from regime_pipeline.domain.schema import CLASS_PROBABILITIES, DIRECTIONS, OK, PARTIAL, STATUSES, VERDICTS, WEIGHTS
 from regime_pipeline.domain.scoring.posterior import RANGE, VOLATILE
 from regime_pipeline.domain.scoring.posterior import TREND as TREND_CLASS
 from regime_pipeline.domain.verdicts.posterior_explanation import confirmation_by_weights, range_ok_by_weights

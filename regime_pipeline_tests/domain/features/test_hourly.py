@@ -5,9 +5,8 @@ import pytest
 
 from regime_pipeline.domain.columnar import DTYPES
 from regime_pipeline.domain.features.hourly import compute_features, feature_lookback_bars
-from regime_pipeline.domain.features.windows import OK, PARTIAL
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
-from regime_pipeline.domain.schema import FEATURES
+from regime_pipeline.domain.schema import FEATURES, OK, PARTIAL
 from regime_pipeline_tests.domain.verdicts.factories import POLICY, WINDOW, assert_same, flat, hours_of, take, walk
 from regime_pipeline_tests.reference.naive_features import naive_features
 

@@ -3,16 +3,10 @@
 import numpy as np
 import pytest
 
-from regime_pipeline.domain.features.windows import (
-    INCOMPLETE_WINDOW,
-    OK,
-    PARTIAL,
-    WARMING_UP,
-    locate,
-    newest_bars,
-)
+from regime_pipeline.domain.features.windows import locate, newest_bars
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.schema import INCOMPLETE_WINDOW, OK, PARTIAL, WARMING_UP
 from regime_pipeline_tests.domain.verdicts.factories import HOURLY, POLICY, START_MS, flat, from_closes, walk
 
 HOLES = POLICY.candle_regime.holes

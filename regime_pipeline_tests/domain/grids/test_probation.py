@@ -203,6 +203,15 @@ def test_property_67_the_bar_opened_at_the_stop_counts_and_the_one_before_does_n
     assert fresh_range(too_long, START_MS, POLICY).bars == 34
 
 
+def test_a_fresh_range_bears_no_more_holes_than_any_other_window() -> None:
+    """5 % of its bars, 2 of 58, and none of the newest two."""
+    whole = swing(60, 1)
+    for absent, has_range in (([10, 20], True), ([10, 20, 30], False), ([57], True), ([58], False)):
+        found = fresh_range(whole[np.delete(np.arange(60), absent)], START_MS, POLICY)
+        assert np.isfinite([found.low, found.high, found.atr, found.close]).all() == has_range, absent
+        assert found.bars == 60 - len(absent)
+
+
 def test_property_67_range_atr_and_price_are_those_of_the_bars_since() -> None:
     candles = swing(60, 1)
     found = fresh_range(candles, START_MS, POLICY)
