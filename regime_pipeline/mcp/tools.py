@@ -78,7 +78,8 @@ TOOLS: Final[dict[str, RegimeTool[Any]]] = {
         "The regime now",
         "The newest state of one market: candle_regime (simplified_regime, its three dimensions, confidence 0..1, "
         "since when it holds; without a label, when the next one comes) and the newest hourly verdict (verdict, "
-        "confidence, five scores 0..100, discovered range in quote currency, competing verdicts with weights, factors in sentences), each with data_age_seconds. A null "
+        "confidence, five scores 0..100, discovered range in quote currency, competing verdicts with weights, factors "
+        "in sentences), each with data_age_seconds. A null "
         "block has nothing stored; a text in `stale` says why a verdict no longer holds. Use it for what a market is "
         'doing now and whether the data is fresh. Example: {"symbol": "ETH-USDT", "timeframe": "1h"}.',
         ask.MarketQuery,
