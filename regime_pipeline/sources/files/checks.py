@@ -223,11 +223,7 @@ def _check_times(rows: FileRows, market: Market, promise: Promise | None) -> Non
     start, end = promise.span if promise else (int(times.min()), int(times.max()) + 1)
     broken = [
         ("out of order: it is earlier than the row before it", earlier, "Sort the file by time, oldest first."),
-        (
-            f"the open time is not a multiple of {market.timeframe}",
-            times % market.step_ms != 0,
-            f"Leave out bars that an outage shifted with --drop-unaligned. {_timeframe(rows, market)}",
-        ),
+        _unaligned(rows, market),
         (
             f"the bar is outside the span that the file's name promises, {to_iso(start)} to {to_iso(end)}",
             (times < start) | (times >= end),
@@ -235,6 +231,17 @@ def _check_times(rows: FileRows, market: Market, promise: Promise | None) -> Non
         ),
     ]
     _refuse_first(rows, broken)
+
+
+def _unaligned(rows: FileRows, market: Market) -> tuple[str, Any, str]:
+    """Return the rule of open times; bars that all begin where one ends are stamped with their close."""
+    step = market.step_ms
+    is_off = rows.open_time_ms % step != 0
+    if bool((rows.open_time_ms % step >= step - 1_000).all()):
+        reason = f"every time is the end of a {market.timeframe} bar"
+        return reason, is_off, "Say --stamps close; the open time is taken from it."
+    todo = f"Leave out bars that an outage shifted with --drop-unaligned. {_timeframe(rows, market)}"
+    return f"the open time is not a multiple of {market.timeframe}", is_off, todo
 
 
 def _length(step_ms: int) -> str:

@@ -16,28 +16,35 @@ from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.sources.files.layouts import (
     BINANCE,
     BITMEX,
+    CAPITALS,
     CLOSE_STAMPS,
     CLOSED_FLAGS,
     FIELDS,
     HTX,
     KUCOIN,
+    LETTERS,
     NAMES,
     OKX,
     PRICES,
     QUOTE_VOLUMES,
     SYMBOL_NAMES,
+    TICK_VOLUMES,
+    TIMEFRAME_NAMES,
     UNNAMED,
     ZONED,
     ReadOptions,
     field_of,
     normalize,
 )
-from regime_pipeline.sources.files.names import refuse_other_market
+from regime_pipeline.sources.files.names import refuse_other_market, refuse_other_timeframe
 from regime_pipeline.sources.files.numbers import has_absent, is_absent
 from regime_pipeline.sources.files.table import BadFileError, FileTable, Grid
 
 _DAY: Final = re.compile(r"\s*(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4}|(?:19|20)\d{6})\s*")
-_CLOCK: Final = re.compile(r"\s*\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[AaPp][Mm])?\s*")
+_CLOCK: Final = re.compile(
+    r"\s*(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?\s*|\s*\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[AaPp][Mm])?\s*"
+)
+_ZEROS: Final = frozenset({"0", "0.0", "0.00"})
 _SAMPLE: Final = 200
 _SMALLEST_CONTRACT: Final = 1e-4
 _STEADY: Final = 0.1
@@ -52,16 +59,14 @@ def choose_columns(grid: Grid, market: Market, options: ReadOptions) -> FileTabl
     BadFileError
         A field is absent or there twice, the user's list contradicts the header, or the file names another market.
     """
-    names = [normalize(name) for name in grid.names]
-    if not {"o", "h", "l", "c"} <= set(names):  # single letters mean something in this set only
-        names = [f"column_{name}" if len(name) == 1 else name for name in names]
+    names = _plain_names(grid.names)
     if options.columns:
         names = _named_by_user(grid, names, options)
     elif not names:
         names = list(_known_order(grid, options))
     _join_day_and_clock(grid, names)
     _drop_absent(grid, names)
-    _check_symbols(grid, names, market)
+    _check_market(grid, names, market)
     chosen = {field: _position(grid, names, field) for field in FIELDS[:5]}
     if options.volume != "none":
         chosen["volume"] = _volume_position(grid, names, market, options)
@@ -74,6 +79,18 @@ def choose_columns(grid: Grid, market: Market, options: ReadOptions) -> FileTabl
     )
     _refuse_close_stamps(table, names, options)
     return table
+
+
+def _plain_names(names: Sequence[str]) -> list[str]:
+    """Return normalized names; single letters mean something beside o, h, l and c only, and there by their case."""
+    plain = [normalize(name) for name in names]
+    if not {"o", "h", "l", "c"} <= set(plain):
+        return [f"column_{name}" if len(name) == 1 else name for name in plain]
+    is_twin = [str(name).isupper() and len(name) == 1 and name.lower() in names for name in names]
+    return [
+        CAPITALS.get(name, f"column_{name}") if is_capital else LETTERS.get(known, known)
+        for name, known, is_capital in zip(names, plain, is_twin, strict=True)
+    ]
 
 
 def columns_hint(names: Sequence[str]) -> str:
@@ -119,9 +136,10 @@ def _known_order(grid: Grid, options: ReadOptions) -> tuple[str, ...]:
 
 def _join_day_and_clock(grid: Grid, names: list[str]) -> None:
     """Make one column of a day and a time of day, under the name `time`."""
-    if "date" not in names or "time" not in names:
+    days = [at for at, name in enumerate(names) if name in ("date", "dtyyyymmdd")]
+    if not days or "time" not in names:
         return
-    day, clock = names.index("date"), names.index("time")
+    day, clock = days[0], names.index("time")
     if _all(grid.columns[day], _DAY) and _all(grid.columns[clock], _CLOCK):
         pairs = zip(grid.columns[day], grid.columns[clock], strict=True)
         grid.columns[clock] = [f"{str(date).strip()} {str(time).strip()}" for date, time in pairs]
@@ -145,12 +163,15 @@ def _drop_absent(grid: Grid, names: list[str]) -> None:
         raise BadFileError(f"{grid.place} has no row with a price.", "Fetch or export it again.")
 
 
-def _check_symbols(grid: Grid, names: list[str], market: Market) -> None:
+def _check_market(grid: Grid, names: list[str], market: Market) -> None:
     for at, name in enumerate(names):
         if name in SYMBOL_NAMES:
             refuse_other_market(
                 grid.place, {str(value) for value in grid.columns[at] if isinstance(value, str)}, market
             )
+        if name in TIMEFRAME_NAMES:
+            refuse_other_timeframe(grid.place, {str(value) for value in grid.columns[at]}, market)
+    refuse_other_timeframe(grid.place, grid.timeframes, market)
     for text in grid.symbols:
         refuse_other_market(grid.place, [text], market)
 
@@ -215,11 +236,26 @@ def _volume_position(grid: Grid, names: list[str], market: Market, options: Read
         raise BadFileError(f"{grid.place}: no column for volume among {shown}.", NO_VOLUME + choice)
     if [names[at] for at in found].count(names[found[0]]) > 1:
         raise _doubled(grid, names, names[found[0]])
+    _refuse_empty_volume(grid, names, found[0])
     quoted = [at for at, name in enumerate(names) if name in (*QUOTE_VOLUMES, f"volume_{quote}")]
     is_checked = bool(grid.names) or len(names) == len(BINANCE)
     if quoted and is_checked and names[found[0]] in ("volume", "vol", "v"):
         return _by_prices(grid, names, found[0], quoted[0])
     return found[0]
+
+
+def _refuse_empty_volume(grid: Grid, names: list[str], chosen: int) -> None:
+    """Refuse a volume that is 0 in every row where another column counts something: terminals write both."""
+    others = [at for at, name in enumerate(names) if name in TICK_VOLUMES]
+    if (
+        others
+        and set(map(str, grid.columns[chosen])) <= _ZEROS
+        and not set(map(str, grid.columns[others[0]])) <= _ZEROS
+    ):
+        raise BadFileError(
+            f"{grid.place}: the volume {grid.names[chosen]} is 0 in every row, {grid.names[others[0]]} is not.",
+            f"Say --volume {names[others[0]]} to count price changes for volume, or --volume none.",
+        )
 
 
 def _by_prices(grid: Grid, names: list[str], volume: int, other: int) -> int:

@@ -27,6 +27,16 @@ _DAMAGE: Final = (
     *(NotImplementedError, RuntimeError),
 )
 _OPENERS: Final[dict[str, Callable[[Path], Any]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_MAGIC: Final = {
+    b"\x1f\x8b": ".gz",
+    b"BZh": ".bz2",
+    b"\xfd7zXZ": ".xz",
+    b"PK\x03\x04": ".zip",
+    b"PAR1": ".parquet",
+    b"ARROW1": ".feather",
+    b"SQLite format 3": ".sqlite",
+    b"\x89HDF": ".h5",
+}
 _OTHERS: Final = {
     ".tar": "Unpack it (tar xf FILE) and import the files inside.",
     ".tgz": "Unpack it (tar xf FILE) and import the files inside.",
@@ -121,7 +131,17 @@ def _contents(
     else:
         inner = path.stem if suffix in _OPENERS else path.name
         with _OPENERS.get(suffix, _plain)(path) as stream:
-            yield str(path), inner, _read(stream, str(path), MAX_BYTES)
+            content = _read(stream, str(path), MAX_BYTES)
+        _refuse_disguised(path, PurePosixPath(inner).suffix.lower(), content)
+        yield str(path), inner, content
+
+
+def _refuse_disguised(path: Path, suffix: str, content: bytes) -> None:
+    """Refuse a file that is of another kind than its name says, by its first bytes."""
+    kind = next((end for magic, end in _MAGIC.items() if content.startswith(magic)), suffix)
+    if kind != suffix and (kind, suffix) != (".parquet", ".pq"):
+        name = path.name + kind if kind in _OPENERS else path.stem + kind
+        raise BadFileError(f"{path} is a {kind} file by its content.", f"Rename it to {name} and import that.")
 
 
 def _plain(path: Path) -> IO[bytes]:

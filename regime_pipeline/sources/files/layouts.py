@@ -6,7 +6,8 @@ See `columns` for choosing the columns of one file.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -36,35 +37,38 @@ ORDERS: Final = (KUCOIN[:6], KUCOIN, KRAKEN, COINBASE, GATE, BINANCE)
 
 NAMES: Final[dict[str, tuple[str, ...]]] = {
     "time": (
-        *("open_time", "unix", "unix_timestamp", "timestamp", "time", "datetime", "date_time", "date", "ts", "stamp"),
         *(
-            "t",
-            "start",
-            "start_time",
-            "mts",
-            "begins_at",
-            "period_start",
-            "open_timestamp",
-            "gmt_time",
-            "zeit",
-            "datum",
+            "open_time",
+            "time_open",
+            "candle_date_time_utc",
+            "candle_begin_time",
+            "kline_open_time",
+            "window_start",
+            "interval_start",
         ),
-        *("fecha", "hora", "heure"),
+        *("unix", "unix_timestamp", "timestamp", "time", "datetime", "date_time", "date", "ts", "stamp", "t", "ticks"),
+        *("start", "start_time", "started_at", "mts", "begin", "begins_at", "period_start", "bucket", "open_timestamp"),
+        *("gmt_time", "zeit", "datum", "fecha", "hora", "heure", "data", "ora"),
     ),
-    "open": ("open", "o", "open_price", "eroffnung", "eroffn", "apertura", "ouverture"),
-    "high": ("high", "h", "high_price", "max", "hoch", "maximo", "haut"),
-    "low": ("low", "l", "low_price", "min", "tief", "minimo", "bas"),
-    "close": ("close", "c", "close_price", "closing_price", "last", "price", "schluss", "zuletzt", "cierre", "cloture"),
+    "open": (
+        *("open", "o", "open_price", "opening_price", "eroffnung", "eroffn", "apertura", "ouverture", "ouv"),
+        *("abertura", "aber"),
+    ),
+    "high": (
+        *("high", "h", "high_price", "highest_price", "max", "hoch", "tageshoch", "maximo", "maxima", "massimo"),
+        *("haut", "plus_haut"),
+    ),
+    "low": (
+        *("low", "l", "low_price", "lowest_price", "min", "tief", "tagestief", "minimo", "minima"),
+        *("bas", "plus_bas"),
+    ),
+    "close": (
+        *("close", "c", "close_price", "closing_price", "last", "price", "schluss", "schlusskurs", "zuletzt"),
+        *("cierre", "cloture", "dernier", "ultimo", "chiusura", "fechamento", "trade_price"),
+    ),
     "volume": (
-        "base_volume",
-        "volume_base",
-        "home_notional",
-        "volume_from",
-        "volumefrom",
-        "volume",
-        "vol",
-        "v",
-        "volumen",
+        *("base_volume", "volume_base", "base_asset_volume", "base_token_volume", "home_notional", "volume_from"),
+        *("volumefrom", "candle_acc_trade_volume", "volume", "vol", "v", "volumen"),
     ),
 }
 """Names of the six fields, lower case with underscores; of several that a file has, the first one counts."""
@@ -74,10 +78,18 @@ CLOSE_STAMPS: Final = frozenset({"close_time", "close_timestamp", "end_time", "p
 BITMEX: Final = frozenset({"home_notional", "foreign_notional", "last_size"})
 HTX: Final = frozenset({"id", "amount", "vol", "count"})
 QUOTE_VOLUMES: Final = ("quote_volume", "quote_asset_volume", "quotevolume", "turnover", "amount", "vol_ccy")
+TICK_VOLUMES: Final = ("tickvol", "tick_volume", "ticks_volume")
 SYMBOL_NAMES: Final = frozenset({"symbol", "ticker", "pair", "instrument", "inst_id", "market", "tic", "product_id"})
 CLOSED_FLAGS: Final = frozenset({"confirm", "is_closed", "is_final", "closed", "complete"})
+TIMEFRAME_NAMES: Final = frozenset(
+    {"interval", "timeframe", "time_frame", "resolution", "granularity", "per", "period"}
+)
+CAPITALS: Final[Mapping[str, str]] = {"T": "close_time", "V": "taker_buy_volume", "Q": "taker_buy_quote_volume"}
+"""What a capital means beside the same letter in lower case, in streams of exchanges (`t`, `T`, `v`, `V`)."""
+LETTERS: Final[Mapping[str, str]] = {"s": "symbol", "i": "interval", "x": "is_closed", "q": "quote_volume"}
+"""What other single letters mean beside o, h, l and c."""
 UNNAMED: Final = frozenset({"", "index", "unnamed_0", "index_level_0", "level_0"})
-_UMLAUTS: Final = str.maketrans("äöüáéíóúôû", "aouaeiouou")
+_NUMBERED: Final = re.compile(r"\d+[a-z]?\. ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +166,9 @@ _CHOICES: Final = {
 
 
 def normalize(name: object) -> str:
-    """Return a column name in lower case with underscores: `Volume BTC`, `quoteVolume`, `<OPEN>` become plain words."""
-    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", str(name)).strip().lower().translate(_UMLAUTS)
+    """Return a column name in lower case with underscores: `quoteVolume`, `<OPEN>` and `1. open` become plain words."""
+    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", _NUMBERED.sub("", str(name), count=1)).strip().lower()
+    text = "".join(mark for mark in unicodedata.normalize("NFKD", text) if not unicodedata.combining(mark))
     return re.sub(r"[\W_]+", "_", text).strip("_")
 
 

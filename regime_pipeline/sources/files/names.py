@@ -22,6 +22,10 @@ _FREQTRADE: Final = re.compile(r"(?:.*__)?([A-Z0-9]+)_([A-Z0-9]+?)(_[A-Z0-9]+)?-
 _WORDS: Final = re.compile(r"[^\W_]+")
 _TIMEFRAME: Final = re.compile(r"(\d+)(m|min|h|d)|(d|h|daily|hourly|minute)", re.IGNORECASE)
 _TIMEFRAME_WORDS: Final = {"d": 1440, "daily": 1440, "h": 60, "hourly": 60, "minute": 1}
+_STATED: Final = re.compile(r"(?:PT?)?(\d+) ?_?(m|min|minutes?|h|hours?|d|days?)", re.IGNORECASE)
+_MONTHS: Final = re.compile(r"P?\d+ ?M")
+_NUMBERS: Final = {"ONE_": "1", "FIVE_": "5", "FIFTEEN_": "15", "THIRTY_": "30", "SIX_": "6", "FOUR_": "4", "TWO_": "2"}
+_NUMBER_WORDS: Final = re.compile("|".join(_NUMBERS), re.IGNORECASE)
 _UNITS: Final = {"m": 1, "min": 1, "h": 60, "d": 1440}
 _PLAIN_MINUTES: Final = frozenset({"1", "5", "15", "60", "240", "1440"})
 _ALIASES: Final = {"XBT": "BTC", "XXBT": "BTC", "XETH": "ETH", "XDG": "DOGE", "ZUSD": "USD", "ZEUR": "EUR"}
@@ -132,6 +136,31 @@ def refuse_other_market(place: str, texts: Iterable[str], market: Market) -> Non
         raise BadFileError(f"{place} holds several markets: {', '.join(found[:5])}.", "Split it, one market per file.")
     for text in found:
         _refuse_other(place, said_by_text(text), market)
+
+
+def refuse_other_timeframe(place: str, texts: Iterable[str], market: Market) -> None:
+    """Refuse a file whose own cells name another timeframe (`1h`, `60`, `1HOUR`, `PT1H`); what is unclear is no word.
+
+    Raises
+    ------
+    BadFileError
+        A text names another timeframe than the market's.
+    """
+    names = {minutes: name for name, minutes in TIMEFRAME_MINUTES.items()}
+    for text in sorted(set(texts)):
+        minutes = _stated_minutes(text)
+        if minutes and minutes != TIMEFRAME_MINUTES[market.timeframe]:
+            todo = (
+                f"Say --market {market.symbol}_{names[minutes]}." if minutes in names else "Make bars of the market's."
+            )
+            raise BadFileError(f"{place} holds {text} bars by what it says, not {market.timeframe}.", todo)
+
+
+def _stated_minutes(text: str) -> int:
+    """Return the minutes that a cell states; 0 where it states none for sure."""
+    word = _NUMBER_WORDS.sub(lambda match: _NUMBERS[match[0].upper()], text.strip())
+    match = None if _MONTHS.fullmatch(word) else _STATED.fullmatch(word)
+    return int(match[1]) * _UNITS[match[2][0].lower()] if match else 0
 
 
 def _refuse_other(place: str, said: Said | None, market: Market) -> None:

@@ -40,6 +40,8 @@ class Grid:
         Separated by semicolons or tabs, as spreadsheets write where the comma is the decimal sign.
     symbols : tuple of str
         What the file calls its market, outside of its columns.
+    timeframes : tuple of str
+        What the file calls its timeframe, outside of its columns.
     notes : list of str
         Decisions made while reading, one sentence each.
     dropped : dict of str to int
@@ -54,6 +56,7 @@ class Grid:
     order: tuple[str, ...] = ()
     is_spreadsheet: bool = False
     symbols: tuple[str, ...] = ()
+    timeframes: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
 

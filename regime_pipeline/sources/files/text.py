@@ -11,7 +11,7 @@ import csv
 import re
 from typing import Final
 
-from regime_pipeline.sources.files.layouts import UNNAMED, ReadOptions, is_header, normalize
+from regime_pipeline.sources.files.layouts import FIELDS, UNNAMED, ReadOptions, field_of, is_header, normalize
 from regime_pipeline.sources.files.table import BadFileError, Grid
 
 _BANNER_ROWS: Final = 20
@@ -19,6 +19,8 @@ _COMMENTS: Final = ("#", "//", "%")
 _SEP: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"\s*[-+]?[\d.,]+(?:[eE][-+]?\d+)?\s*")
 _DELIMITERS: Final = ",;\t|"
+_PAGES: Final = (b"<!doctype", b"<html", b"<?xml")
+_PAGE_BYTES: Final = 200
 Rows = list[list[str]]
 
 
@@ -31,9 +33,7 @@ def read_delimited(content: bytes, place: str, _: ReadOptions) -> Grid:
         The text cannot be decoded, has no rows, or a row has another number of cells than its header or the first row.
     """
     lines, rows, delimiter, skipped = _split(_decoded(content, place), place)
-    at = next((n for n, row in enumerate(rows[:_BANNER_ROWS]) if is_header(row)), None)
-    if at is not None and any(_is_data(row) for row in rows[:at]):
-        at = None
+    at = _header_at(rows)
     header: list[str] = [] if at is None else rows[at]
     body = 0 if at is None else at + 1
     grid = Grid(place, "line", lines[body:], [], is_spreadsheet=delimiter in ";\t")
@@ -50,7 +50,20 @@ def read_delimited(content: bytes, place: str, _: ReadOptions) -> Grid:
     return grid
 
 
+def _header_at(rows: Rows) -> int | None:
+    """Return the row that names the columns: prices among them, or at least the time above rows of numbers."""
+    at = next((n for n, row in enumerate(rows[:_BANNER_ROWS]) if is_header(row)), None)
+    if at is not None:
+        return None if any(_is_data(row) for row in rows[:at]) else at
+    is_named = len(rows) > 1 and not _is_data(rows[0]) and _is_data(rows[1])
+    return 0 if is_named and any(field_of(normalize(cell)) == "time" for cell in rows[0]) else None
+
+
 def _decoded(content: bytes, place: str) -> str:
+    if content[:_PAGE_BYTES].lstrip().lower().startswith(_PAGES):
+        raise BadFileError(
+            f"{place} is a web page, not a table.", "Open the address in a browser, and download the data."
+        )
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings = ["utf-16"]
     else:
@@ -74,7 +87,7 @@ def _split(text: str, place: str) -> tuple[list[int], Rows, str, int]:
     if start < len(lines) and (said := _SEP.fullmatch(lines[start])):
         start, delimiter = start + 1, said[1]
     delimiter = delimiter or _delimiter(lines[start : start + _BANNER_ROWS])
-    reader = csv.reader(lines[start:], delimiter=delimiter)
+    reader = csv.reader(lines[start:], delimiter=delimiter, skipinitialspace=delimiter == " ")
     try:
         numbered = [(reader.line_num + start, row) for row in reader if row]
     except csv.Error as error:
@@ -85,10 +98,12 @@ def _split(text: str, place: str) -> tuple[list[int], Rows, str, int]:
 def _delimiter(lines: list[str]) -> str:
     """Return what separates the first lines: a header's, or that which most lines have most often.
 
-    Semicolons, tabs and bars win over commas, which then are decimal signs.
+    Semicolons, tabs and bars win over commas, which then are decimal signs; spaces count where there is nothing else.
     """
     counts = {mark: min((line.count(mark) for line in lines[-5:] if line.strip()), default=0) for mark in _DELIMITERS}
     strong = max(";\t|", key=lambda mark: counts[mark])
+    if not any(counts.values()) and all(len(line.split()) >= len(FIELDS) for line in lines[-5:] if line.strip()):
+        return " "
     return strong if counts[strong] >= 4 else max(_DELIMITERS, key=lambda mark: sum(line.count(mark) for line in lines))
 
 
