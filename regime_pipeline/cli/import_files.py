@@ -158,7 +158,9 @@ def _print_outcome(report: ImportReport) -> None:
     if joined.kept:
         err.print(f"{joined.kept:,} stored bars that the files lack stay (--whole-truth removes them).")
     if report.hours_outside:
-        err.print(f"{report.hours_outside:,} hours lie outside the partitions: stored, but never analysed.")
+        err.print(
+            f"{report.hours_outside:,} hours lie outside the partitions: stored; widen [partitions] to analyse them."
+        )
     if report.written is None:
         err.print("Dry run: nothing was written.")
         said = shlex.join(["regime", *(word for word in sys.argv[1:] if word != "--dry-run")])

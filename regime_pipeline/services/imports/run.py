@@ -272,8 +272,17 @@ def _check_span(path: Path, universe: Universe, plan: ImportPlan) -> None:
         raise UsageError(
             f"The candles ({to_iso(first_ms)} to {to_iso(last_ms)}) lie outside the partitions of {path}, "
             f"which start {to_iso(universe.start_ms)}.",
-            "Give them a project home of their own (export REGIME_HOME=~/regime-btc), or change [partitions] there.",
+            f"Write {_wider_span(universe, plan)} under [partitions] there, or give them a project home of their own "
+            "(export REGIME_HOME=~/regime-btc).",
         )
+
+
+def _wider_span(universe: Universe, plan: ImportPlan) -> str:
+    """Return the line of [partitions] that takes the candles in."""
+    first_ms, last_ms = plan.span_ms
+    if last_ms <= universe.start_ms:
+        return f"start = {to_iso(first_ms // HOUR_MS * HOUR_MS)}"
+    return f"end = {to_iso(-(-last_ms // HOUR_MS) * HOUR_MS)}"
 
 
 def _hours_outside(plan: ImportPlan, universe: Universe | None) -> int:

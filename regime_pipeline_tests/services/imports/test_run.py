@@ -174,3 +174,16 @@ def test_the_first_absent_bar_repeats_the_stored_close_before_it(database: str, 
     report = rp.import_candles(next_day, "BTC-USDT_1h")
     assert report.joined.no_trade == 22, "the file covers its whole day"
     assert [stored(database)[hour] for hour in (23, 24, 29, 30, 47)] == [123.25, 123.25, 123.25, 200.25, 201.25]
+
+
+def test_the_refusal_of_another_time_names_the_line_that_takes_it_in(database: str, tmp_path: Path) -> None:
+    rp.import_candles(write(tmp_path / "a.csv", {24: 100.25, 25: 101.25}), "BTC-USDT_1h")
+    for hours, line in (((60, 61), "end = 2024-01-03T14:00:00Z"), ((2, 3), "start = 2024-01-01T02:00:00Z")):
+        other = write(tmp_path / "b.csv", dict.fromkeys(hours, 102.25))
+        with pytest.raises(UsageError, match=rf"Write {line} under \[partitions\] there"):
+            rp.import_candles(other, "BTC-USDT_1h")
+        markets = tmp_path / "markets.toml"
+        name = line.partition(" ")[0]
+        lines = [line if text.startswith(f"{name} =") else text for text in markets.read_text().splitlines()]
+        markets.write_text("\n".join(lines))
+        assert rp.import_candles(other, "BTC-USDT_1h").hours_outside == 0
