@@ -19,7 +19,12 @@ from psycopg.pq import PGconn, Ping
 
 from regime_pipeline.domain.errors import StorageError
 from regime_pipeline.storage.embedded.binaries import MAJOR_VERSION, Programs, programs_for
-from regime_pipeline.storage.embedded.directory import SOCKET_NAME, ServerDirectory, make_private_directory
+from regime_pipeline.storage.embedded.directory import (
+    SOCKET_NAME,
+    ServerDirectory,
+    account_name,
+    make_private_directory,
+)
 from regime_pipeline.storage.file_locks import FileLock
 
 _PATIENCE_S: Final = 150.0
@@ -193,9 +198,22 @@ class Cluster:
                 *("-c", "listen_addresses="),
                 *("-c", f'unix_socket_directories="{self.place.socket}"'),
                 *("-c", "port=5432"),
+                *self._access_options(),
                 log=self.place.log,
                 keep_open=[self._lock.fileno()],
             )
+
+    def _access_options(self) -> list[str]:
+        """Let in whoever owns the home, and not the account that root has the server run under: services share it."""
+        if self.place.account.is_self:
+            return []  # the socket's directory is the owner's own
+        owner = account_name(os.geteuid())
+        rules = {"access.conf": "local all all peer map=owner\n", "owners.conf": f'owner "{owner}" all\n'}
+        paths = [self.place.base / name for name in rules]
+        for path, text in zip(paths, rules.values(), strict=True):
+            path.write_text(text, encoding="utf-8")
+            path.chmod(0o644)
+        return ["-c", f"hba_file={paths[0]}", "-c", f"ident_file={paths[1]}"]
 
     def _remove_stale_files(self) -> None:
         """Remove what a killed server left; no process of a server lives, whatever processes the files name."""

@@ -67,7 +67,7 @@ def server_account(name: str) -> Account:
     """
     uid = os.geteuid()
     if uid != 0:
-        return Account(_account_name(uid), uid, os.getegid())
+        return Account(account_name(uid), uid, os.getegid())
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
@@ -287,12 +287,11 @@ def _is_fit_for_socket(directory: Path) -> bool:
 def _check_owner(path: Path, uid: int, todo: str) -> None:
     owner = path.stat().st_uid
     if owner != uid:
-        raise UsageError(
-            f"{path} belongs to the account {_account_name(owner)!r}, not to {_account_name(uid)!r}.", todo
-        )
+        raise UsageError(f"{path} belongs to the account {account_name(owner)!r}, not to {account_name(uid)!r}.", todo)
 
 
-def _account_name(uid: int) -> str:
+def account_name(uid: int) -> str:
+    """Return the name of an account, its number if it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -16,6 +16,7 @@ from psycopg.pq import Ping
 
 from regime_pipeline.domain.errors import StorageError
 from regime_pipeline.storage.embedded import cluster as embedded_cluster
+from regime_pipeline.storage.embedded.binaries import programs_for
 from regime_pipeline.storage.embedded.cluster import Cluster
 from regime_pipeline.storage.embedded.directory import make_place, server_account
 from regime_pipeline.storage.embedded.server import EmbeddedServer
@@ -159,3 +160,18 @@ def test_large_log_is_put_aside(cluster: Cluster, server: EmbeddedServer, monkey
     server.attach()
     assert cluster.place.log.with_suffix(".log.1").exists()
     assert 0 < cluster.place.log.stat().st_size < 2_000
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root's server runs under another account")
+def test_the_servers_own_account_is_not_let_in(cluster: Cluster, server: EmbeddedServer) -> None:
+    """Root's server runs under `nobody`, which other services share: none of them is the database's superuser."""
+    server.attach()
+    programs = programs_for(cluster.place.account, cluster.place.base)
+    found = programs.run("psql", cluster.url, "--command=SELECT 1", timeout_s=30)
+    assert found.returncode != 0
+    assert "Peer authentication failed" in found.stdout
+    assert answers(cluster.url), "root is let in"
+    for name in ("access.conf", "owners.conf"):
+        status = (cluster.place.base / name).stat()
+        assert (status.st_uid, status.st_mode & 0o777) == (0, 0o644)
+    server.release()
