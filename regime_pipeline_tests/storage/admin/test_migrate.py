@@ -62,8 +62,8 @@ def test_a_newer_database_is_refused_untouched(database_url):
 
 def test_an_older_database_gets_the_command_to_upgrade(database_url, monkeypatch):
     upgrade(database_url)
-    monkeypatch.setattr(migrate, "head", lambda: "0009")
-    with pytest.raises(StorageError, match=r"at revision 0008, behind 0009.*regime db upgrade"):
+    monkeypatch.setattr(migrate, "head", lambda: "0010")
+    with pytest.raises(StorageError, match=r"at revision 0009, behind 0010.*regime db upgrade"):
         check(database_url)
 
 
