@@ -100,6 +100,6 @@ def _cross_origin(options: ApiOptions) -> list[Middleware]:
             allow_origins=list(options.cors_origins),
             allow_methods=["GET", "HEAD", "POST", "PUT"],
             allow_headers=["X-API-Key", "Content-Type", "If-None-Match"],
-            expose_headers=["ETag", "Link", "Retry-After", "X-Regime-Source", "X-Request-Id"],
+            expose_headers=["ETag", "Link", "Retry-After", "X-Regime-Source", "X-Request-Id", "X-Total-Count"],
         )
     ]

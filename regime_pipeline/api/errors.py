@@ -185,3 +185,7 @@ CONFLICT: Final[dict[int | str, dict[str, Any]]] = {
     }
 }
 """How a change of a grid may be refused."""
+NOT_INSTALLED: Final[dict[int | str, dict[str, Any]]] = {
+    501: {"model": ErrorBody, "description": "`not_installed`: the server lacks what the form of the answer needs."}
+}
+"""How a large read in another form may be refused."""

@@ -145,10 +145,9 @@ class TimePage:
         start = max(at - reach_ms, first)
         return cls(start, at, start, start <= first, False)
 
-    def answer(self, request: Request, rows: list[dict[str, Any]], total: int) -> dict[str, Any]:
-        """Return the page with its rows, which are oldest first, and the total of the whole list."""
-        items = rows if self.is_forward else rows[::-1]
-        return {"items": items, "total": total, "next_url": next_url(request, self.next_ms, not self.is_last)}
+    def next_url(self, request: Request) -> str | None:
+        """Return the address of the next page, None at the end."""
+        return next_url(request, self.next_ms, not self.is_last)
 
 
 MarketParameter = Annotated[Market, Depends(market_of)]

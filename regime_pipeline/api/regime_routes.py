@@ -5,17 +5,19 @@ See `services.queries.candle_regimes` for what they return.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
 from regime_pipeline.api import answers
 from regime_pipeline.api.context import Context, ContextParameter, Reader
+from regime_pipeline.api.errors import NOT_INSTALLED
+from regime_pipeline.api.formats import IN_ARROW, MEDIA_TYPES, FormatQuery, column_model
 from regime_pipeline.api.params import BarsLimit, CursorQuery, MarketParameter, RowsLimit, SpanParameter, page_of
-from regime_pipeline.api.regime_cache import RegimeQuestion, RegimeRows, render
-from regime_pipeline.api.responses import json_answer
+from regime_pipeline.api.regime_rows import RegimeQuestion, RegimeRows, regime_rows
+from regime_pipeline.api.responses import IfNoneMatch, json_answer, versioned
 from regime_pipeline.domain.candle_regimes.periods import Periods
 from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED
 from regime_pipeline.domain.market_data.window import to_iso
@@ -24,7 +26,6 @@ from regime_pipeline.services.queries.candle_regimes import FOREVER
 
 router = APIRouter(prefix="/api/data/regime/{symbol}/{timeframe}", tags=["candle regimes"])
 RegimeName = Literal["UNDEFINED", "TREND_UP", "TREND_DOWN", "RANGE", "CHOPPY", "NEUTRAL"]
-_Match = Annotated[str | None, Header(description="The ETag of the answer you have.")]
 
 
 class RegimeRow(BaseModel):
@@ -40,21 +41,28 @@ class RegimeRow(BaseModel):
     volatility_state: str = Field(examples=["low"])
     momentum_state: str = Field(examples=["weak"])
     color: str = Field(examples=["#3b82f6"])
-    confidence: float = Field(examples=[0.41])
+    confidence: float = Field(description="0 to 1, four decimals.", examples=[0.41])
 
 
-@router.get("", response_model=list[RegimeRow], summary="Regime of every candle")
+@router.get(
+    "",
+    response_model=list[RegimeRow] | column_model(RegimeRow),
+    responses={**IN_ARROW, **NOT_INSTALLED},
+    summary="Regime of every candle",
+)
 async def regimes(
     context: ContextParameter,
     _: Reader,
     market: MarketParameter,
     span: SpanParameter,
     limit: BarsLimit = 500,
-    if_none_match: _Match = None,
+    form: FormatQuery = "rows",
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return candles, oldest first, a flat list: the newest `limit`, or, with `start`, the first `limit` from there.
 
-    The next page begins at the end of this one: at `start` plus `limit` bars.
+    The next page begins at the end of this one: at `start` plus `limit` bars. For many rows `format=columns` is one
+    object of arrays and `format=arrow` an Arrow stream, whose times are timestamps.
 
     Stored rows of the current policy are used as they are; the others are computed from the stored candles of the same
     moment. `X-Regime-Source` says which: stored, computed or mixed.
@@ -66,20 +74,22 @@ async def regimes(
     held = context.rows.find(question)
     if held is None or not await context.looks.ask((market, held.mark)):
         held = await run_in_threadpool(_read, context, question)
-    answer = held.answer(question)
-    tag = f'"{answer.version}"'
-    headers = {"ETag": tag, "X-Regime-Source": answer.source, "Cache-Control": "no-cache"}
-    if if_none_match is not None and tag in if_none_match:
-        return Response(status_code=304, headers=headers)
-    return Response(answer.body, 200, headers, "application/json")
+    is_quick = held.is_quick(form) or limit <= _QUICK_ROWS
+    answer = held.answer(question, form) if is_quick else await run_in_threadpool(held.answer, question, form)
+    headers = {"X-Regime-Source": answer.source}
+    return versioned(answer.body, MEDIA_TYPES[form], headers, if_none_match, answer.version)
+
+
+_QUICK_ROWS: Final = 500
+"""So many rows are rendered sooner than a thread begins."""
 
 
 def _read(context: Context, question: RegimeQuestion) -> RegimeRows:
-    """Read and render what answers a question, and keep it."""
+    """Read what answers a question, and keep it."""
     market = question.market
     series = service.regime_series(context.ws, market, question.start_ms, question.end_ms, question.limit)
-    rows = render(series, question)
-    context.rows.put(market, rows)
+    rows = regime_rows(series, question)
+    context.rows.put(rows)
     return rows
 
 
