@@ -1,7 +1,8 @@
 """What a competent user would serve instead: Starlette alone, psycopg, orjson, the same statement, the same fields.
 
-Nothing is checked: neither which policy wrote a row nor whether a correction has made it stale, no parameter, no key;
-no ETag. Run as `python -m benchmarks.api_peer PORT DATABASE_URL POLICY_HASH`; see `benchmarks.api` for who asks it.
+Its connections are opened once and wait in the event loop, so no thread waits for the interpreter. Nothing is checked:
+neither which policy wrote a row nor whether a correction has made it stale, no parameter, no key; no ETag. Run as
+`python -m benchmarks.api_peer PORT DATABASE_URL POLICY_HASH`; see `benchmarks.api` for who asks it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from starlette.routing import Route
 from regime_pipeline.domain.candle_regimes.states import COLORS, REGIME_STATES
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.storage.bulk.copy_format import register_array_loaders
-from regime_pipeline.storage.bulk.regime_reads import _READ as THE_STATEMENT
+from regime_pipeline.storage.bulk.regime_reads import READ_REGIMES
 
 CONNECTIONS = 8
 FIELDS = [
@@ -73,7 +74,7 @@ def create_app(url: str, policy_hash: str) -> Starlette:
         }
         connection = await idle.get()
         try:
-            cursor = await connection.cursor(binary=True).execute(THE_STATEMENT, asked, prepare=True)
+            cursor = await connection.cursor(binary=True).execute(READ_REGIMES, asked, prepare=True)
             _, times, states, confidences, *_rest = await cursor.fetchone()
         finally:
             idle.put_nowait(connection)

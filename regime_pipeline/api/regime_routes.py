@@ -12,10 +12,12 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
 from regime_pipeline.api import answers
+from regime_pipeline.api.checked_route import CheckedRoute
 from regime_pipeline.api.context import Context, ContextParameter, Reader
 from regime_pipeline.api.errors import NOT_INSTALLED
 from regime_pipeline.api.formats import IN_ARROW, MEDIA_TYPES, FormatQuery, column_model
 from regime_pipeline.api.params import BarsLimit, CursorQuery, MarketParameter, RowsLimit, SpanParameter, page_of
+from regime_pipeline.api.plain_questions import PlainQuestion, quick_route
 from regime_pipeline.api.regime_rows import RegimeQuestion, RegimeRows, regime_rows
 from regime_pipeline.api.responses import IfNoneMatch, json_answer, versioned
 from regime_pipeline.domain.candle_regimes.periods import Periods
@@ -24,7 +26,9 @@ from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.services.queries import candle_regimes as service
 from regime_pipeline.services.queries.candle_regimes import FOREVER
 
-router = APIRouter(prefix="/api/data/regime/{symbol}/{timeframe}", tags=["candle regimes"])
+_PREFIX: Final = "/api/data/regime/{symbol}/{timeframe}"
+_TAGS: Final = ["candle regimes"]
+router = APIRouter(prefix=_PREFIX, tags=[*_TAGS], route_class=CheckedRoute)
 RegimeName = Literal["UNDEFINED", "TREND_UP", "TREND_DOWN", "RANGE", "CHOPPY", "NEUTRAL"]
 
 
@@ -44,7 +48,40 @@ class RegimeRow(BaseModel):
     confidence: float = Field(description="0 to 1, four decimals.", examples=[0.41])
 
 
-@router.get(
+_QUICK_ROWS: Final = 500
+"""So many rows are rendered sooner than a thread begins."""
+
+
+async def answered(context: Context, asked: PlainQuestion) -> Response:
+    """Answer a sound question from what was read before, where nothing was written since, else from the tables."""
+    start, end = asked.span
+    if start != FOREVER[0]:
+        end = min(end, start + asked.limit * asked.market.step_ms)
+    question = RegimeQuestion(asked.market, start, end, asked.limit)
+    held = context.rows.find(question)
+    if held is None or not await context.looks.ask((asked.market, held.mark)):
+        held = await run_in_threadpool(_read, context, question)
+    is_quick = held.is_quick(asked.form) or asked.limit <= _QUICK_ROWS
+    answer = (
+        held.answer(question, asked.form) if is_quick else await run_in_threadpool(held.answer, question, asked.form)
+    )
+    headers = {"X-Regime-Source": answer.source}
+    return versioned(answer.body, MEDIA_TYPES[asked.form], headers, asked.have, answer.version)
+
+
+def _read(context: Context, question: RegimeQuestion) -> RegimeRows:
+    """Read what answers a question, and keep it."""
+    market = question.market
+    series = service.regime_series(context.ws, market, question.start_ms, question.end_ms, question.limit)
+    rows = regime_rows(series, question)
+    context.rows.put(rows)
+    return rows
+
+
+quick = APIRouter(prefix=_PREFIX, tags=[*_TAGS], route_class=quick_route(answered))
+
+
+@quick.get(
     "",
     response_model=list[RegimeRow] | column_model(RegimeRow),
     responses={**IN_ARROW, **NOT_INSTALLED},
@@ -67,30 +104,7 @@ async def regimes(
     Stored rows of the current policy are used as they are; the others are computed from the stored candles of the same
     moment. `X-Regime-Source` says which: stored, computed or mixed.
     """
-    start, end = span
-    if start != FOREVER[0]:
-        end = min(end, start + limit * market.step_ms)
-    question = RegimeQuestion(market, start, end, limit)
-    held = context.rows.find(question)
-    if held is None or not await context.looks.ask((market, held.mark)):
-        held = await run_in_threadpool(_read, context, question)
-    is_quick = held.is_quick(form) or limit <= _QUICK_ROWS
-    answer = held.answer(question, form) if is_quick else await run_in_threadpool(held.answer, question, form)
-    headers = {"X-Regime-Source": answer.source}
-    return versioned(answer.body, MEDIA_TYPES[form], headers, if_none_match, answer.version)
-
-
-_QUICK_ROWS: Final = 500
-"""So many rows are rendered sooner than a thread begins."""
-
-
-def _read(context: Context, question: RegimeQuestion) -> RegimeRows:
-    """Read what answers a question, and keep it."""
-    market = question.market
-    series = service.regime_series(context.ws, market, question.start_ms, question.end_ms, question.limit)
-    rows = regime_rows(series, question)
-    context.rows.put(rows)
-    return rows
+    return await answered(context, PlainQuestion(market, span, limit, form, if_none_match))
 
 
 _AllBars = Annotated[int, Query(ge=1, le=2_000_000, description="At most so many bars, the newest.", examples=[10_000])]

@@ -45,13 +45,20 @@ def _codes_of(name: str) -> tuple[NDArray[np.int8], list[str]]:
     return np.array([categories.index(texts[name]) for texts in _TEXTS], dtype=np.int8), categories
 
 
+def _padded_texts(name: str) -> NDArray[np.bytes_]:
+    """A text by state, quoted and with a comma, all of one length: blanks, of which they have none, are taken out."""
+    quoted = [orjson.dumps(texts[name]) + b"," for texts in _TEXTS]
+    return np.array([text.ljust(max(map(len, quoted))) for text in quoted])
+
+
 _TEXTS: Final = [_texts_of(state) for state in REGIME_STATES]
 _MIDDLES: Final = [b"," + orjson.dumps(texts)[1:-1] + b',"confidence":' for texts in _TEXTS]
 """The part of a row that the state alone decides, by state."""
-_QUOTED: Final = {name: [orjson.dumps(texts[name]) for texts in _TEXTS] for name in _TEXTS[0]}
+_PADDED: Final = {name: _padded_texts(name) for name in _TEXTS[0]}
 _LABELS: Final = {name: _codes_of(name) for name in _TEXTS[0]}
 _CONFIDENCES: Final = [orjson.dumps(step / _PER_UNIT) + b"}," for step in range(_PER_UNIT + 1)]
 """The end of a row, by confidence."""
+_MIDDLE_SIZES, _END_SIZES = (np.array([*map(len, texts)]) for texts in (_MIDDLES, _CONFIDENCES))
 _BEFORE_TIME: Final = b'{"time":'
 _BEFORE_KNOWN: Final = b',"known_at":'
 _POWERS: Final = 10 ** np.arange(1, 18)
@@ -151,18 +158,21 @@ class RegimeRows:
     @cached_property
     def text(self) -> bytes:
         """A JSON object and a comma for each row; joining bytes is all that is done row by row."""
-        parts = [b""] * (4 * len(self))
-        parts[0::4] = _numbers(self.open_time_ms // 1000, _BEFORE_TIME)
-        parts[1::4] = _numbers(self._known_at_ms // 1000, _BEFORE_KNOWN)
-        parts[2::4] = _each_of(_MIDDLES, self.state)
-        parts[3::4] = _each_of(_CONFIDENCES, self.confidence)
+        if not len(self):
+            return b""
+        times = _json(np.column_stack([self.open_time_ms, self._known_at_ms]) // 1000)[2:-2]
+        for before, after in ((b"],[", b"|"), (b",", _BEFORE_KNOWN), (b"|", b"|" + _BEFORE_TIME)):
+            times = times.replace(before, after)
+        parts = [b""] * (3 * len(self))
+        parts[0::3] = (_BEFORE_TIME + times).split(b"|")
+        parts[1::3] = _each_of(_MIDDLES, self.state)
+        parts[2::3] = _each_of(_CONFIDENCES, self.confidence)
         return b"".join(parts)
 
     @cached_property
     def edges(self) -> Int64:
         """Where each row begins in the text and the last one ends, int64, shape (n + 1,)."""
-        of_state, of_confidence = (np.array([*map(len, texts)]) for texts in (_MIDDLES, _CONFIDENCES))
-        sizes = of_state[self.state] + of_confidence[self.confidence] + len(_BEFORE_TIME) + len(_BEFORE_KNOWN)
+        sizes = _MIDDLE_SIZES[self.state] + _END_SIZES[self.confidence] + len(_BEFORE_TIME) + len(_BEFORE_KNOWN)
         sizes += _digits(self.open_time_ms // 1000) + _digits(self._known_at_ms // 1000)
         return np.concatenate(([0], np.cumsum(sizes)))
 
@@ -179,7 +189,10 @@ class RegimeRows:
         columns = {
             "time": _json(self.open_time_ms[first:last] // 1000),
             "known_at": _json(self._known_at_ms[first:last] // 1000),
-            **{name: b"[" + b",".join(_each_of(texts, state)) + b"]" for name, texts in _QUOTED.items()},
+            **{
+                name: b"[" + padded[state].tobytes().translate(None, b" ")[:-1] + b"]"
+                for name, padded in _PADDED.items()
+            },
             "confidence": _json(confidence),
         }
         return b"{" + b",".join(b'"%b":%b' % (name.encode(), column) for name, column in columns.items()) + b"}"
@@ -213,11 +226,6 @@ def regime_rows(series: RegimeSeries, question: RegimeQuestion) -> RegimeRows:
 
 def _json(numbers: NDArray[Any]) -> bytes:
     return orjson.dumps(np.ascontiguousarray(numbers), option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def _numbers(numbers: Int64, before: bytes) -> list[bytes]:
-    """Numbers as JSON texts with something before each, all at once."""
-    return (before + _json(numbers)[1:-1].replace(b",", b"\n" + before)).split(b"\n") if len(numbers) else []
 
 
 def _digits(numbers: Int64) -> Int64:

@@ -11,6 +11,7 @@ import pandas as pd
 from fastapi import APIRouter, Request, Response
 
 from regime_pipeline.api import answers
+from regime_pipeline.api.checked_route import CheckedRoute
 from regime_pipeline.api.context import ContextParameter, Reader
 from regime_pipeline.api.errors import NOT_INSTALLED
 from regime_pipeline.api.formats import IN_ARROW, MEDIA_TYPES, FormatQuery, frame_page, page_models
@@ -37,7 +38,7 @@ from regime_pipeline.services.queries.rounding import rounded, rounded_frame
 from regime_pipeline.services.queries.verdicts import newest_hour, verdict_of_hour, verdict_series
 from regime_pipeline.storage.frames import utc_times
 
-router = APIRouter(tags=["verdicts"])
+router = APIRouter(tags=["verdicts"], route_class=CheckedRoute)
 _BASE = "/api/verdicts/{symbol}/{timeframe}"
 _HOURS = tuple[int, int]
 

@@ -42,7 +42,7 @@ def test_the_address_alone_leads_to_the_documentation(client: TestClient) -> Non
     ("query", "said"),
     [
         ("limt=5", "'limt' is not a query parameter here. Did you mean limit?"),
-        ("zzz=1", "'zzz' is not a query parameter here. There are: end, limit, start."),
+        ("zzz=1", "'zzz' is not a query parameter here. There are: end, format, limit, start."),
     ],
 )
 def test_a_parameter_that_nobody_reads_is_refused(client: TestClient, query: str, said: str) -> None:
