@@ -137,10 +137,10 @@ def document(medians: dict[tuple[str, int], list[float]], requests: int) -> str:
 `python -m benchmarks.api`: {CLIENTS} clients at once ({requests} requests each, kept connections, whole bodies read),
 medians of {ROUNDS} interleaved rounds. The peer is Starlette with psycopg's asynchronous connections and orjson over
 the same statement (`benchmarks/api_peer.py`); it checks nothing and has no ETag. First query: spans that nobody has
-asked, so that every row is read and rendered, as the peer does every time. Computed: the same by a server of another policy on
-the same tables. Asked before: the newest regimes, each time another number of them; the tables are asked at every
-request whether anything was written. {os.cpu_count()} cores, which four servers, PostgreSQL and {CLIENTS} clients share
-(load {os.getloadavg()[1]:.0f}), {platform.machine()}, Python {platform.python_version()}.
+asked, so that every row is read and rendered, as the peer does every time. Computed: the same by a server of another
+policy on the same tables. Asked before: the newest regimes, each time another number of them; the tables are asked at
+every request whether anything was written. {os.cpu_count()} cores, which three servers, PostgreSQL, {CLIENTS} clients
+and others share (load {os.getloadavg()[1]:.0f}), {platform.machine()}, Python {platform.python_version()}.
 
 {markdown_table(header, rows)}"""
 

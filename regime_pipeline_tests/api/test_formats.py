@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -13,8 +14,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from regime_pipeline.api.formats import ARROW
+from regime_pipeline.cli.serve import api_served
 from regime_pipeline.domain.market_data.window import to_iso
-from regime_pipeline_tests.served_home import hour
+from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline_tests.conftest import REPOSITORY
+from regime_pipeline_tests.served_home import HOURS, hour
 
 REGIMES, VERDICTS, CANDLES = (f"/api/{name}/ETH-USDT/1h" for name in ("data/regime", "verdicts", "candles"))
 LISTS = [REGIMES, VERDICTS, CANDLES]
@@ -141,3 +145,18 @@ def test_another_form_is_refused_with_those_there_are(client: TestClient, path: 
     said = document[path.replace("ETH-USDT/1h", "{symbol}/{timeframe}")]["get"]
     assert {"application/json", ARROW} == said["responses"]["200"]["content"].keys()
     assert "501" in said["responses"]
+
+
+def test_the_example_of_the_documentation_runs(ws: Workspace) -> None:
+    page = (REPOSITORY / "docs" / "api.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(from urllib.*?)```", page, re.DOTALL)
+    by_column, by_arrow = example.split("frame = pl.")
+    names: dict[str, Any] = {}
+    with api_served(ws, "127.0.0.1", 0) as address:
+        exec(by_column.replace("http://127.0.0.1:8000/", address), names)
+        first = names["frame"]
+        exec(f"frame = pl.{by_arrow}", names)
+
+    assert (len(first), names["frame"].height) == (HOURS, HOURS)
+    assert first.columns.tolist() == names["frame"].columns
+    assert first["confidence"].tolist() == pytest.approx(names["frame"]["confidence"].to_list())

@@ -1,4 +1,4 @@
-"""Tests of `api.plain_questions`: the quick way and FastAPI's own give the same answer, and only sound questions pass."""
+"""Tests of `api.plain_questions`: the quick way answers as FastAPI's own does, and only sound questions pass."""
 
 from __future__ import annotations
 
