@@ -32,13 +32,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in sorted(DOCS.glob("notebooks/*.ipynb")):
         _add(files, config, f"notebooks/{path.stem}.md", notebook(json.loads(path.read_text("utf-8"))))
     _add(files, config, "decisions/README.md", decisions())
+    worker = Path(__file__).with_name("iframe-worker.js")
+    _add(files, config, f"assets/{worker.name}", worker.read_text("utf-8"))
     outside = {target for page in DOCS.rglob("*.md") for target in targets(page) if not target.is_relative_to(DOCS)}
     for path in sorted(each for each in outside if each.is_file()):
         _add(files, config, path.relative_to(REPOSITORY).as_posix(), path.read_text("utf-8"))
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(markdown: str, page: Page, files: Files, **_: Any) -> str:
     """Turn links as code hosts follow them into links of the site."""
     here = source_of(page.file.src_uri)
     parts = _FENCE.split(markdown)
@@ -103,7 +105,7 @@ def _output(output: dict[str, Any]) -> str:
     shown = output.get("data", {"text/plain": output.get("text", "")})
     for kind, form in (
         ("image/png", '<img alt="What the cell draws" src="data:image/png;base64,{}">'),
-        ("text/html", '<div class="output" markdown="0">{}</div>'),
+        ("text/html", '<div style="overflow-x: auto" markdown="0">{}</div>'),
         ("text/plain", "```text\n{}\n```"),
     ):
         if kind in shown:
