@@ -183,7 +183,7 @@ def serving(home: Path, policy: str) -> Iterator[int]:
 
 def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
     """Wait until a server answers."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         assert server.poll() is None, "the API has ended"
         try:

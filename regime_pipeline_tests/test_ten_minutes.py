@@ -23,7 +23,7 @@ BEGIN = "export REGIME_HOME=ten-minutes\nregime init\nregime backfill\n"
 SAID = {
     "operators": ("ALFA-USDT", "80"),
     "analysts": ("verdict", "RANGE_WEAK", "mean"),
-    "data-engineers": ("database", "regime_verdicts", "confidence"),
+    "data-engineers": ("database", "verdict", "confidence", "RANGE_WEAK"),
     "agent-builders": ('"verdict"', "ALFA-USDT"),
 }
 

@@ -15,10 +15,10 @@ from regime_pipeline.api import answers
 from regime_pipeline.api.checked_route import CheckedRoute
 from regime_pipeline.api.context import Context, ContextParameter, Reader
 from regime_pipeline.api.errors import NOT_INSTALLED
-from regime_pipeline.api.formats import IN_ARROW, MEDIA_TYPES, FormatQuery, column_model
+from regime_pipeline.api.formats import IN_ARROW, MEDIA_TYPES, Format, FormatQuery, column_model
 from regime_pipeline.api.params import BarsLimit, CursorQuery, MarketParameter, RowsLimit, SpanParameter, page_of
 from regime_pipeline.api.plain_questions import PlainQuestion, quick_route
-from regime_pipeline.api.regime_rows import RegimeQuestion, RegimeRows, regime_rows
+from regime_pipeline.api.regime_rows import Answer, RegimeQuestion, regime_rows
 from regime_pipeline.api.responses import IfNoneMatch, json_answer, versioned
 from regime_pipeline.domain.candle_regimes.periods import Periods
 from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED
@@ -60,22 +60,22 @@ async def answered(context: Context, asked: PlainQuestion) -> Response:
     question = RegimeQuestion(asked.market, start, end, asked.limit)
     held = context.rows.find(question)
     if held is None or not await context.looks.ask((asked.market, held.mark)):
-        held = await run_in_threadpool(_read, context, question)
-    is_quick = held.is_quick(asked.form) or asked.limit <= _QUICK_ROWS
-    answer = (
-        held.answer(question, asked.form) if is_quick else await run_in_threadpool(held.answer, question, asked.form)
-    )
+        answer = await run_in_threadpool(_read, context, question, asked.form)
+    elif held.is_quick(asked.form) or asked.limit <= _QUICK_ROWS:
+        answer = held.answer(question, asked.form)
+    else:
+        answer = await run_in_threadpool(held.answer, question, asked.form)
     headers = {"X-Regime-Source": answer.source}
     return versioned(answer.body, MEDIA_TYPES[asked.form], headers, asked.have, answer.version)
 
 
-def _read(context: Context, question: RegimeQuestion) -> RegimeRows:
-    """Read what answers a question, and keep it."""
+def _read(context: Context, question: RegimeQuestion, form: Format) -> Answer:
+    """Read what answers a question, keep it, and render it."""
     market = question.market
     series = service.regime_series(context.ws, market, question.start_ms, question.end_ms, question.limit)
     rows = regime_rows(series, question)
     context.rows.put(rows)
-    return rows
+    return rows.answer(question, form)
 
 
 quick = APIRouter(prefix=_PREFIX, tags=[*_TAGS], route_class=quick_route(answered))

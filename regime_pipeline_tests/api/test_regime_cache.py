@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import orjson
 from hypothesis import given
@@ -30,6 +32,10 @@ def answered(hours: list[int], question: RegimeQuestion, state: str = "") -> Reg
     return RegimeSeries(question.market, regimes, number % 3 != 0, ReadVersion(0, 0, state))
 
 
+def by_row(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
 def asked(start: int, end: int, limit: int, market: Market = ETH) -> RegimeQuestion:
     return RegimeQuestion(market, start * HOUR_MS, end * HOUR_MS, limit)
 
@@ -49,6 +55,7 @@ def test_a_piece_is_the_answer_to_its_question(
         assert answer.source == alone.source
         assert [row["time"] * 1000 for row in orjson.loads(answer.body)] == alone.regimes.open_time_ms.tolist()
         assert answer.body == rows.answer(first).body or answer.version != rows.answer(first).version
+        assert by_row(orjson.loads(rows.answer(second, "columns").body)) == orjson.loads(answer.body)
 
 
 def test_what_was_not_asked_is_not_covered() -> None:
