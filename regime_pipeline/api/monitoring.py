@@ -27,8 +27,11 @@ router = APIRouter(tags=["service"], route_class=CheckedRoute)
 
 
 @router.get("/healthz", summary="Is the process alive")
-def healthz() -> Ok:
-    """Answer without asking anything."""
+async def healthz() -> Ok:
+    """Answer without asking anything.
+
+    In the event loop: a thread would have to be waited for while every one of them waits for the database.
+    """
     return Ok(ok=True)
 
 

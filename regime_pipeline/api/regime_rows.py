@@ -157,9 +157,9 @@ class RegimeRows:
 
     @cached_property
     def text(self) -> bytes:
-        """A JSON object and a comma for each row; joining bytes is all that is done row by row."""
+        """All rows as a JSON list; joining bytes is all that is done row by row."""
         if not len(self):
-            return b""
+            return b"[]"
         times = _json(np.column_stack([self.open_time_ms, self._known_at_ms]) // 1000)[2:-2]
         for before, after in ((b"],[", b"|"), (b",", _BEFORE_KNOWN), (b"|", b"|" + _BEFORE_TIME)):
             times = times.replace(before, after)
@@ -167,22 +167,25 @@ class RegimeRows:
         parts[0::3] = (_BEFORE_TIME + times).split(b"|")
         parts[1::3] = _each_of(_MIDDLES, self.state)
         parts[2::3] = _each_of(_CONFIDENCES, self.confidence)
+        parts[0], parts[-1] = b"[" + parts[0], parts[-1][:-1] + b"]"
         return b"".join(parts)
 
     @cached_property
     def edges(self) -> Int64:
-        """Where each row begins in the text and the last one ends, int64, shape (n + 1,)."""
+        """Where each row begins in the text, and where one more would, int64, shape (n + 1,)."""
         sizes = _MIDDLE_SIZES[self.state] + _END_SIZES[self.confidence] + len(_BEFORE_TIME) + len(_BEFORE_KNOWN)
         sizes += _digits(self.open_time_ms // 1000) + _digits(self._known_at_ms // 1000)
-        return np.concatenate(([0], np.cumsum(sizes)))
+        return np.concatenate(([0], np.cumsum(sizes))) + len(b"[")
 
     @property
     def _known_at_ms(self) -> Int64:
         return bar_known_at(self.market, self.open_time_ms)
 
     def _rows(self, first: int, last: int) -> bytes:
-        start, end = int(self.edges[first]), int(self.edges[last])
-        return b"".join((b"[", memoryview(self.text)[start : max(end - 1, start)], b"]"))
+        if last - first == len(self):
+            return self.text  # without a copy: fresh memory costs as much as rendering
+        start, end = int(self.edges[first]), int(self.edges[last]) - len(b",")
+        return b"".join((b"[", memoryview(self.text)[start : max(end, start)], b"]"))
 
     def _columns(self, first: int, last: int) -> bytes:
         state, confidence = self.state[first:last], self.confidence[first:last] / _PER_UNIT
