@@ -8,7 +8,7 @@ WORKERS ?= 3
 SHARED_OUT := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: setup demo test quick faults lint types audit format bench dev clean
+.PHONY: setup demo test quick faults lint types audit docs format bench dev clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -65,6 +65,16 @@ types: .venv/dev.stamp ## mypy strict
 audit: .venv/audit.stamp ## withdrawn releases and known vulnerabilities among the pins; needs a network
 	@$(BIN)/python -m pip check
 	@.venv/audit/bin/python -m regime_pipeline_tests.architecture.audit $(AUDIT)
+
+.venv/docs.stamp: website/requirements.txt constraints.txt
+	@$(PYTHON) -m venv .venv/docs
+	@.venv/docs/bin/python -m pip --disable-pip-version-check --quiet install --requirement website/requirements.txt \
+	  --constraint constraints.txt
+	@touch $@
+
+docs: .venv/docs.stamp ## the documentation as a site, in .site/, with every link checked
+	@NO_MKDOCS_2_WARNING=1 .venv/docs/bin/mkdocs --quiet build --strict --clean --config-file website/mkdocs.yml
+	@echo "Open .site/index.html"
 
 format: .venv/dev.stamp ## mend what the formatter and linter can mend
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

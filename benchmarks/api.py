@@ -1,7 +1,8 @@
-"""The HTTP API under eight clients at once: stored regimes, the same computed on the fly, and answers unchanged since.
+"""The HTTP API under eight clients at once: stored, asked again, computed, unchanged since, in other forms, and a peer.
 
-Run `python -m benchmarks.api [--quick]`; it writes its section of `docs/benchmarks.md`. The server is a process of its
-own on the loopback interface; the clients, threads, read whole bodies and keep their connections.
+Run `python -m benchmarks.api [--quick] [--requests N]`; it writes its section of `docs/benchmarks.md`. Servers are
+processes of their own on the loopback interface; the clients, threads, read whole bodies and keep their connections.
+See `api_peer` for whom it is compared with, `api_crowd` for many clients.
 """
 
 from __future__ import annotations
@@ -24,14 +25,18 @@ import httpx
 
 import regime_pipeline
 from benchmarks.document import markdown_table, write_section
-from regime_pipeline.bootstrap import open_workspace
+from regime_pipeline.bootstrap import open_databases, open_workspace
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso, to_ms
+from regime_pipeline.policy import default_policy
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.settings import Settings
+from regime_pipeline.storage.urls import libpq_url
 
 CLIENTS, REQUESTS = 8, 60
-KINDS = ("stored", "again", "computed", "unchanged")
+KINDS = ("peer", "again", "columns", "arrow", "computed", "stored", "unchanged")
+GOALS = {120: 1.3, 10_000: 0.6}
+"""A first query beside the peer's answer to it, at most."""
 MARKETS_OF = {120: Market("BTC-USDT", "1h"), 10_000: Market("ETH-USDT", "1h")}
 """One for each number of regimes, so that no span of the one is held for the other."""
 BARS = 11_600
@@ -52,6 +57,16 @@ timeframes = ["1h"]
 source = "simulated"
 """
 SHIPPED = Path(regime_pipeline.__file__).parent / "policy" / "policy.toml"
+IN_SPANS = {"peer", "again", "columns", "arrow", "computed"}
+SAID = {
+    "peer": "peer: Starlette, psycopg, orjson",
+    "again": "first query",
+    "columns": "first query, `format=columns`",
+    "arrow": "first query, `format=arrow`",
+    "computed": "computed",
+    "stored": "asked before",
+    "unchanged": "asked before, not modified (ETag)",
+}
 PATH = "/api/data/regime/{symbol}/1h?limit={limit}"
 SPAN = "&start={start}&end={end}"
 
@@ -59,15 +74,16 @@ SPAN = "&start={start}&end={end}"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few requests, nothing written")
-    quick = parser.parse_args().quick
+    parser.add_argument("--requests", type=int, default=REQUESTS, help="of each client, kind and round")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         home = Path(folder) / "home"
         home.mkdir()
         fill(home)
-        text = report(home, 5 if quick else REQUESTS)
+        text = report(home, 5 if given.quick else given.requests)
     print(text)
-    if not quick:
+    if not given.quick:
         write_section("api", text)
 
 
@@ -87,41 +103,72 @@ def fill(home: Path) -> None:
 
 
 def report(home: Path, requests: int) -> str:
-    """Measure both servers in turn, round by round, and lay the medians out."""
-    cases = {(name, limit): list[float]() for name in KINDS for limit in MARKETS_OF}
+    """Measure every kind in turn, round by round, and lay the medians out."""
+    cases = {(name, limit): list[tuple[float, float]]() for limit in MARKETS_OF for name in KINDS}
     with (
         serving(home, "") as stored,
         serving(home, str(home / "policy.toml")) as computed,
+        serving_peer(home) as peer,
         ThreadPoolExecutor(CLIENTS) as pool,
     ):
+        port_of = {"computed": computed, "peer": peer}
         for round_number in range(ROUNDS):
-            for (name, limit), found in cases.items():
-                port = computed if name == "computed" else stored
-                found.append(p95(pool, port, limit, requests, name, round_number))
-    medians = {case: statistics.median(found) for case, found in cases.items()}
+            for number, ((name, limit), found) in enumerate(cases.items()):
+                first = (round_number * len(cases) + number) * CLIENTS
+                found.append(measured(pool, port_of.get(name, stored), limit, requests, name, first))
+    medians = {
+        case: [statistics.median(each) * 1000 for each in zip(*found, strict=True)] for case, found in cases.items()
+    }
+    return document(medians, requests)
+
+
+def document(medians: dict[tuple[str, int], list[float]], requests: int) -> str:
+    """The section of the page, from the median and the p95 of each case in milliseconds."""
     rows = []
-    for limit, goal in zip(MARKETS_OF, (10, 50), strict=True):
-        of = {name: medians[(name, limit)] * 1000 for name in KINDS}
-        ratio = f"**{of['computed'] / of['again']:.1f}x**"
-        figures = (f"{of[name]:.1f} ms" for name in ("stored", "unchanged", "again", "computed"))
-        rows.append([f"{limit:,} regimes", *figures, ratio, f"stored < {goal} ms"])
-    header = ["what", "stored", "not modified (ETag)", "stored, first query", "recomputed", "ratio", "goal"]
+    for limit, goal in GOALS.items():
+        peer = medians[("peer", limit)]
+        for name in KINDS:
+            p50, p95 = medians[(name, limit)]
+            ratio = "" if name == "peer" else f"**{p50 / peer[0]:.2f}x**"
+            aim = f"<= {goal}x" if name == "again" else ""
+            rows.append([f"{limit:,} regimes", SAID[name], f"{p50:.1f} ms", f"{p95:.1f} ms", ratio, aim])
+    header = ["what", "how", "median", "p95", "median / peer's", "goal"]
     return f"""## The HTTP API
-`python -m benchmarks.api`: p95 over {CLIENTS} clients at once ({requests} requests each, kept connections, whole bodies
-read), medians of {ROUNDS} interleaved rounds. Stored: the newest regimes, each time another number of them; the tables
-are asked at every request whether anything was written, the rows are kept rendered. First query: spans that nobody has
-asked, so that every row is read and rendered; computed: the same by a server of another policy on the same tables.
-{os.cpu_count()} cores, which servers, PostgreSQL and {CLIENTS} clients share, {platform.machine()},
-Python {platform.python_version()}.
+`python -m benchmarks.api`: {CLIENTS} clients at once ({requests} requests each, kept connections, whole bodies read),
+medians of {ROUNDS} interleaved rounds. The peer is Starlette with psycopg's asynchronous connections and orjson over
+the same statement (`benchmarks/api_peer.py`); it checks nothing and has no ETag. First query: spans that nobody has
+asked, so that every row is read and rendered, as the peer does every time. Computed: the same by a server of another
+policy on the same tables. Asked before: the newest regimes, each time another number of them; the tables are asked at
+every request whether anything was written. {os.cpu_count()} cores, which three servers, PostgreSQL, {CLIENTS} clients
+and others share (load {os.getloadavg()[1]:.0f}), {platform.machine()}, Python {platform.python_version()}.
 
 {markdown_table(header, rows)}"""
 
 
 @contextmanager
+def serving_peer(home: Path) -> Iterator[int]:
+    """Run the peer on the same tables; yield the port."""
+    settings = Settings(home=home)
+    url, wanted = libpq_url(open_databases(settings).regimes), default_policy().candle_regime.hash
+    port = free_port()
+    server = subprocess.Popen([sys.executable, "-m", "benchmarks.api_peer", str(port), url, wanted])
+    try:
+        wait_for(f"http://127.0.0.1:{port}/", server)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
 def serving(home: Path, policy: str) -> Iterator[int]:
     """Run `regime serve` on a free port; yield the port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = int(listener.getsockname()[1])
+    port = free_port()
     environment = {**os.environ, "REGIME_HOME": str(home), "REGIME_POLICY": policy}
     code = "from regime_pipeline.cli.app import main; main()"
     command = [sys.executable, "-c", code, "serve", "--port", str(port), "--rate", "100000000"]
@@ -136,7 +183,7 @@ def serving(home: Path, policy: str) -> Iterator[int]:
 
 def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
     """Wait until a server answers."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         assert server.poll() is None, "the API has ended"
         try:
@@ -148,33 +195,40 @@ def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
     raise TimeoutError("the API did not start")
 
 
-def p95(pool: Executor, port: int, limit: int, requests: int, kind: str, round_number: int) -> float:
-    """Seconds within which nineteen of twenty requests of all clients were answered."""
-    firsts = [(round_number * CLIENTS + number) * requests for number in range(CLIENTS)]
-    jobs = [pool.submit(client, port, limit, requests, kind, first) for first in firsts]
+def measured(pool: Executor, port: int, limit: int, requests: int, kind: str, first: int) -> tuple[float, float]:
+    """Seconds within which half and nineteen of twenty requests of all clients were answered."""
+    jobs = [pool.submit(client, port, limit, requests, kind, (first + each) * requests) for each in range(CLIENTS)]
     taken = sorted(seconds for job in jobs for seconds in job.result())
-    return taken[int(len(taken) * 0.95)]
+    return statistics.median(taken), taken[int(len(taken) * 0.95)]
 
 
 def client(port: int, limit: int, requests: int, kind: str, first: int) -> list[float]:
     """Ask again and again over one connection; the first answer is not counted."""
-    found, symbol = [], MARKETS_OF[limit].symbol
+    found = []
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        tag = ask(connection, PATH.format(symbol=symbol, limit=limit))[1]
+        tag = ask(connection, span_of(limit, first, kind) if kind in IN_SPANS else newest(limit, 0))[1]
         match = f"If-None-Match: {tag}\r\n" if kind == "unchanged" else ""
         for number in range(requests):
-            asked = PATH.format(symbol=symbol, limit=limit)
-            if kind == "stored":
-                asked = PATH.format(symbol=symbol, limit=limit - number % 60)
-            elif kind != "unchanged":
-                start = START + (first + number) * HOUR_MS
-                asked += SPAN.format(start=to_iso(start), end=to_iso(start + limit * HOUR_MS))
+            fewer = number % 60 if kind == "stored" else 0
+            asked = span_of(limit, first + number, kind) if kind in IN_SPANS else newest(limit, fewer)
             began = time.perf_counter()
             status, _ = ask(connection, asked, match)
             found.append(time.perf_counter() - began)
             assert status == (304 if match else 200)
     return found
+
+
+def newest(limit: int, fewer: int) -> str:
+    """What asks for the newest regimes, a few less than the limit."""
+    return PATH.format(symbol=MARKETS_OF[limit].symbol, limit=limit - fewer)
+
+
+def span_of(limit: int, number: int, kind: str) -> str:
+    """What asks for a span, another for each number until all are used, in the form of a kind."""
+    start = START + number % (BARS - limit) * HOUR_MS
+    form = f"&format={kind}" if kind in ("columns", "arrow") else ""
+    return newest(limit, 0) + SPAN.format(start=to_iso(start), end=to_iso(start + limit * HOUR_MS)) + form
 
 
 def ask(connection: socket.socket, path: str, headers: str = "") -> tuple[int, str]:
@@ -191,7 +245,7 @@ def ask(connection: socket.socket, path: str, headers: str = "") -> tuple[int, s
     left, room = int(fields.get("content-length", 0)) - (len(head) - end - 4), bytearray(1 << 18)
     while left:
         left -= connection.recv_into(room, min(left, len(room)))
-    return int(lines[0].split()[1]), fields["etag"]
+    return int(lines[0].split()[1]), fields.get("etag", "")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,17 @@ class Page(BaseModel, Generic[Row]):
     )
 
 
+class ColumnsPage(BaseModel, Generic[Row]):
+    """One page of a list by column."""
+
+    items: Row
+    total: int = Field(description="Rows of the whole list, on every page.", examples=[420])
+    next_url: str | None = Field(
+        description="Path and query of the next page on this server; null at the end.",
+        examples=["/api/candles/ETH-USDT/1h?limit=1&format=columns&cursor=MTc4OTcyOTIwMDAwMA"],
+    )
+
+
 class _OfSeries(BaseModel):
     symbol: str = Field(examples=["ETH-USDT"])
     timeframe: str = Field(examples=["1h"])
@@ -127,6 +138,7 @@ class Candle(BaseModel):
     """A closed candle."""
 
     time: str = Field(description="Open time.", examples=["2026-09-18T11:00:00Z"])
+    known_at: str = Field(description="Close: use the row from then on.", examples=["2026-09-18T12:00:00Z"])
     open: float = Field(examples=[1100.4])
     high: float = Field(examples=[1104.2])
     low: float = Field(examples=[1098.7])
@@ -189,6 +201,7 @@ class VerdictRow(_Verdict):
     model_config = ConfigDict(extra="allow")
     hour_start: str = Field(examples=["2026-09-18T11:00:00Z"])
     as_of_bar: str | None = Field(description="Open of the newest bar it knows.", examples=["2026-09-18T11:00:00Z"])
+    known_at: str = Field(description="Close of the hour: use the row from then on.", examples=["2026-09-18T12:00:00Z"])
     competing: list[Alternative] = Field(description="The other verdicts, heaviest first.")
     factors: list[FactorRow] = Field(description="The rules in the order in which they decide.")
     status: str = Field(examples=["OK"])

@@ -24,7 +24,8 @@ from regime_pipeline.api.head_requests import HeadRequests
 from regime_pipeline.api.middleware import Gateway
 from regime_pipeline.api.monitoring import Metrics
 from regime_pipeline.api.origin_guard import OriginGuard
-from regime_pipeline.api.query_names import refuse_unknown_names
+from regime_pipeline.api.params import check_path
+from regime_pipeline.api.query_names import check_names
 from regime_pipeline.api.stored_text import refuse_unstorable_text
 from regime_pipeline.services.chain.workspace import Workspace
 
@@ -63,11 +64,12 @@ def create_app(ws: Workspace, options: ApiOptions | None = None) -> FastAPI:
             Middleware(HeadRequests),
             Middleware(GZipMiddleware, minimum_size=_LEAST_ZIPPED, compresslevel=_ZIP_LEVEL),
         ],
-        dependencies=[Depends(refuse_unstorable_text), Depends(refuse_unknown_names)],
+        dependencies=[Depends(refuse_unstorable_text), Depends(check_names), Depends(check_path)],
     )
     app.state.context = Context(ws, chosen, known)
     app.state.metrics = metrics
     add_error_handlers(app)
+    app.include_router(regime_routes.quick)
     for routes in (regime_routes, verdict_routes, hold_routes, grid_routes, hook_routes, health_routes):
         app.include_router(routes.router)
     app.add_api_route("/", _to_the_documentation, include_in_schema=False)
@@ -100,6 +102,6 @@ def _cross_origin(options: ApiOptions) -> list[Middleware]:
             allow_origins=list(options.cors_origins),
             allow_methods=["GET", "HEAD", "POST", "PUT"],
             allow_headers=["X-API-Key", "Content-Type", "If-None-Match"],
-            expose_headers=["ETag", "Link", "Retry-After", "X-Regime-Source", "X-Request-Id"],
+            expose_headers=["ETag", "Link", "Retry-After", "X-Regime-Source", "X-Request-Id", "X-Total-Count"],
         )
     ]

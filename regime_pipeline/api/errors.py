@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from regime_pipeline.api.faults import noted_faults
 from regime_pipeline.api.responses import json_answer
 from regime_pipeline.domain.errors import BadSnapshotError, MissingDataError, RegimeError, SourceError, StorageError
 from regime_pipeline.domain.grids.config import GridConfigError, StaleGridError
@@ -141,6 +142,7 @@ def add_error_handlers(app: FastAPI) -> None:
             f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors()
         ]
+        faults += [fault.what for fault in noted_faults()]
         what = _not_json(request, error) or f"The request is malformed: {'; '.join(faults)}."
         return error_response(422, "malformed", what, request_id_of(request), faults)
 
@@ -185,3 +187,7 @@ CONFLICT: Final[dict[int | str, dict[str, Any]]] = {
     }
 }
 """How a change of a grid may be refused."""
+NOT_INSTALLED: Final[dict[int | str, dict[str, Any]]] = {
+    501: {"model": ErrorBody, "description": "`not_installed`: the server lacks what the form of the answer needs."}
+}
+"""How a large read in another form may be refused."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from regime_pipeline.api.checked_route import CheckedRoute
 from regime_pipeline.api.context import ContextParameter, Reader, Writer
 from regime_pipeline.api.errors import CONFLICT
 from regime_pipeline.api.grid_answers import Gates, GridEvents, GridState, Stop, StoredGrid
@@ -27,7 +28,7 @@ from regime_pipeline.services.queries.grid_events import grid_log
 from regime_pipeline.services.queries.json_records import plain
 from regime_pipeline.services.restarts import current_stop, gates_now, restart_grid, stop_document
 
-router = APIRouter(tags=["grids and gates"])
+router = APIRouter(tags=["grids and gates"], route_class=CheckedRoute)
 _WEEK_MS = 7 * 24 * HOUR_MS
 _TimeframeQuery = Annotated[str, Query(max_length=4, description="Whose advice and gates.", examples=["1h"])]
 

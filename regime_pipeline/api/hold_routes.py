@@ -10,12 +10,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from regime_pipeline.api.checked_route import CheckedRoute
 from regime_pipeline.api.context import ContextParameter, Reader
 from regime_pipeline.api.params import MarketParameter
 from regime_pipeline.domain.hold.model import MAX_HOURS, MAX_PROBABILITY, MIN_HOURS, MIN_PROBABILITY
 from regime_pipeline.services.queries.hold import DEFAULT_HOURS, DEFAULT_PROBABILITY, HoldQuery, hold_answer
 
-router = APIRouter(tags=["verdicts"])
+router = APIRouter(tags=["verdicts"], route_class=CheckedRoute)
 _Edge = Annotated[float | None, Query(gt=0, allow_inf_nan=False, description="Edge of the band, quote currency.")]
 _Hours = Annotated[int, Query(ge=MIN_HOURS, le=MAX_HOURS, description="Hours ahead.", examples=[24])]
 _Probability = Annotated[

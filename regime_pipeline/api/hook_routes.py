@@ -6,21 +6,23 @@ See `services.queries.verdicts` for the verdict itself.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from regime_pipeline.api.answers import HookAnswer, HookPending
+from regime_pipeline.api.checked_route import CheckedRoute
 from regime_pipeline.api.context import Context, ContextParameter, Reader
 from regime_pipeline.api.errors import ApiError, ErrorBody
-from regime_pipeline.api.params import moment_of
+from regime_pipeline.api.params import ANY_MARKET, moment_of
 from regime_pipeline.api.responses import json_answer
 from regime_pipeline.api.verdict_routes import verdict_document
+from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.factors import DECIDED
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import to_iso
@@ -28,7 +30,8 @@ from regime_pipeline.services.chain.collections import check_collectable, is_col
 from regime_pipeline.services.queries.verdicts import newest_hour, verdict_of_hour
 from regime_pipeline.storage.hook_requests import HookRequest
 
-router = APIRouter(prefix="/api/hooks", tags=["webhooks"])
+_T = TypeVar("_T")
+router = APIRouter(prefix="/api/hooks", tags=["webhooks"], route_class=CheckedRoute)
 _ID: Final = r"^[A-Za-z0-9._:-]{1,100}$"
 _WORKERS: Final = 4
 _BOUND: Final = ("symbol", "timeframe", "trigger_time", "collect")
@@ -142,17 +145,38 @@ def status(context: ContextParameter, _: Reader, request_id: Annotated[str, Path
     return _kept_answer(context, request_id, found)
 
 
-def _document(context: Context, question: HookQuestion) -> dict[str, Any]:
-    """What is kept of a question; `at_ms` is its moment, the rest must be the same whenever it is asked again."""
-    now = context.ws.clock()
-    if question.trigger_time is not None and not question.trigger_time.strip():
+def _sound(faults: list[str], parse: Callable[..., _T], *given: Any) -> _T | None:
+    """What a text means; None where it means nothing, which is one more fault."""
+    try:
+        return parse(*given)
+    except (UsageError, ApiError) as error:
+        faults.append(str(error))
+        return None
+
+
+def _trigger_ms(question: HookQuestion, now: int) -> int | None:
+    """The trigger time in epoch milliseconds, None where it is left out; raises for one that is none or to come."""
+    text = question.trigger_time
+    if text is None:
+        return None
+    if not text.strip():
         raise ApiError(
             422, "usage", "The trigger_time is empty. Leave it out for now, or write ISO-8601 with an offset."
         )
-    trigger = None if question.trigger_time is None else moment_of(question.trigger_time, now)
-    if trigger is not None and trigger > now:
-        raise ApiError(422, "usage", f"The trigger_time {question.trigger_time} lies in the future.")
-    market = Market(question.symbol, question.timeframe)
+    trigger = moment_of(text, now)
+    if trigger > now:
+        raise ApiError(422, "usage", f"The trigger_time {text} lies in the future.")
+    return trigger
+
+
+def _document(context: Context, question: HookQuestion) -> dict[str, Any]:
+    """What is kept of a question; `at_ms` is its moment, the rest must be the same whenever it is asked again."""
+    now, faults = context.ws.clock(), list[str]()
+    market = _sound(faults, Market, question.symbol, "1h")
+    market = _sound(faults, (market or ANY_MARKET).on, question.timeframe)
+    trigger = _sound(faults, _trigger_ms, question, now)
+    if faults or market is None:
+        raise ApiError(422, "usage", " ".join(faults), faults=faults)
     return {
         "symbol": market.symbol,
         "timeframe": market.timeframe,

@@ -9,6 +9,7 @@ import ipaddress
 import time
 import uuid
 from collections import OrderedDict
+from functools import lru_cache
 from threading import Lock
 from typing import Final
 
@@ -125,6 +126,7 @@ def _limited(receive: Receive, max_bytes: int) -> Receive:
     return read
 
 
+@lru_cache(_MOST_CALLERS)
 def _network(address: str) -> str:
     """The address, or the /64 of an IPv6 one, within which a caller has as many addresses as it likes."""
     try:

@@ -17,17 +17,21 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from regime_pipeline.api.answers import Ok, StoredMarket
+from regime_pipeline.api.checked_route import CheckedRoute
 from regime_pipeline.api.context import ContextParameter, Reader
 from regime_pipeline.api.responses import json_answer
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.webhooks import newest_verdict
 
-router = APIRouter(tags=["service"])
+router = APIRouter(tags=["service"], route_class=CheckedRoute)
 
 
 @router.get("/healthz", summary="Is the process alive")
-def healthz() -> Ok:
-    """Answer without asking anything."""
+async def healthz() -> Ok:
+    """Answer without asking anything.
+
+    In the event loop: a thread would have to be waited for while every one of them waits for the database.
+    """
     return Ok(ok=True)
 
 

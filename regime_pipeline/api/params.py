@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -15,6 +16,7 @@ from pydantic import AfterValidator
 
 from regime_pipeline.api.context import ContextParameter
 from regime_pipeline.api.errors import ApiError
+from regime_pipeline.api.faults import note_fault
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.market import Market, parse_symbol
 from regime_pipeline.domain.market_data.window import to_ms
@@ -39,6 +41,8 @@ def next_url(request: Request, position: int, is_more: bool) -> str | None:
     return f"{url.path}?{url.query}"
 
 
+ANY_MARKET: Final = Market("BTC-USDT", "1h")
+"""In place of one that a request names wrongly, while its other faults are looked for."""
 MOST_BARS: Final = 20_000
 MOST_ROWS: Final = 1_000
 SymbolPath = Annotated[
@@ -50,9 +54,6 @@ SymbolPath = Annotated[
     ),
 ]
 TimeframePath = Annotated[str, Path(description="1m 5m 15m 1h 4h or 1d.", max_length=4, examples=["1h"])]
-TimePath = Annotated[
-    str, Path(description="A moment, ISO-8601 with offset.", max_length=40, examples=["2026-09-01T12:00:00Z"])
-]
 
 
 def _checked_moment(text: str) -> str:
@@ -60,6 +61,22 @@ def _checked_moment(text: str) -> str:
     try:
         moment_of(text, 0)
     except (UsageError, ApiError) as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+TimePath = Annotated[
+    str,
+    AfterValidator(_checked_moment),
+    Path(description="A moment, ISO-8601 with offset.", max_length=40, examples=["2026-09-01T12:00:00Z"]),
+]
+
+
+def _checked_cursor(text: str) -> str:
+    """Refuse a wrong cursor together with the other faults of its request."""
+    try:
+        decode_cursor(text)
+    except ApiError as error:
         raise ValueError(str(error)) from error
     return text
 
@@ -85,19 +102,43 @@ BarsLimit = Annotated[
     ),
 ]
 RowsLimit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Most rows per page.", examples=[50])]
-CursorQuery = Annotated[str, Query(max_length=200, description="From `next_url` of the page before.")]
+CursorQuery = Annotated[
+    str,
+    AfterValidator(_checked_cursor),
+    Query(max_length=200, description="From `next_url` of the page before."),
+]
+
+
+async def check_path(request: Request, context: ContextParameter) -> None:
+    """Note a symbol or timeframe of the path that is none."""
+    path = request.path_params
+    if "symbol" in path:
+        _note_unless(parse_symbol, path["symbol"], context.ws.universe.symbols)
+    if "timeframe" in path:
+        _note_unless(ANY_MARKET.on, path["timeframe"])
+
+
+def _note_unless(parse: Callable[..., object], *given: object) -> None:
+    """Note what is wrong with a text that cannot be parsed."""
+    try:
+        parse(*given)
+    except UsageError as error:
+        note_fault(str(error))
 
 
 async def market_of(symbol: SymbolPath, timeframe: TimeframePath, context: ContextParameter) -> Market:
-    """Return the market of a path; raises `UsageError` for what is none."""
-    return Market(parse_symbol(symbol, context.ws.universe.symbols), timeframe)
+    """Return the market of a path; any market where `check_path` has noted that it is none."""
+    try:
+        return Market(parse_symbol(symbol, context.ws.universe.symbols), timeframe)
+    except UsageError:
+        return ANY_MARKET
 
 
 async def span_of(start: _StartQuery = "", end: _EndQuery = "") -> tuple[int, int]:
     """Return the span asked for, epoch milliseconds UTC; everything by default."""
     span = moment_of(start, FOREVER[0]), moment_of(end, FOREVER[1])
     if span[0] >= span[1]:
-        raise ApiError(422, "usage", f"The start {start or 'of time'} is not before the end {end or 'of time'}.")
+        note_fault(f"The start {start or 'of time'} is not before the end {end or 'of time'}.")
     return span
 
 
@@ -145,10 +186,9 @@ class TimePage:
         start = max(at - reach_ms, first)
         return cls(start, at, start, start <= first, False)
 
-    def answer(self, request: Request, rows: list[dict[str, Any]], total: int) -> dict[str, Any]:
-        """Return the page with its rows, which are oldest first, and the total of the whole list."""
-        items = rows if self.is_forward else rows[::-1]
-        return {"items": items, "total": total, "next_url": next_url(request, self.next_ms, not self.is_last)}
+    def next_url(self, request: Request) -> str | None:
+        """Return the address of the next page, None at the end."""
+        return next_url(request, self.next_ms, not self.is_last)
 
 
 MarketParameter = Annotated[Market, Depends(market_of)]

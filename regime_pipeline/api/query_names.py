@@ -1,6 +1,6 @@
-"""Refuses query parameters that a route does not know: a misspelt `limt` would be ignored without a word.
+"""Notes query parameters that a route does not know: a misspelt `limt` would be ignored without a word.
 
-See `stored_text` for texts that cannot be stored, `errors` for the shape of the refusal.
+See `stored_text` for texts that cannot be stored, `faults` for what becomes of what is noted.
 """
 
 from __future__ import annotations
@@ -12,21 +12,19 @@ from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from regime_pipeline.api.errors import ApiError
+from regime_pipeline.api.faults import note_fault
 
 _SHOWN_CHARS = 40
 
 
-async def refuse_unknown_names(request: Request) -> None:
-    """Raise the 422 for a query that holds a name the route does not take; names what is near, or all there are."""
+async def check_names(request: Request) -> None:
+    """Note every name in a query that the route does not take, with what is near, or all there are."""
     route = request.scope.get("route")
     if not isinstance(route, APIRoute) or not request.query_params:
         return
     known = _known(route)
-    unknown = sorted(set(request.query_params.keys()) - known)
-    if unknown:
-        faults = [_said(name, known) for name in unknown]
-        raise ApiError(422, "malformed", " ".join(faults), faults=faults)
+    for name in sorted(set(request.query_params.keys()) - known):
+        note_fault(_said(name, known), "malformed")
 
 
 def _known(route: APIRoute) -> frozenset[str]:

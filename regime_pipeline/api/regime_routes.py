@@ -5,26 +5,31 @@ See `services.queries.candle_regimes` for what they return.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
 from regime_pipeline.api import answers
+from regime_pipeline.api.checked_route import CheckedRoute
 from regime_pipeline.api.context import Context, ContextParameter, Reader
+from regime_pipeline.api.errors import NOT_INSTALLED
+from regime_pipeline.api.formats import IN_ARROW, MEDIA_TYPES, Format, FormatQuery, column_model
 from regime_pipeline.api.params import BarsLimit, CursorQuery, MarketParameter, RowsLimit, SpanParameter, page_of
-from regime_pipeline.api.regime_cache import RegimeQuestion, RegimeRows, render
-from regime_pipeline.api.responses import json_answer
+from regime_pipeline.api.plain_questions import PlainQuestion, quick_route
+from regime_pipeline.api.regime_rows import Answer, RegimeQuestion, regime_rows
+from regime_pipeline.api.responses import IfNoneMatch, json_answer, versioned
 from regime_pipeline.domain.candle_regimes.periods import Periods
 from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.services.queries import candle_regimes as service
 from regime_pipeline.services.queries.candle_regimes import FOREVER
 
-router = APIRouter(prefix="/api/data/regime/{symbol}/{timeframe}", tags=["candle regimes"])
+_PREFIX: Final = "/api/data/regime/{symbol}/{timeframe}"
+_TAGS: Final = ["candle regimes"]
+router = APIRouter(prefix=_PREFIX, tags=[*_TAGS], route_class=CheckedRoute)
 RegimeName = Literal["UNDEFINED", "TREND_UP", "TREND_DOWN", "RANGE", "CHOPPY", "NEUTRAL"]
-_Match = Annotated[str | None, Header(description="The ETag of the answer you have.")]
 
 
 class RegimeRow(BaseModel):
@@ -40,47 +45,66 @@ class RegimeRow(BaseModel):
     volatility_state: str = Field(examples=["low"])
     momentum_state: str = Field(examples=["weak"])
     color: str = Field(examples=["#3b82f6"])
-    confidence: float = Field(examples=[0.41])
+    confidence: float = Field(description="0 to 1, four decimals.", examples=[0.41])
 
 
-@router.get("", response_model=list[RegimeRow], summary="Regime of every candle")
+_QUICK_ROWS: Final = 500
+"""So many rows are rendered sooner than a thread begins."""
+
+
+async def answered(context: Context, asked: PlainQuestion) -> Response:
+    """Answer a sound question from what was read before, where nothing was written since, else from the tables."""
+    start, end = asked.span
+    if start != FOREVER[0]:
+        end = min(end, start + asked.limit * asked.market.step_ms)
+    question = RegimeQuestion(asked.market, start, end, asked.limit)
+    held = context.rows.find(question)
+    if held is None or not await context.looks.ask((asked.market, held.mark)):
+        answer = await run_in_threadpool(_read, context, question, asked.form)
+    elif held.is_quick(asked.form) or asked.limit <= _QUICK_ROWS:
+        answer = held.answer(question, asked.form)
+    else:
+        answer = await run_in_threadpool(held.answer, question, asked.form)
+    headers = {"X-Regime-Source": answer.source}
+    return versioned(answer.body, MEDIA_TYPES[asked.form], headers, asked.have, answer.version)
+
+
+def _read(context: Context, question: RegimeQuestion, form: Format) -> Answer:
+    """Read what answers a question, keep it, and render it."""
+    market = question.market
+    series = service.regime_series(context.ws, market, question.start_ms, question.end_ms, question.limit)
+    rows = regime_rows(series, question)
+    context.rows.put(rows)
+    return rows.answer(question, form)
+
+
+quick = APIRouter(prefix=_PREFIX, tags=[*_TAGS], route_class=quick_route(answered))
+
+
+@quick.get(
+    "",
+    response_model=list[RegimeRow] | column_model(RegimeRow),
+    responses={**IN_ARROW, **NOT_INSTALLED},
+    summary="Regime of every candle",
+)
 async def regimes(
     context: ContextParameter,
     _: Reader,
     market: MarketParameter,
     span: SpanParameter,
     limit: BarsLimit = 500,
-    if_none_match: _Match = None,
+    form: FormatQuery = "rows",
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return candles, oldest first, a flat list: the newest `limit`, or, with `start`, the first `limit` from there.
 
-    The next page begins at the end of this one: at `start` plus `limit` bars.
+    The next page begins at the end of this one: at `start` plus `limit` bars. For many rows `format=columns` is one
+    object of arrays and `format=arrow` an Arrow stream, whose times are timestamps.
 
     Stored rows of the current policy are used as they are; the others are computed from the stored candles of the same
     moment. `X-Regime-Source` says which: stored, computed or mixed.
     """
-    start, end = span
-    if start != FOREVER[0]:
-        end = min(end, start + limit * market.step_ms)
-    question = RegimeQuestion(market, start, end, limit)
-    held = context.rows.find(question)
-    if held is None or not await context.looks.ask((market, held.mark)):
-        held = await run_in_threadpool(_read, context, question)
-    answer = held.answer(question)
-    tag = f'"{answer.version}"'
-    headers = {"ETag": tag, "X-Regime-Source": answer.source, "Cache-Control": "no-cache"}
-    if if_none_match is not None and tag in if_none_match:
-        return Response(status_code=304, headers=headers)
-    return Response(answer.body, 200, headers, "application/json")
-
-
-def _read(context: Context, question: RegimeQuestion) -> RegimeRows:
-    """Read and render what answers a question, and keep it."""
-    market = question.market
-    series = service.regime_series(context.ws, market, question.start_ms, question.end_ms, question.limit)
-    rows = render(series, question)
-    context.rows.put(market, rows)
-    return rows
+    return await answered(context, PlainQuestion(market, span, limit, form, if_none_match))
 
 
 _AllBars = Annotated[int, Query(ge=1, le=2_000_000, description="At most so many bars, the newest.", examples=[10_000])]

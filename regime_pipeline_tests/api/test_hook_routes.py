@@ -16,6 +16,7 @@ from regime_pipeline.domain.errors import StorageError
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.queries.json_records import records
+from regime_pipeline.services.queries.rounding import rounded_frame
 from regime_pipeline.services.queries.verdicts import verdict_series
 from regime_pipeline_tests.served_home import CLOCK, ETH, HOURS, WINDOW, hour
 
@@ -23,7 +24,7 @@ URL = "/api/hooks/analyze"
 
 
 def test_the_answer_is_one_flat_object_of_the_newest_closed_hour(ws: Workspace, client: TestClient) -> None:
-    row = records(verdict_series(ws, ETH, WINDOW).frame)[-1]
+    row = records(rounded_frame(verdict_series(ws, ETH, WINDOW).frame))[-1]
     answer = client.post(URL, json={"symbol": "ETHUSDT", "request_id": "flat-1"})
     body = answer.json()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
@@ -32,7 +31,7 @@ def expected_rows(ws: Workspace, market: Any = ETH) -> list[dict[str, Any]]:
             "volatility_state": state.volatility_state,
             "momentum_state": state.momentum_state,
             "color": COLORS[state.simplified_regime],
-            "confidence": float(str(np.float32(confidence))),
+            "confidence": round(confidence, 4),
         }
         for time, state, confidence in zip(
             found.regimes.open_time_ms.tolist(), states, found.regimes.confidence.tolist(), strict=True

@@ -12,6 +12,7 @@ from regime_pipeline.domain.errors import StorageError
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.queries.json_records import records
+from regime_pipeline.services.queries.rounding import rounded_frame
 from regime_pipeline.services.queries.verdicts import verdict_series
 from regime_pipeline_tests.api.test_regime_routes import pages
 from regime_pipeline_tests.served_home import CLOCK, END, ETH, HOURS, WINDOW, hour, with_other_policy
@@ -23,7 +24,7 @@ BASE = "/api/verdicts/ETH-USDT/1h"
 def test_every_hour_comes_once_newest_first(ws: Workspace, client: TestClient, limit: int) -> None:
     items, count = pages(client, BASE, limit=limit)
 
-    assert items == records(verdict_series(ws, ETH, WINDOW).frame)[::-1]
+    assert items == records(rounded_frame(verdict_series(ws, ETH, WINDOW).frame))[::-1]
     assert count == -(-HOURS // limit)
     assert client.get(BASE).json()["total"] == HOURS
 
@@ -41,7 +42,7 @@ def test_a_span_and_another_policy(ws: Workspace, client: TestClient) -> None:
 
 
 def test_latest_and_explain(ws: Workspace, client: TestClient) -> None:
-    rows = records(verdict_series(ws, ETH, WINDOW).frame)
+    rows = records(rounded_frame(verdict_series(ws, ETH, WINDOW).frame))
     latest = client.get(f"{BASE}/latest").json()
     explained = client.get(f"{BASE}/{to_iso(hour(400) + 60_000)}/explain").json()
 

@@ -17,6 +17,7 @@ from regime_pipeline.domain.verdicts.explanation import competing
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.explanations import verdict_factors
 from regime_pipeline.services.queries.json_records import records
+from regime_pipeline.services.queries.rounding import UNIT_DECIMALS, rounded
 from regime_pipeline.storage.snapshots.reader import SnapshotReader
 from regime_pipeline_tests.cli.fixtures import regime
 from regime_pipeline_tests.mcp.fixtures import Desk
@@ -48,10 +49,11 @@ def test_the_verdict_of_an_hour(
     mcp = Desk(served).ask("explain_verdict", symbol="ETH-USDT", timeframe="1h", time=time)
 
     (from_python,) = records(python.to_frame().T.infer_objects())
-    for face in (from_python, http, command_line, mcp):
-        assert {name: face[name] for name in VERDICT} == {name: table[name] for name in VERDICT}
-        assert {name: face[name] for name in table if name in face} == {
-            name: value for name, value in table.items() if name in face
+    sent = {name: rounded(name, value).item() if isinstance(value, float) else value for name, value in table.items()}
+    for face, said in ((from_python, table), (http, sent), (command_line, table), (mcp, table)):
+        assert {name: face[name] for name in VERDICT} == {name: said[name] for name in VERDICT}
+        assert {name: face[name] for name in said if name in face} == {
+            name: value for name, value in said.items() if name in face
         }
 
 
@@ -70,8 +72,9 @@ def test_the_regime_of_every_candle(served: Workspace) -> None:
     for name in ("full_regime", "trend_state", "volatility_state", "momentum_state"):
         expected = table[name].astype(str).tolist()
         assert [frame[name].astype(str).tolist() for frame in (stored, python, http)] == [expected] * 3
-    for frame in (stored, python, http):
+    for frame in (stored, python):
         np.testing.assert_array_equal(frame["confidence"].astype(np.float32), table["confidence"].astype(np.float32))
+    assert http["confidence"].tolist() == table["confidence"].astype(float).round(UNIT_DECIMALS).tolist()
     times = table["open_time"].astype("datetime64[s, UTC]")
     assert http["time"].tolist() == times.astype(np.int64).tolist()
     assert _spread(periods) == stored["simplified_regime"].astype(str).tolist()

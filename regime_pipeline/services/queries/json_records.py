@@ -16,8 +16,13 @@ from regime_pipeline.domain.market_data.window import to_iso
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a frame as JSON values, columns in order."""
-    columns = {str(name): _column(frame[name]) for name in frame}
+    columns = json_columns(frame)
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def json_columns(frame: pd.DataFrame) -> dict[str, list[Any]]:
+    """Return the columns of a frame as lists of JSON values, in order."""
+    return {str(name): _column(frame[name]) for name in frame}
 
 
 def plain(value: Any) -> Any:
@@ -40,4 +45,6 @@ def _column(column: pd.Series) -> list[Any]:
     if column.dtype.kind in "iub":
         values: list[Any] = column.to_numpy().tolist()
         return values
+    if column.dtype.kind == "f":
+        return [value if math.isfinite(value) else None for value in column.to_numpy().tolist()]
     return [plain(value) for value in column.tolist()]

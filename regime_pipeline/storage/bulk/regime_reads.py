@@ -85,7 +85,7 @@ Writers of one asset of a market follow each other under a lock, so a row that r
 transaction: with the same count, the sum has grown.
 """
 _HOLDS: Final = f"SELECT {_STATE.format(start='%(start)s', end='%(end)s')}"
-_READ: Final = (
+READ_REGIMES: Final = (
     "WITH bars AS MATERIALIZED ((SELECT open_time FROM candles WHERE series_id = %(series)s "
     "AND open_time >= %(start)s AND open_time < %(end)s ORDER BY open_time DESC LIMIT %(limit)s) "
     "UNION ALL (SELECT open_time FROM candle_regime WHERE series_id = %(series)s "
@@ -181,7 +181,7 @@ class StoredRegimes:
 
 
 class _Answer(NamedTuple):
-    """The one row of `_READ`, absent arrays as empty ones."""
+    """The one row of `READ_REGIMES`, absent arrays as empty ones."""
 
     bars: Int64
     times: Int64
@@ -254,7 +254,7 @@ def _ask(cursor: Cursor, series: Series, wanted: RegimeQuery) -> _Answer:
         "reach": timedelta(milliseconds=wanted.reach_ms),
         "hash": wanted.config_hash,
     }
-    row: Any = cursor.execute(_READ, parameters, prepare=True).fetchone()
+    row: Any = cursor.execute(READ_REGIMES, parameters, prepare=True).fetchone()
     arrays: Any = (np.empty(0, dtype=np.int64) if value is None else value for value in row)
     return _Answer(*arrays)
 
