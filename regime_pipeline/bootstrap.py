@@ -16,7 +16,7 @@ from rich.progress import track
 
 from regime_pipeline.dashboard.build import FOLDER
 from regime_pipeline.domain.market_data.candles import Candles
-from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.policy import Policy, default_policy, load_policy
 from regime_pipeline.retry import RetryPolicy
 from regime_pipeline.services.chain.stages import config_hashes
@@ -185,6 +185,7 @@ def open_workspace(settings: Settings, clock: Callable[[], int] = system_clock) 
             policy=read_policy(settings),
             nulls=default_null_table(),
             clock=clock,
+            partition_ms=DAY_MS if settings.partition == "day" else HOUR_MS,
         )
     finally:
         warehouse.close()

@@ -11,7 +11,7 @@ import psycopg
 
 from regime_pipeline.storage.urls import libpq_url
 
-HEAD: Final = "0007"
+HEAD: Final = "0008"
 """Newest revision of `migrations`; a test holds the two equal."""
 _READ: Final = "SELECT version_num FROM regime_alembic_version"
 

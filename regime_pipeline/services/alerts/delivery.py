@@ -1,4 +1,4 @@
-"""Alerts on their way: each on its channels, once, claimed in the ledger before it is sent; quiet hours make it wait.
+"""Alerts on their way: each on its channels, claimed before it is sent and settled after; quiet hours make it wait.
 
 See `events` for what is sent.
 """
@@ -61,7 +61,9 @@ def tell(ws: Workspace, due: Iterable[tuple[Alert, Channel]], send: Send) -> tup
     Notes
     -----
     An alert is claimed before it is sent, so that no two daemons send it; one that could not be sent is released, and
-    sent at the next call. After a failure a channel is left alone until then.
+    sent at the next call. After a failure a channel is left alone until then. A claim of a process that was killed runs
+    out (`storage.alert_log.CLAIM_S`), and the alert is sent again: on the channel it may then be there twice, with the
+    same id, where the process was killed after the channel had taken it; it is never lost.
     """
     ledger, sent, failures = ws.warehouse.alerts, 0, dict[str, str]()
     for alert, channel in due:
@@ -73,6 +75,7 @@ def tell(ws: Workspace, due: Iterable[tuple[Alert, Channel]], send: Send) -> tup
             ledger.release(alert.alert_id, channel.name)
             failures[channel.name] = f"{channel.name}: {error}"
             continue
+        ledger.settle(alert.alert_id, channel.name)
         sent += 1
     return sent, list(failures.values())
 
