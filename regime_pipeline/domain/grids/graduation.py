@@ -123,7 +123,8 @@ def _records(
     start_ms, every = config.valid_from_ms, candles.market.observation_ms
     since = candles.between(start_ms, int(closes[-1])).closed_by(int(closes[-1]))
     first, done = (
-        np.searchsorted(since.close_time_ms, moments, side="right") for moments in (closes - recent_bars * every, closes)
+        np.searchsorted(since.close_time_ms, moments, side="right")
+        for moments in (closes - recent_bars * every, closes)
     )
     trips, net = _fills(config, since)
     seen = closes // every - start_ms // every

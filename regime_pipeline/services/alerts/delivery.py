@@ -5,6 +5,7 @@ See `events` for what is sent.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, Final
@@ -19,7 +20,17 @@ from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.webhooks import post_signed
 
 Send = Callable[[Channel, Alert], None]
-_TITLE: Final = "regime_pipeline"
+_TITLES: Final = {
+    "verdict": "verdict changed",
+    "stop": "grid stopped",
+    "permit": "restart permitted",
+    "outside": "price outside the grid",
+    "stale": "data too old",
+    "failed_run": "run failed",
+    "test": "test of a channel",
+}
+_MAIL: Final = ("mailto:", "mailtos:")
+_CALLS_ALL: Final = re.compile("@(?=everyone|here)")
 
 
 def due_alerts(ws: Workspace, rules: AlertRules, runs: Iterable[Alert] = ()) -> list[tuple[Alert, Channel]]:
@@ -95,7 +106,7 @@ def sender(secret: str, patience: Callable[[], RetryPolicy]) -> Send:
         if channel.webhook:
             post_signed(channel.webhook, secret, _document(alert), alert.alert_id, patience())
         else:
-            _by_apprise(channel, alert.message)
+            _by_apprise(channel, alert)
 
     return send
 
@@ -111,15 +122,32 @@ def _document(alert: Alert) -> dict[str, Any]:
     }
 
 
-def _by_apprise(channel: Channel, message: str) -> None:
+def title_of(alert: Alert) -> str:
+    """Return a subject line: what happened, and where."""
+    where = "" if alert.market is None else f"{alert.market.symbol} {alert.market.timeframe}, "
+    return f"regime_pipeline: {where}{_TITLES[alert.event]}"
+
+
+def _by_apprise(channel: Channel, alert: Alert) -> None:
+    """Send plain text: each service escapes what it would take for markup.
+
+    Notes
+    -----
+    Mail goes as text alone, because apprise would make one unbreakable line of HTML beside it. A reason that somebody
+    wrote must not call a whole Discord server.
+    """
     try:
         import apprise
     except ImportError as error:
         raise UsageError(
             "This channel needs apprise, which is not installed.", "Run pip install 'regime-pipeline[alerts]'."
         ) from error
-    service = apprise.Apprise()
-    if not service.add(channel.apprise):
+    text = apprise.NotifyFormat.TEXT
+    service = apprise.Apprise.instantiate(channel.apprise)
+    if service is None:
         raise UsageError("Its address is not one that apprise knows.", "See the list of services of apprise.")
-    if not service.notify(body=message, title=_TITLE):
+    if channel.apprise.startswith(_MAIL):
+        service.notify_format = text
+    message = _CALLS_ALL.sub("@\u200b", alert.message)
+    if not apprise.Apprise(service).notify(body=message, title=title_of(alert), body_format=text):
         raise SourceError("The service did not take the message.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from importlib.resources import files
 
 import psycopg
@@ -134,9 +135,9 @@ def test_what_an_older_version_sent_stays_sent(database_url: str, monkeypatch: p
     with psycopg.connect(database_url) as connection:
         connection.execute("INSERT INTO alert_log (alert_id, channel, message) VALUES ('old', 'a', 'said')")
     upgrade(database_url)
-    alerts = AlertStore(ConnectionPool(database_url))
-
-    assert [alert.message for alert in alerts.sent(10)] == ["said"]
-    assert not alerts.claim("old", "a", "said")
-    assert alerts.claim("new", "a", "said")
-    assert len(alerts.sent(10)) == 1
+    with closing(ConnectionPool(database_url)) as pool:
+        alerts = AlertStore(pool)
+        assert [alert.message for alert in alerts.sent(10)] == ["said"]
+        assert not alerts.claim("old", "a", "said")
+        assert alerts.claim("new", "a", "said")
+        assert len(alerts.sent(10)) == 1
