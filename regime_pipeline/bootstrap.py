@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from regime_pipeline.dashboard.build import FOLDER
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.policy import Policy, default_policy, load_policy
@@ -149,6 +148,7 @@ def read_universe(settings: Settings) -> Universe:
 
 def build_definitions(settings: Settings) -> dg.Definitions:
     """Return Dagster's definitions for these settings; opens no database, and no file but markets and policy."""
+    from regime_pipeline.dashboard.build import FOLDER
     from regime_pipeline.pipeline.build import build_pipeline  # Dagster takes two seconds to import
 
     return build_pipeline(
