@@ -106,7 +106,7 @@ def assert_stored(row: pd.Series, stored: dict[str, Any], factors: list[Factor])
     for name in numbers:
         assert row[name] == stored[name] or (row[name] != row[name] and stored[name] != stored[name]), name
     times = {
-        "open_time": stored["hour_start"] + HOUR_MS - market.step_ms,
+        "open_time": stored["hour_start"],
         "as_of_bar": stored["as_of_bar"],
         "known_at": stored["hour_start"] + HOUR_MS,
     }
