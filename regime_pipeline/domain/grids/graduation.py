@@ -1,7 +1,7 @@
 """Graduation of a probationary grid, judged at the close of every hour: what it did, and how the market is of late.
 
 The grid is run over the bars since its start, since fills of the real one are known to its bot alone. The market is
-judged by the newest bars, so that one bad hour does not keep a grid on probation for ever. See `probation` for its
+judged by the newest bars, so that one bad hour is forgotten in time. See `probation` for its
 parameters, `grid_run` for fills and fees.
 """
 

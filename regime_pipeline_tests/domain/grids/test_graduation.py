@@ -118,6 +118,9 @@ def test_only_a_running_probationary_grid_is_judged_and_needs_its_past() -> None
     assert probation_from_ms(hours, [BEFORE, config, ended]) == config.valid_from_ms
     assert probation_from_ms(hours[4:], [BEFORE, config, ended]) is None
     assert probation_from_ms(hours[:0], [BEFORE, config]) is None
+    second = probationary(START_MS + 5 * HOUR_MS, version=4, supersedes=3)
+    assert probation_from_ms(hours, [BEFORE, config, ended, second]) == config.valid_from_ms
+    assert probation_from_ms(hours[4:], [BEFORE, config, ended, second]) == second.valid_from_ms
     assert not has_graduated(())
 
 

