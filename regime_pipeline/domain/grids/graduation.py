@@ -145,7 +145,7 @@ def _fills(config: GridConfig, since: Candles) -> tuple[Float64, Float64]:
     return np.append(0.0, run.round_trips.astype(np.float64)), np.append(0.0, run.net_quote)
 
 
-def _excursions(config: GridConfig, since: Candles, first: Int64, last: Int64) -> Float64:
+def _excursions(config: GridConfig, since: Candles, first: NDArray[np.intp], last: NDArray[np.intp]) -> Float64:
     """Farthest close beyond an edge among the bars `[first, last)`, in spacings; float64, shape (n,)."""
     lower, upper, close = float(config.lower), float(config.upper), since.prices("close")
     beyond = np.maximum(lower - close, close - upper)
