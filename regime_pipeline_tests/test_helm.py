@@ -146,7 +146,7 @@ def test_the_api_is_that_of_compose_behind_a_service() -> None:
 
 
 def test_every_setting_has_a_place() -> None:
-    """What holds no secret stands in the files; the page says what goes into which Secret."""
+    """What holds no secret is in the files; the page says what goes into which Secret."""
     (deployment,) = read(VALUES)["dagster-user-deployments"]["deployments"]
     (container,) = next(yaml.safe_load_all(API.read_text("utf-8")))["spec"]["template"]["spec"]["containers"]
     here, served = (

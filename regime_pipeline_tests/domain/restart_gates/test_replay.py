@@ -224,7 +224,7 @@ def test_property_74_any_confidence_gives_the_same_rows(seed: int) -> None:
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=3)
 def test_property_74_whatever_the_gates_do_not_measure_changes_nothing(seed: int) -> None:
-    """Every other column of every table is drawn anew: weights, probabilities, scores, ranges, confidence."""
+    """Every other column of every table is shuffled: weights, probabilities, scores, ranges, confidence."""
     rng = np.random.default_rng(seed)
 
     def drawn(table: Rows, *kept: str) -> Rows:
