@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from regime_pipeline.dashboard.build import FOLDER
 from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.market_data.candles import Candles
-from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.domain.market_data.no_trade import NO_TRADE
 from regime_pipeline.policy import Policy, default_policy, load_policy
 from regime_pipeline.retry import RetryPolicy
@@ -165,6 +164,7 @@ def read_universe(settings: Settings) -> Universe:
 
 def build_definitions(settings: Settings) -> dg.Definitions:
     """Return Dagster's definitions for these settings; opens no database, and no file but markets and policy."""
+    from regime_pipeline.dashboard.build import FOLDER
     from regime_pipeline.pipeline.build import build_pipeline  # Dagster takes two seconds to import
 
     return build_pipeline(
@@ -201,6 +201,7 @@ def open_workspace(settings: Settings, clock: Callable[[], int] = system_clock) 
             policy=read_policy(settings),
             nulls=default_null_table(),
             clock=clock,
+            partition_ms=DAY_MS if settings.partition == "day" else HOUR_MS,
         )
     finally:
         warehouse.close()

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from regime_pipeline.api import monitoring as health_routes
 from regime_pipeline_tests.conftest import REPOSITORY
-from regime_pipeline_tests.test_docker import DOCKER, read
+from regime_pipeline_tests.test_docker import DATABASES, DOCKER, FOR_THE_API, KNOWN, read
 
 VALUES, WORKERS, API = (DOCKER / "helm" / name for name in ("values.yaml", "workers.yaml", "api.yaml"))
 ROLE = {"enabled", "image", "env", "envSecrets", "volumes", "volumeMounts"}
@@ -143,6 +143,26 @@ def test_the_api_is_that_of_compose_behind_a_service() -> None:
     assert (port["targetPort"], str(listening["containerPort"])) == (listening["name"], container["command"][-1])
     routes = {probe["httpGet"]["path"] for probe in (container["readinessProbe"], container["livenessProbe"])}
     assert routes <= {route.path for route in health_routes.router.routes if isinstance(route, APIRoute)}
+
+
+def test_every_setting_has_a_place() -> None:
+    """What holds no secret is in the files; the page says what goes into which Secret."""
+    (deployment,) = read(VALUES)["dagster-user-deployments"]["deployments"]
+    (container,) = next(yaml.safe_load_all(API.read_text("utf-8")))["spec"]["template"]["spec"]["containers"]
+    here, served = (
+        {name for name in environment(entries) if name in KNOWN} for entries in (deployment["env"], container["env"])
+    )
+    page = " ".join((REPOSITORY / "docs" / "deploy.md").read_text("utf-8").split())
+    (into_both,) = re.findall(r"those that the API reads, (.+?), into `regime-api` too", page)
+    (in_the_files,) = re.findall(r"In the files themselves stand (.+?)\. Further", page)
+
+    assert here == {"REGIME_MARKETS", "REGIME_SENSORS", "REGIME_ALERTS"}
+    assert served == {"REGIME_MARKETS", "REGIME_API_CORS"}
+    assert set(re.findall(r"REGIME_\w+", in_the_files)) == here | served
+    assert set(re.findall(r"REGIME_\w+", into_both)) == FOR_THE_API - DATABASES - served
+    secrets = {"REGIME_ALERT_URL", "REGIME_HOOK_URL", "REGIME_HOOK_SECRET"}
+    assert all(f"`{name}`" in page for name in secrets)
+    assert not secrets & (here | served)
 
 
 def test_the_launcher_can_be_imported() -> None:

@@ -112,10 +112,11 @@ def _rows(settings: Settings) -> ApiCheck:
 def _corrections(settings: Settings) -> ApiCheck:
     """What corrections, new grid versions and stops have made stale and nothing has computed again yet."""
     with open_workspace(settings) as workspace:
-        marks = workspace.warehouse.dirty()
+        spans = [(mark, workspace.universe.within(mark.window)) for mark in workspace.warehouse.dirty()]
+    marks = [mark for mark, span in spans if span is not None]
     if not marks:
         return True, "nothing waits to be computed again"
-    hours, markets = sum(len(mark.window) for mark in marks), {mark.market for mark in marks}
+    hours, markets = sum(len(span) for _, span in spans if span is not None), {mark.market for mark in marks}
     reasons = ", ".join(dict.fromkeys(mark.reason for mark in marks[:_MOST_NAMED]))
     waits = f"{hours:,} stored hours of {len(markets)} markets are older than a change ({reasons})"
     return True, f"{waits}; `correction_sensor` or `regime backfill` brings them up to date."

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import orjson
-import pandas as pd
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -208,6 +207,8 @@ def log_command(
     if form == Format.JSON:
         write_document([event.document() for event in events], output)
     elif form != Format.TABLE or output != "-":
+        import pandas as pd  # it takes a second to import
+
         write_frame(pd.DataFrame([event.document() for event in events]), form, output, ())
     elif not events:
         out.print(f"Nothing happened to the grid of {place.symbol} in that time.", highlight=False)

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
-import pandas as pd
 import typer
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -56,6 +55,8 @@ def status_command(
     elif form == Format.JSON:
         write_document(rows, output)
     else:
+        import pandas as pd  # it takes a second to import
+
         write_frame(pd.DataFrame(rows), form, output, ())
 
 

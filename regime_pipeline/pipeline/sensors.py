@@ -12,7 +12,7 @@ from itertools import takewhile
 
 import dagster as dg
 
-from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
+from regime_pipeline.domain.market_data.market import DAY_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.pipeline.partitions import range_tags
 from regime_pipeline.pipeline.resources import WORKSPACE_KEY
@@ -133,15 +133,15 @@ def _hourly(job_name: str, grain: str, default: dg.DefaultSensorStatus) -> dg.Se
         cursor = _cursor(context, workspace)
         again = recheck_from(workspace, found.closed_ms)
         window = _whole(next_window(workspace.universe, found.closed_ms, cursor, MAX_HOURS_PER_TICK, again), grain)
-        wanted = _collections(context.instance, job_name, workspace, window) if grain == "hour" else []
+        wanted = _collections(context.instance, job_name, workspace, window)
         if window is not None:
             context.update_cursor(str(window.end_ms))
         is_new = window is not None and not (cursor is None and is_stored(workspace, window))
         markets = workspace.universe.markets
         if window is not None and is_new:
             yield _live_run(markets[0], markets[-1], window, grain)
-        for market, hour in wanted:
-            yield _live_run(market, market, Window(hour, hour + HOUR_MS), grain)
+        for market, partition in wanted:
+            yield _live_run(market, market, partition, grain)
         if not (is_new or wanted):
             yield dg.SkipReason(_nothing_new(found.closed_ms, found.failures))
 
@@ -161,7 +161,7 @@ def _cursor(context: dg.SensorEvaluationContext, workspace: Workspace) -> int | 
 
 def _collections(
     instance: dg.DagsterInstance, job_name: str, workspace: Workspace, covered: Window | None
-) -> list[tuple[Market, int]]:
+) -> list[tuple[Market, Window]]:
     """What webhooks want collected; none while live runs are not finished, which may be collecting it."""
     return [] if _unfinished(instance, job_name, LIVE_TAG) else due_collections(workspace, covered)
 

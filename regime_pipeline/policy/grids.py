@@ -71,13 +71,35 @@ class ProbationPolicy(PolicySection):
 
 
 class GraduationPolicy(PolicySection):
-    """When a probationary grid may become a normal one."""
+    """When a probationary grid may become a normal one.
+
+    Parameters
+    ----------
+    min_bars : int
+        Bars since its start.
+    recent_bars : int
+        Newest bars by which the market is judged: share of RANGE_OK, excursion.
+    range_ok_share_from : float
+        Share of the recent bars with RANGE_OK.
+    min_round_trips, net_quote_from : int, float
+        Since its start.
+    excursion_spacings_below : float
+        Farthest recent close beyond an edge, in spacings.
+    """
 
     min_bars: Bars
+    recent_bars: Bars
     range_ok_share_from: Share
     min_round_trips: Bars
     excursion_spacings_below: Positive
     net_quote_from: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        """Refuse to judge by bars from before the start."""
+        if self.recent_bars > self.min_bars:
+            raise ValueError(f"recent_bars = {self.recent_bars} must not exceed min_bars = {self.min_bars}")
+        return self
 
 
 class QuickStopsPolicy(PolicySection):

@@ -20,7 +20,7 @@ from regime_pipeline._bounded_io import parse_toml, read_document
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market, parse_symbol
 from regime_pipeline.domain.market_data.no_trade import GAP, AbsentBars
-from regime_pipeline.domain.market_data.window import to_iso, to_ms
+from regime_pipeline.domain.market_data.window import Window, to_iso, to_ms
 
 SourceName = Literal["simulated", "files", "resampled", "exchange", "archive"]
 NETWORK_SOURCES: Final = frozenset({"exchange", "archive"})
@@ -101,6 +101,12 @@ class Universe:
             listed = ", ".join(map(str, self.markets)) or "none"
             raise UsageError(f"{market} is not in markets.toml (listed: {listed}).", "Add it at the end of the file.")
         return found
+
+    def within(self, window: Window) -> Window | None:
+        """Return the part of a window that has partitions, None where none of it has."""
+        start = max(window.start_ms, self.start_ms)
+        end = window.end_ms if self.end_ms is None else min(window.end_ms, self.end_ms)
+        return Window(start, end) if end > start else None
 
 
 def origin(universe: Universe, market: Market) -> SourceName:

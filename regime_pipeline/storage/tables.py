@@ -325,7 +325,8 @@ alert_log: Final = sa.Table(
     _required("alert_id", sa.Text),
     _required("channel", sa.Text),
     _required("message", sa.Text),
-    _required("sent_at", _TIME, server_default=sa.func.now()),
+    sa.Column("sent_at", _TIME),
+    _required("claimed_at", _TIME, server_default=sa.func.now()),
     sa.PrimaryKeyConstraint("alert_id", "channel"),
 )
 

@@ -325,9 +325,9 @@ class Warehouse(SmallStores):
         series = self._found(market)
         return [] if series is None else self._pool.query(lambda c: read_months(c, asset, series.series_id))
 
-    def stale_hours(self, asset: str, config_hash: str) -> dict[Market, int]:
-        """Return how many recorded hours of an asset another configuration wrote, by market; none are left out."""
-        found = self._pool.query(lambda cursor: stale_hours(cursor, asset, config_hash))
+    def stale_hours(self, asset: str, config_hash: str, start_ms: int, end_ms: int | None) -> dict[Market, int]:
+        """Return how many recorded hours of a span another configuration wrote, by market; none are left out."""
+        found = self._pool.query(lambda cursor: stale_hours(cursor, asset, config_hash, start_ms, end_ms))
         return {Market(symbol, timeframe): hours for symbol, timeframe, hours in found}
 
     def last_partition(self, asset: str, market: Market) -> int | None:

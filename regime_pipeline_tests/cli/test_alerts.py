@@ -54,6 +54,7 @@ def test_channels_are_tried_and_sent_alerts_listed(
 
     with open_workspace(Settings()) as ws:
         ws.warehouse.alerts.claim("a 1", "chat", "ALFA-USDT: the grid was stopped.")
+        ws.warehouse.alerts.settle("a 1", "chat")
     assert "│ chat │ ALFA-USDT: the grid was stopped." in regime("alerts", "log")[1]
     (row,) = json.loads(regime("alerts", "log", "--format", "json")[1])
     assert (row["alert_id"], row["channel"]) == ("a 1", "chat")

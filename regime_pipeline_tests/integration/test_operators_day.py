@@ -26,7 +26,6 @@ from regime_pipeline.domain.market_data.completeness import Spans
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.domain.restart_gates.machine import RestartRefusedError
-from regime_pipeline.policy import Policy, default_policy
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.grids import import_history, stop_grid, update_grid
 from regime_pipeline.services.queries.grid_events import KINDS, grid_log
@@ -56,7 +55,7 @@ GRID = {
 }
 
 
-def prices(hours: int, seed: int = 4) -> Candles:
+def prices(hours: int, seed: int = 10) -> Candles:
     """A range around 100, a rise of thirty hours, and a range around where it ended, which grows quiet."""
     random = np.random.default_rng(seed)
     path, center, sigma = np.zeros(hours + 1), 0.0, 0.004
@@ -117,20 +116,11 @@ class Day:
         return found
 
 
-def lenient() -> Policy:
-    """The shipped policy, but for how far prices may leave a probationary grid: this story is to have a happy end."""
-    policy = default_policy()
-    graduation = policy.grids.graduation.model_copy(update={"excursion_spacings_below": 5.0})
-    return policy.model_copy(update={"grids": policy.grids.model_copy(update={"graduation": graduation})})
-
-
 @pytest.fixture
 def day(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:
     now = [START + HOUR_MS]
     source = Recorded(prices(760), lambda: now[0])
-    with simulated_workspace(
-        database_url, tmp_path, [MARKET], policy=lenient(), source=source, clock=lambda: now[0]
-    ) as ws:
+    with simulated_workspace(database_url, tmp_path, [MARKET], source=source, clock=lambda: now[0]) as ws:
         live = replace(ws, universe=replace(ws.universe, end_ms=None))
 
         @contextmanager
@@ -217,10 +207,12 @@ def test_a_stop_and_the_way_back(day: Day, monkeypatch: pytest.MonkeyPatch, caps
     assert (started.origin, started.enabled, started.levels) == ("RESTART", True, 5)
     assert (started.allocation_quote, day.row()["grid"]) == (5500, "enabled")
 
-    # Probation, and graduation.
+    # Probation, and graduation after a day, by the shipped thresholds.
     day.at(hour + 3)
     assert "graduation not met bars on probation: 2 (at least 24)" in said("gates", "show", "ALFA-USDT")
-    day.at(hour + 40)
+    day.at(hour + 24)
+    assert "is on probation" in said("gates", "show", "ALFA-USDT")
+    day.at(hour + 30)
     assert "has graduated" in said("gates", "show", "ALFA-USDT")
 
     # One story, in every face.

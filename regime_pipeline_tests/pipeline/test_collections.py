@@ -15,7 +15,7 @@ import pytest
 
 from regime_pipeline.cli.serve import api_served
 from regime_pipeline.domain.errors import SourceError
-from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.pipeline.build import CHAIN_JOB, build_pipeline
 from regime_pipeline.pipeline.partitions import partition_key
@@ -109,13 +109,13 @@ def simulated_nothing() -> Iterator[Any]:
 def test_a_lost_run_is_launched_again_once_someone_still_waits(workspace: Workspace) -> None:
     hooks = workspace.warehouse.hooks
     hooks.want(ALFA, NEWEST)
-    assert due_collections(workspace, None) == [(ALFA, NEWEST)]
+    assert due_collections(workspace, None) == [(ALFA, Window(NEWEST, NEWEST + HOUR_MS))]
     hooks.want(ALFA, NEWEST)
     assert due_collections(workspace, None) == []
     with psycopg.connect(workspace.warehouse.url) as connection:
         connection.execute("UPDATE collect_request SET launched_at = now() - interval '6 minutes'")
     hooks.want(ALFA, NEWEST)
-    assert due_collections(workspace, None) == [(ALFA, NEWEST)]
+    assert due_collections(workspace, None) == [(ALFA, Window(NEWEST, NEWEST + HOUR_MS))]
 
 
 def test_what_the_source_has_not_closed_or_cannot_say_waits(workspace: Workspace) -> None:
@@ -128,7 +128,7 @@ def test_what_the_source_has_not_closed_or_cannot_say_waits(workspace: Workspace
     workspace.warehouse.hooks.want(ALFA, NEWEST)
     assert due_collections(slow, None) == []
     assert due_collections(down, None) == []
-    assert due_collections(workspace, None) == [(ALFA, NEWEST)]
+    assert due_collections(workspace, None) == [(ALFA, Window(NEWEST, NEWEST + HOUR_MS))]
 
 
 def test_an_hour_that_is_there_and_a_market_that_is_gone_are_not_run(workspace: Workspace) -> None:
@@ -164,3 +164,25 @@ def test_what_no_run_can_collect_is_refused(workspace: Workspace) -> None:
     assert "has the source 'files', which nothing can be collected from. Leave out collect" in by_files.json()["error"]
     assert "has no partition 2026-08-31T23:00:00Z" in too_early.json()["error"]
     assert "is not in markets.toml" in unlisted.json()["error"]
+
+
+def test_with_day_partitions_a_closed_day_is_collected_whole_and_an_open_one_refused(workspace: Workspace) -> None:
+    """The stored hours end on the second day; two days later its 30th hour and the one after it are wanted."""
+    later = NEWEST // DAY_MS * DAY_MS + DAY_MS + 2 * HOUR_MS + 60_000
+    source = SimulatedSource(7, lambda: later, 100)
+    daily = replace(workspace, clock=lambda: later, partition_ms=DAY_MS, source_of=lambda _: source)
+    day = Window(NEWEST // DAY_MS * DAY_MS, NEWEST // DAY_MS * DAY_MS + DAY_MS)
+    with api_served(daily, "127.0.0.1", 0) as url, dg.instance_for_test() as instance:
+        today = ask(url)
+        pending = ask(url, request_id="a", trigger_time=to_iso(NEWEST + HOUR_MS))
+        ask(url, request_id="b", trigger_time=to_iso(NEWEST + 2 * HOUR_MS))
+        context = dg.build_sensor_context(instance=instance, cursor=str(day.end_ms), resources={"workspace": daily})
+        (request,) = build_sensors(CHAIN_JOB, "day", "")[0].evaluate_tick(context).run_requests or []
+        run_stages(daily, ALFA, [day])
+        done = httpx.get(url.rstrip("/") + pending.json()["status_url"])
+
+    assert today.status_code == 422
+    assert f"Partitions are days (REGIME_PARTITION), and the one with {to_iso(day.end_ms + HOUR_MS)}" in today.text
+    assert request.tags["dagster/asset_partition_range_start"] == partition_key(ALFA, day.start_ms, "day")
+    assert request.tags["dagster/asset_partition_range_end"] == partition_key(ALFA, day.start_ms, "day")
+    assert (done.json()["hour_start"], done.json()["collected"]) == (to_iso(NEWEST), True)

@@ -1,4 +1,4 @@
-"""Lineage tells the truth: each asset declares the assets whose tables and files its stage reads, and no others."""
+"""Lineage tells the truth: each asset declares the assets whose tables and files it reads, and no others."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from regime_pipeline.dashboard.build import build_site
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.services.chain.workspace import Workspace
@@ -47,7 +48,7 @@ def reads_of(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str
 def test_declared_dependencies_are_what_is_read(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    graph = built().resolve_asset_graph()
+    graph = built(site=tmp_path / "site").resolve_asset_graph()
     declared = {
         key.to_user_string(): {p.to_user_string() for p in graph.get(key).parent_keys}
         for key in graph.get_all_asset_keys()
@@ -62,3 +63,7 @@ def test_declared_dependencies_are_what_is_read(
             with reads_of(ws, monkeypatch) as read:
                 stage.run(ws, ws.start_run(""), MARKET, WINDOW)
             assert read - {stage.name} == declared[stage.name], stage.name
+        with reads_of(ws, monkeypatch) as read:
+            build_site(ws, tmp_path / "site")
+        assert read == declared["dashboard_site"]
+    assert set(declared) == {stage.name for stage in STAGES} | {"dashboard_site"}

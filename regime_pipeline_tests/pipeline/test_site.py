@@ -82,6 +82,8 @@ def test_the_site_is_whole_without_partitions_and_stands_behind_the_chain(defini
     assert site.partitions_def is None
     assert {key.to_user_string() for key in site.parent_keys} == {
         "raw_candles",
+        "features",
+        "scores",
         "regime_verdicts",
         "grid_advice",
         "dashboard_hours",

@@ -42,6 +42,7 @@ def with_value(path: str, value: Any) -> dict[str, Any]:
         ("probation.min_post_stop_bars", 15, "greater than or equal to 16"),
         ("graduation.range_ok_share_from", 1.1, "less than or equal to 1"),
         ("graduation.min_round_trips", 0, "greater than or equal to 1"),
+        ("graduation.recent_bars", 25, "recent_bars = 25 must not exceed min_bars = 24"),
         ("quick_stops.inventory_share_above", 0.4, "greater than or equal to 0.5"),
         ("quick_stops.edge_atr", 0.0, "greater than 0"),
         ("defaults.half_width_pct", 97.0, "half_width_pct + limit_distance_pct = 101 must stay below 100"),
@@ -82,6 +83,7 @@ def test_the_shipped_thresholds_are_the_specified_ones() -> None:
     assert (probation.allocation_share, probation.levels, probation.spacing_atr) == (0.55, 5, 0.50)
     assert (graduation.min_bars, graduation.range_ok_share_from, graduation.min_round_trips) == (24, 0.8, 2)
     assert (graduation.excursion_spacings_below, graduation.net_quote_from) == (1.0, 0.0)
+    assert graduation.recent_bars == 24
     assert (stops.edge_atr, stops.outside_closes, stops.inventory_share_above, stops.inventory_bars) == (
         0.5,
         2,

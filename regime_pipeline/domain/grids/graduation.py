@@ -1,6 +1,7 @@
-"""Graduation of a probationary grid: what it did since its start, judged at the close of every hour.
+"""Graduation of a probationary grid, judged at the close of every hour: what it did, and how the market is of late.
 
-The grid is run over the bars, since fills of the real one are known to its bot alone. See `probation` for its
+The grid is run over the bars since its start, since fills of the real one are known to its bot alone. The market is
+judged by the newest bars, so that one bad hour is forgotten in time. See `probation` for its
 parameters, `grid_run` for fills and fees.
 """
 
@@ -34,18 +35,20 @@ class ProbationRecord:
 
     Parameters
     ----------
-    bars, range_ok_bars : int
-        Observations (bars, or hours below one hour) closed since the start, and those whose verdict is RANGE_OK.
+    bars : int
+        Observations (bars, or hours below one hour) closed since the start.
+    range_ok_share : float
+        Share of the newest `recent_bars` of them whose verdict is RANGE_OK; 0 before the first.
     round_trips : float
         Completed: bought at a line and sold at the next; NaN where the grid cannot be run over the bars.
     excursion_spacings : float
-        Farthest price beyond an edge, in spacings; 0 inside.
+        Farthest close beyond an edge within the newest `recent_bars`, in spacings; 0 inside.
     net_quote : float
         Realised gain after fees, quote currency; NaN as `round_trips`.
     """
 
     bars: int
-    range_ok_bars: int
+    range_ok_share: float
     round_trips: float
     excursion_spacings: float
     net_quote: float
@@ -53,10 +56,9 @@ class ProbationRecord:
 
 def graduation(record: ProbationRecord, policy: GraduationPolicy) -> tuple[Condition, ...]:
     """Return every condition of graduation; the grid graduates when all are met."""
-    share = record.range_ok_bars / record.bars if record.bars else 0.0
     return (
         check("BARS", record.bars, policy.min_bars),
-        check("RANGE_OK_SHARE", share, policy.range_ok_share_from),
+        check("RANGE_OK_SHARE", record.range_ok_share, policy.range_ok_share_from),
         check("ROUND_TRIPS", record.round_trips, policy.min_round_trips),
         check("EXCURSION", record.excursion_spacings, policy.excursion_spacings_below),
         check("NET", record.net_quote, policy.net_quote_from),
@@ -108,19 +110,26 @@ def graduation_rows(
         config = grids[place]
         if is_probationary(config):
             at = np.flatnonzero(places == place)
-            records = _records(hours[at] + HOUR_MS, config, candles, verdicts)
+            records = _records(hours[at] + HOUR_MS, config, candles, verdicts, policy.recent_bars)
             for row, record in zip(at.tolist(), records, strict=True):
                 found[row] = orjson.dumps([made.stored() for made in graduation(record, policy)]).decode()
     return found
 
 
-def _records(closes: Int64, config: GridConfig, candles: Candles, verdicts: Rows) -> list[ProbationRecord]:
-    """What the grid has done by each close."""
-    since = candles.between(config.valid_from_ms, int(closes[-1])).closed_by(int(closes[-1]))
-    done = np.searchsorted(since.close_time_ms, closes, side="right")
+def _records(
+    closes: Int64, config: GridConfig, candles: Candles, verdicts: Rows, recent_bars: int
+) -> list[ProbationRecord]:
+    """What the grid has done by each close, and what the market did of late."""
+    start_ms, every = config.valid_from_ms, candles.market.observation_ms
+    since = candles.between(start_ms, int(closes[-1])).closed_by(int(closes[-1]))
+    first, done = (
+        np.searchsorted(since.close_time_ms, moments, side="right")
+        for moments in (closes - recent_bars * every, closes)
+    )
     trips, net = _fills(config, since)
-    seen, ok = _observations(closes, config.valid_from_ms, verdicts, candles)
-    columns = (seen, ok, trips[done], _excursions(config, since)[done], net[done])
+    seen = closes // every - start_ms // every
+    share = _range_ok_bars(closes, start_ms, recent_bars, verdicts, candles) / np.clip(seen, 1, recent_bars)
+    columns = (seen, share, trips[done], _excursions(config, since, first, done), net[done])
     return [ProbationRecord(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
@@ -136,20 +145,21 @@ def _fills(config: GridConfig, since: Candles) -> tuple[Float64, Float64]:
     return np.append(0.0, run.round_trips.astype(np.float64)), np.append(0.0, run.net_quote)
 
 
-def _excursions(config: GridConfig, since: Candles) -> Float64:
-    """Farthest price beyond an edge after so many bars, in spacings; float64, shape (bars + 1,)."""
-    lower, upper = float(config.lower), float(config.upper)
-    beyond = np.maximum(lower - since.prices("low"), since.prices("high") - upper)
-    farthest = np.maximum.accumulate(np.append(0.0, beyond))
-    return np.asarray(farthest / ((upper - lower) / config.levels), dtype=np.float64)
+def _excursions(config: GridConfig, since: Candles, first: NDArray[np.intp], last: NDArray[np.intp]) -> Float64:
+    """Farthest close beyond an edge among the bars `[first, last)`, in spacings; float64, shape (n,)."""
+    lower, upper, close = float(config.lower), float(config.upper), since.prices("close")
+    beyond = np.maximum(lower - close, close - upper)
+    farthest = [beyond[a:b].max(initial=0.0) for a, b in zip(first.tolist(), last.tolist(), strict=True)]
+    return np.array(farthest, dtype=np.float64) / ((upper - lower) / config.levels)
 
 
-def _observations(closes: Int64, start_ms: int, verdicts: Rows, candles: Candles) -> tuple[Int64, Int64]:
-    """Observations closed since the start, and those of them that are RANGE_OK; int64, shape (n,) each."""
+def _range_ok_bars(closes: Int64, start_ms: int, recent_bars: int, verdicts: Rows, candles: Candles) -> Float64:
+    """Observations that are RANGE_OK, of those since the start among the newest by each close; float64, shape (n,)."""
     every = candles.market.observation_ms
     known = Observations.of(verdicts, candles.market)
     is_ok = known.column("verdict") == RANGE_OK
     is_ok &= (known.first + np.arange(len(is_ok)) + 1) * every > start_ms
     counted = np.append(0, np.cumsum(is_ok))
-    newest = np.clip(closes // every - known.first, 0, len(is_ok))
-    return closes // every - start_ms // every, counted[newest]
+    newest = closes // every - known.first
+    before, upto = (counted[np.clip(place, 0, len(is_ok))] for place in (newest - recent_bars, newest))
+    return np.asarray(upto - before, dtype=np.float64)

@@ -40,9 +40,9 @@ _CONDITIONS: Final[dict[str, tuple[str, Comparison]]] = {
     "WIDTH": ("levels that the range holds", ge),
     "CAPITAL": ("levels that the capital funds", ge),
     "BARS": ("bars on probation", ge),
-    "RANGE_OK_SHARE": ("share of bars with RANGE_OK", ge),
+    "RANGE_OK_SHARE": ("share of the newest bars with RANGE_OK", ge),
     "ROUND_TRIPS": ("completed round trips", ge),
-    "EXCURSION": ("farthest price beyond an edge, in spacings", lt),
+    "EXCURSION": ("farthest of the newest closes beyond an edge, in spacings", lt),
     "NET": ("realised gain after fees in quote currency", ge),
 }
 """What each condition compares, and how; quick stops, restart gates, the fresh grid, its graduation."""

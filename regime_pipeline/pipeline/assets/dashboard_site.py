@@ -26,7 +26,7 @@ def build_dashboard_site(folder: Path) -> dg.AssetsDefinition:
                 LINKS, asset="dashboard_site", description="Every file that a page names is in the folder."
             )
         ],
-        deps=["raw_candles", "regime_verdicts", "grid_advice", "dashboard_hours"],
+        deps=["raw_candles", "features", "scores", "regime_verdicts", "grid_advice", "dashboard_hours"],
         group_name="output",
         kinds={"python", "html"},
         owners=OWNERS,

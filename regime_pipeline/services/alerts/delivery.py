@@ -1,10 +1,11 @@
-"""Alerts on their way: each on its channels, once, claimed in the ledger before it is sent; quiet hours make it wait.
+"""Alerts on their way: each on its channels, claimed before it is sent and settled after; quiet hours make it wait.
 
 See `events` for what is sent.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, Final
@@ -19,7 +20,17 @@ from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.webhooks import post_signed
 
 Send = Callable[[Channel, Alert], None]
-_TITLE: Final = "regime_pipeline"
+_TITLES: Final = {
+    "verdict": "verdict changed",
+    "stop": "grid stopped",
+    "permit": "restart permitted",
+    "outside": "price outside the grid",
+    "stale": "data too old",
+    "failed_run": "run failed",
+    "test": "test of a channel",
+}
+_MAIL: Final = ("mailto:", "mailtos:")
+_CALLS_ALL: Final = re.compile("@(?=everyone|here)")
 
 
 def due_alerts(ws: Workspace, rules: AlertRules, runs: Iterable[Alert] = ()) -> list[tuple[Alert, Channel]]:
@@ -61,7 +72,9 @@ def tell(ws: Workspace, due: Iterable[tuple[Alert, Channel]], send: Send) -> tup
     Notes
     -----
     An alert is claimed before it is sent, so that no two daemons send it; one that could not be sent is released, and
-    sent at the next call. After a failure a channel is left alone until then.
+    sent at the next call. After a failure a channel is left alone until then. A claim of a process that was killed runs
+    out (`storage.alert_log.CLAIM_S`), and the alert is sent again: on the channel it may then be there twice, with the
+    same id, where the process was killed after the channel had taken it; it is never lost.
     """
     ledger, sent, failures = ws.warehouse.alerts, 0, dict[str, str]()
     for alert, channel in due:
@@ -73,6 +86,7 @@ def tell(ws: Workspace, due: Iterable[tuple[Alert, Channel]], send: Send) -> tup
             ledger.release(alert.alert_id, channel.name)
             failures[channel.name] = f"{channel.name}: {error}"
             continue
+        ledger.settle(alert.alert_id, channel.name)
         sent += 1
     return sent, list(failures.values())
 
@@ -92,7 +106,7 @@ def sender(secret: str, patience: Callable[[], RetryPolicy]) -> Send:
         if channel.webhook:
             post_signed(channel.webhook, secret, _document(alert), alert.alert_id, patience())
         else:
-            _by_apprise(channel, alert.message)
+            _by_apprise(channel, alert)
 
     return send
 
@@ -108,15 +122,32 @@ def _document(alert: Alert) -> dict[str, Any]:
     }
 
 
-def _by_apprise(channel: Channel, message: str) -> None:
+def title_of(alert: Alert) -> str:
+    """Return a subject line: what happened, and where."""
+    where = "" if alert.market is None else f"{alert.market.symbol} {alert.market.timeframe}, "
+    return f"regime_pipeline: {where}{_TITLES[alert.event]}"
+
+
+def _by_apprise(channel: Channel, alert: Alert) -> None:
+    """Send plain text: each service escapes what it would take for markup.
+
+    Notes
+    -----
+    Mail goes as text alone, because apprise would make one unbreakable line of HTML beside it. A reason that somebody
+    wrote must not call a whole Discord server.
+    """
     try:
         import apprise
     except ImportError as error:
         raise UsageError(
             "This channel needs apprise, which is not installed.", "Run pip install 'regime-pipeline[alerts]'."
         ) from error
-    service = apprise.Apprise()
-    if not service.add(channel.apprise):
+    text = apprise.NotifyFormat.TEXT
+    service = apprise.Apprise.instantiate(channel.apprise)
+    if service is None:
         raise UsageError("Its address is not one that apprise knows.", "See the list of services of apprise.")
-    if not service.notify(body=message, title=_TITLE):
+    if channel.apprise.startswith(_MAIL):
+        service.notify_format = text
+    message = _CALLS_ALL.sub("@\u200b", alert.message)
+    if not apprise.Apprise(service).notify(body=message, title=title_of(alert), body_format=text):
         raise SourceError("The service did not take the message.")

@@ -24,7 +24,7 @@ _CHAIN_END: Final = "dashboard_hours"
 
 
 def check_collectable(ws: Workspace, market: Market, hour_ms: int) -> None:
-    """Raise `UsageError` where no run could collect the hour: another source, or no partition."""
+    """Raise `UsageError` where no run could collect the hour: another source, no partition, or one that is open."""
     spec = ws.universe.spec(market)
     source = origin(ws.universe, market)
     if source not in LIVE_SOURCES:
@@ -38,6 +38,19 @@ def check_collectable(ws: Workspace, market: Market, hour_ms: int) -> None:
             f"{market} has no partition {to_iso(hour_ms)}, so it cannot be collected.",
             "Leave out collect, or change the span in markets.toml.",
         )
+    end = _partition(ws, hour_ms).end_ms
+    if end > ws.clock():
+        raise UsageError(
+            f"Partitions are days (REGIME_PARTITION), and the one with {to_iso(hour_ms)} ends at {to_iso(end)}: the "
+            "hour cannot be collected before.",
+            "Leave out collect: the answer is then the newest stored hour.",
+        )
+
+
+def _partition(ws: Workspace, hour_ms: int) -> Window:
+    """The partition that an hour is in, which a run computes as a whole."""
+    start = hour_ms // ws.partition_ms * ws.partition_ms
+    return Window(start, start + ws.partition_ms)
 
 
 def is_collected(ws: Workspace, market: Market, hour_ms: int) -> bool:
@@ -48,8 +61,8 @@ def is_collected(ws: Workspace, market: Market, hour_ms: int) -> bool:
     return is_answered and bool(np.all(ws.warehouse.ledger(_CHAIN_END, market, window).is_recorded))
 
 
-def due_collections(ws: Workspace, covered: Window | None) -> list[tuple[Market, int]]:
-    """Return the market-hours whose runs are to be launched now, and record them as launched.
+def due_collections(ws: Workspace, covered: Window | None) -> list[tuple[Market, Window]]:
+    """Return the partitions of markets whose runs are to be launched now, and record their hours as launched.
 
     Parameters
     ----------
@@ -60,24 +73,25 @@ def due_collections(ws: Workspace, covered: Window | None) -> list[tuple[Market,
 
     Notes
     -----
-    An hour that its source has not closed yet waits. One that is there by now, or covered, is recorded alone: no hour
-    is run twice.
+    An hour whose partition its source has not closed yet waits. One that is there by now, or covered, is recorded
+    alone: no hour is run twice.
     """
-    due = []
+    due: dict[tuple[Market, Window], None] = {}
     for market, hour in ws.warehouse.hooks.wanted():
         is_needless = market not in ws.universe.markets or is_collected(ws, market, hour)
         is_covered = covered is not None and covered.start_ms <= hour < covered.end_ms
         if not (is_needless or is_covered):
-            if not _has_closed(ws, market, hour):
+            wanted = _partition(ws, hour)
+            if not _has_closed(ws, market, wanted.end_ms):
                 continue
-            due.append((market, hour))
+            due[market, wanted] = None
         ws.warehouse.hooks.mark_launched(market, hour, _WANTS_KEPT)
-    return due
+    return list(due)
 
 
-def _has_closed(ws: Workspace, market: Market, hour_ms: int) -> bool:
-    """Whether the market's source has the last bar that closes by the hour's end; one that cannot be asked has not."""
-    due = (hour_ms + HOUR_MS) // market.step_ms * market.step_ms
+def _has_closed(ws: Workspace, market: Market, end_ms: int) -> bool:
+    """Whether the market's source has the last bar that closes by a moment; one that cannot be asked has not."""
+    due = end_ms // market.step_ms * market.step_ms
     try:
         closed = ws.source_of(market).newest_closed_ms(market)
     except RegimeError:

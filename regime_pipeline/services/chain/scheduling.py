@@ -168,7 +168,7 @@ def corrections(ws: Workspace) -> tuple[Correction, ...]:
     -----
     A window has candles in every hour: one run over hours that were never fetched could only fail, so the marks are cut
     there. Hours of a window that a stage's marks do not hold are computed too, and not written, since nothing in them
-    changes. Marks of markets that are no longer listed are left alone.
+    changes. Marks of markets that are no longer listed, and of hours without a partition, are left alone.
     """
     marks: dict[Market, list[StaleRange]] = {}
     for mark in ws.warehouse.dirty():
@@ -179,7 +179,11 @@ def corrections(ws: Workspace) -> tuple[Correction, ...]:
 
 
 def _of_market(ws: Workspace, market: Market, marks: list[StaleRange]) -> Iterator[Correction]:
-    edges = Window(min(mark.window.start_ms for mark in marks), max(mark.window.end_ms for mark in marks))
+    edges = ws.universe.within(
+        Window(min(mark.window.start_ms for mark in marks), max(mark.window.end_ms for mark in marks))
+    )
+    if edges is None:
+        return
     recorded = ws.warehouse.ledger(STAGES[0].table, market, edges)
     for part in recorded_spans(recorded, edges):
         inside = [mark for mark in marks if mark.window.start_ms < part.end_ms and mark.window.end_ms > part.start_ms]
@@ -196,7 +200,8 @@ def holes(ws: Workspace) -> dict[Market, int]:
     -----
     Oldest and newest are those of all markets, so that a market whose backfill was lost is found although nothing of it
     failed; hours before them were never asked for. Nothing is missing where no market has an hour; markets without a
-    hole are left out. A market that an exchange lists later has rows for the hours before, which say so.
+    hole are left out. A market that an exchange lists later has rows for the hours before, which say so. Hours outside
+    of the partitions are left out: nothing can materialize them.
     """
     asset = STAGES[-1].table
     newest = [ws.warehouse.last_partition(asset, market) for market in ws.universe.markets]
@@ -204,7 +209,9 @@ def holes(ws: Workspace) -> dict[Market, int]:
     if not stored:
         return {}
     oldest = [ws.warehouse.oldest(market, asset) for market in ws.universe.markets]
-    window = Window(min(hour for hour in oldest if hour is not None), max(stored) + HOUR_MS)
+    window = ws.universe.within(Window(min(hour for hour in oldest if hour is not None), max(stored) + HOUR_MS))
+    if window is None:
+        return {}
     found = {spec.market: _span(window, spec.until_ms) for spec in ws.universe.specs}
     missing = {
         market: len(span) - int(ws.warehouse.ledger(asset, market, span).is_recorded.sum())

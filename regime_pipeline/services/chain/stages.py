@@ -368,8 +368,9 @@ def stale_hours(ws: Workspace) -> dict[str, dict[Market, int]]:
 
     Notes
     -----
-    Exact: an hour is stale if and only if the sections that its stage reads have other thresholds now.
+    Exact: an hour is stale if and only if the sections that its stage reads have other thresholds now. Hours outside
+    of the partitions are left out, since nothing can materialize them.
     """
-    hashes = config_hashes(ws.policy, ws.nulls)
-    found = {stage.name: ws.warehouse.stale_hours(stage.table, hashes[stage.name]) for stage in STAGES}
+    hashes, span = config_hashes(ws.policy, ws.nulls), (ws.universe.start_ms, ws.universe.end_ms)
+    found = {stage.name: ws.warehouse.stale_hours(stage.table, hashes[stage.name], *span) for stage in STAGES}
     return {name: found[name] for name, config_hash in hashes.items() if config_hash and found[name]}

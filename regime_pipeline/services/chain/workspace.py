@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from regime_pipeline import __version__
-from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.scoring.null_table import NullTable
 from regime_pipeline.policy import Policy
 from regime_pipeline.services.universe import Universe
@@ -44,6 +44,8 @@ class Workspace:
         What features and scores look like where there is no regime.
     clock : callable
         Gives epoch milliseconds UTC.
+    partition_ms : int
+        Length of a partition, milliseconds: runs compute whole ones, so an hour of today may not be had alone.
     """
 
     warehouse: Warehouse
@@ -53,6 +55,7 @@ class Workspace:
     policy: Policy
     nulls: NullTable
     clock: Callable[[], int] = system_clock
+    partition_ms: int = HOUR_MS
 
     def record_policy(self, policy_hash: str) -> None:
         """Keep the policy in force under the hash of the rows that it decides, so that they can be explained later."""

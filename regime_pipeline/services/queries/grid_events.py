@@ -155,6 +155,6 @@ def _gate(code: int) -> str:
 def _graduation_text(checks: Sequence[dict[str, Any]]) -> str:
     numbers = {check["name"]: check["value"] for check in checks}
     return (
-        f"The probationary grid has graduated: {numbers['BARS']:.0f} bars, {numbers['RANGE_OK_SHARE']:.0%} of them "
-        f"RANGE_OK, {numbers['ROUND_TRIPS']:.0f} round trips, net {numbers['NET']:.6g}."
+        f"The probationary grid has graduated: {numbers['BARS']:.0f} bars, {numbers['RANGE_OK_SHARE']:.0%} of "
+        f"the newest RANGE_OK, {numbers['ROUND_TRIPS']:.0f} round trips, net {numbers['NET']:.6g}."
     )

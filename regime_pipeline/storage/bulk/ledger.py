@@ -25,8 +25,9 @@ _READ: Final = (
 _DELETE: Final = "DELETE FROM partition_ledger WHERE asset = %s AND series_id = %s AND day >= %s AND day < %s"
 _STALE: Final = (
     "SELECT s.symbol, s.timeframe, count(*) FROM partition_ledger l JOIN series s USING (series_id) "
-    "CROSS JOIN LATERAL unnest(l.run_id) AS h (run_id) JOIN runs u ON u.run_id = h.run_id "
-    "WHERE l.asset = %s AND u.config_hash <> %s GROUP BY 1, 2 ORDER BY 1, 2"
+    "CROSS JOIN LATERAL unnest(l.run_id) WITH ORDINALITY AS h (run_id, hour) JOIN runs u ON u.run_id = h.run_id "
+    "WHERE l.asset = %s AND u.config_hash <> %s AND l.day + (h.hour - 1) * interval '1 hour' >= %s "
+    "AND l.day + (h.hour - 1) * interval '1 hour' < COALESCE(%s::timestamptz, 'infinity') GROUP BY 1, 2 ORDER BY 1, 2"
 )
 _NEWEST: Final = (
     "SELECT day, run_id FROM partition_ledger WHERE asset = %s AND series_id = %s ORDER BY day DESC LIMIT 1"
@@ -103,9 +104,12 @@ class Recorded:
         return cls(window, np.zeros(hours, dtype=np.int64), *np.zeros((2, hours), dtype=np.int32))
 
 
-def stale_hours(cursor: Cursor, asset: str, config_hash: str) -> list[tuple[str, str, int]]:
-    """Return symbol, timeframe and number of the recorded hours of an asset that another configuration wrote."""
-    found: list[tuple[str, str, int]] = cursor.execute(_STALE, (asset, config_hash)).fetchall()
+def stale_hours(
+    cursor: Cursor, asset: str, config_hash: str, start_ms: int, end_ms: int | None
+) -> list[tuple[str, str, int]]:
+    """Return symbol, timeframe and number of the recorded hours of a span that another configuration wrote."""
+    span = moment(start_ms), None if end_ms is None else moment(end_ms)
+    found: list[tuple[str, str, int]] = cursor.execute(_STALE, (asset, config_hash, *span)).fetchall()
     return found
 
 

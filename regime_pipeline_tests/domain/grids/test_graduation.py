@@ -56,12 +56,15 @@ def verdict_rows(verdicts: list[int]) -> dict[str, Any]:
     return {"hour_start": hours, "as_of_bar": hours, "verdict": np.array(verdicts, dtype=np.int8)}
 
 
-def account(config: GridConfig, candles: Candles, verdicts: list[int], close_ms: int) -> dict[str, float]:
-    """What the grid has done by a moment, counted from scratch."""
+def account(
+    config: GridConfig, candles: Candles, verdicts: list[int], close_ms: int, recent_bars: int
+) -> dict[str, float]:
+    """What the grid has done by a moment, and how the market was of late, counted from scratch."""
     start = config.valid_from_ms
     seen = [k for k in range(len(candles)) if start < START_MS + (k + 1) * HOUR_MS <= close_ms]
     whole = [k for k in seen if START_MS + k * HOUR_MS >= start]
-    beyond = [max(90 - int(candles.low[k]), int(candles.high[k]) - 110, 0) / 4 for k in whole]
+    newest = [k for k in whole if START_MS + (k + 1) * HOUR_MS > close_ms - recent_bars * HOUR_MS]
+    beyond = [max(90 - int(candles.close[k]), int(candles.close[k]) - 110, 0) / 4 for k in newest]
     trips, net = 0.0, 0.0
     if whole:
         try:
@@ -70,21 +73,23 @@ def account(config: GridConfig, candles: Candles, verdicts: list[int], close_ms:
         except UsageError:
             trips = net = float("nan")
     count = close_ms // HOUR_MS - start // HOUR_MS
-    share = sum(verdicts[k] == OK for k in seen) / count if count else 0.0
+    recent = seen[-recent_bars:]
+    share = sum(verdicts[k] == OK for k in recent) / len(recent) if recent else 0.0
     values = (count, share, trips, max(beyond, default=0.0), net)
     return dict(zip(("BARS", "RANGE_OK_SHARE", "ROUND_TRIPS", "EXCURSION", "NET"), values, strict=True))
 
 
-@given(days(), st.integers(0, 20), st.integers(0, HOUR_MS - 1))
+@given(days(), st.integers(0, 20), st.integers(0, HOUR_MS - 1), st.integers(1, 24))
 @settings(max_examples=80, deadline=None)
 def test_property_39_2_every_hour_is_judged_by_what_was_done_up_to_its_close(
-    drawn: tuple[Candles, list[int]], begun: int, offset: int
+    drawn: tuple[Candles, list[int]], begun: int, offset: int, recent_bars: int
 ) -> None:
     candles, verdicts = drawn
     config = probationary(START_MS + begun * HOUR_MS + offset)
     hours = START_MS + HOUR_MS * np.arange(len(candles), dtype=np.int64)
 
-    rows = graduation_rows(hours, [BEFORE, config], candles, verdict_rows(verdicts), RULES)
+    rules = RULES.model_copy(update={"recent_bars": recent_bars})
+    rows = graduation_rows(hours, [BEFORE, config], candles, verdict_rows(verdicts), rules)
 
     for place, hour in enumerate(hours.tolist()):
         stored = json.loads(rows[place])
@@ -92,9 +97,10 @@ def test_property_39_2_every_hour_is_judged_by_what_was_done_up_to_its_close(
             assert stored == []
             continue
         found = {made["name"]: condition_of(made).value for made in stored}
-        assert found == pytest.approx(account(config, candles, verdicts, hour + HOUR_MS), nan_ok=True)
+        expected = account(config, candles, verdicts, hour + HOUR_MS, recent_bars)
+        assert found == pytest.approx(expected, nan_ok=True)
         known = {name: column[: place + 1] for name, column in verdict_rows(verdicts).items()}
-        alone = graduation_rows(hours[place : place + 1], [BEFORE, config], candles[: place + 1], known, RULES)
+        alone = graduation_rows(hours[place : place + 1], [BEFORE, config], candles[: place + 1], known, rules)
         assert alone[0] == rows[place]
 
 
@@ -112,7 +118,26 @@ def test_only_a_running_probationary_grid_is_judged_and_needs_its_past() -> None
     assert probation_from_ms(hours, [BEFORE, config, ended]) == config.valid_from_ms
     assert probation_from_ms(hours[4:], [BEFORE, config, ended]) is None
     assert probation_from_ms(hours[:0], [BEFORE, config]) is None
+    second = probationary(START_MS + 5 * HOUR_MS, version=4, supersedes=3)
+    assert probation_from_ms(hours, [BEFORE, config, ended, second]) == config.valid_from_ms
+    assert probation_from_ms(hours[4:], [BEFORE, config, ended, second]) == second.valid_from_ms
     assert not has_graduated(())
+
+
+def test_a_grid_that_the_price_left_graduates_a_day_after_it_came_back() -> None:
+    """Decision 23: a bad hour is forgotten after `recent_bars`, and a wick is none."""
+    count = 60
+    closes = [97, 103] * (count // 2)
+    closes[3], closes[20] = 115, 98
+    rows = [[before, max(before, close, 114), 86, close] for before, close in zip([100, *closes], closes, strict=False)]
+    candles, hours = bars(rows, scale=1), START_MS + HOUR_MS * np.arange(count, dtype=np.int64)
+
+    stored = graduation_rows(hours, [BEFORE, probationary(START_MS)], candles, verdict_rows([OK] * count), RULES)
+
+    graduated = [has_graduated([condition_of(made) for made in json.loads(text)]) for text in stored]
+    assert graduated == [False] * (4 + 23) + [True] * (count - 27)
+    excursions = [condition_of(json.loads(text)[3]).value for text in stored]
+    assert excursions == [0.0] * 3 + [1.25] * 24 + [0.0] * (count - 27)
 
 
 def test_a_grid_that_cannot_be_run_over_the_bars_does_not_graduate() -> None:

@@ -13,7 +13,7 @@ from regime_pipeline.domain.grids.graduation import ProbationRecord, graduation,
 from regime_pipeline.domain.grids.quick_stops import GridHealth, quick_stops
 from regime_pipeline_tests.domain.grids.factories import POLICY, grid
 
-GOOD = ProbationRecord(bars=24, range_ok_bars=20, round_trips=2, excursion_spacings=0.99, net_quote=0.0)
+GOOD = ProbationRecord(bars=24, range_ok_share=0.8, round_trips=2, excursion_spacings=0.99, net_quote=0.0)
 CALM = GridHealth(
     closes=(100.0, 100.0),
     atr=2.0,
@@ -41,12 +41,11 @@ def fired(**change: Any) -> list[str]:
 def test_property_39_2_a_grid_graduates_exactly_when_every_criterion_is_met(
     bars: int, share: float, trips: int, excursion: float, net: float
 ) -> None:
-    ok_bars = round(share * bars)
-    checks = graduation(ProbationRecord(bars, ok_bars, trips, excursion, net), POLICY.grids.graduation)
+    checks = graduation(ProbationRecord(bars, share, trips, excursion, net), POLICY.grids.graduation)
 
     assert [made.is_met for made in checks] == [
         bars >= 24,
-        bars > 0 and ok_bars / bars >= 0.8,
+        share >= 0.8,
         trips >= 2,
         excursion < 1.0,
         net >= 0.0,
@@ -58,7 +57,7 @@ def test_property_39_2_a_grid_graduates_exactly_when_every_criterion_is_met(
     ("change", "criterion", "value"),
     [
         ({"bars": 23}, "BARS", 23),
-        ({"range_ok_bars": 19}, "RANGE_OK_SHARE", 19 / 24),
+        ({"range_ok_share": 0.79}, "RANGE_OK_SHARE", 0.79),
         ({"round_trips": 1}, "ROUND_TRIPS", 1),
         ({"excursion_spacings": 1.0}, "EXCURSION", 1.0),
         ({"net_quote": -0.01}, "NET", -0.01),
@@ -104,7 +103,11 @@ def test_property_39_3_each_trigger_alone_stops_the_grid(change: dict[str, Any],
         {"closes": (89.9, 100.0, 110.1)},
         {"base_shares": (0.81,) * 11},
         {"base_shares": (0.81,) * 6 + (0.19,) * 6},
+        {"closes": (110.1, 110.0)},
+        {"closes": (110.0, 110.0)},
+        {"closes": (90.0, 90.0)},
         {"base_shares": (0.8,) * 12},
+        {"base_shares": (0.2,) * 12},
         {"base_shares": (0.81,) * 11 + (0.8,)},
         {"base_shares": ()},
         {"drawdown_quote": 30.0},

@@ -19,6 +19,7 @@ from regime_pipeline.domain.grids.schema import GATE_COLUMNS, GATE_STATES, witho
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import Int64
+from regime_pipeline.domain.restart_gates.conditions import MEASURED
 from regime_pipeline.domain.restart_gates.machine import FOREVER_MS, GateState, StopEvent, episodes, stop_in_force
 from regime_pipeline.domain.restart_gates.replay import (
     GateHistory,
@@ -218,6 +219,70 @@ def test_property_74_any_confidence_gives_the_same_rows(seed: int) -> None:
     fuzzed = GateHistory(HISTORY.candles, HISTORY.features | noisy, HISTORY.scores | noisy, HISTORY.verdicts | noisy)
 
     assert_same(rows(history=fuzzed), WHOLE)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=3)
+def test_property_74_whatever_the_gates_do_not_measure_changes_nothing(seed: int) -> None:
+    """Every other column of every table is shuffled: weights, probabilities, scores, ranges, confidence."""
+    rng = np.random.default_rng(seed)
+
+    def drawn(table: Rows, *kept: str) -> Rows:
+        return {
+            name: column if name in kept or column.dtype.kind not in "fib" else rng.permutation(column)
+            for name, column in table.items()
+        }
+
+    keys = ("hour_start", "as_of_bar", "is_new_bar")
+    fuzzed = GateHistory(
+        HISTORY.candles,
+        drawn(HISTORY.features, *keys, *MEASURED),
+        drawn(HISTORY.scores, *keys, "mean_rev_score"),
+        drawn(HISTORY.verdicts, *keys, "verdict"),
+    )
+    assert any(fuzzed.verdicts["confidence"] != HISTORY.verdicts["confidence"])
+
+    assert_same(rows(history=fuzzed), WHOLE)
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_property_74_whatever_the_gates_measure_is_read_from_its_table_and_no_other(name: str) -> None:
+    """One value per column that is like no other: it is seen where it is read, and nowhere else."""
+    odd = np.full(len(HOURS), 12.345)
+    table = "scores" if name == "mean_rev_score" else "features"
+    read = replace(HISTORY, **{table: {**getattr(HISTORY, table), name: odd}})
+    other = "features" if table == "scores" else "scores"
+    unread = replace(HISTORY, **{other: {**getattr(HISTORY, other), name: odd}})
+    closes = HOURS + HOUR_MS
+
+    assert read.measured(closes)[name].tolist() == odd.tolist()
+    untouched = HISTORY.measured(closes)
+    for found in (read.measured(closes) | {name: untouched[name]}, unread.measured(closes)):
+        assert {key: repr(column.tolist()) for key, column in found.items()} == {
+            key: repr(column.tolist()) for key, column in untouched.items()
+        }
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=6)
+def test_property_54_every_stop_begins_at_gate_one_whatever_was_passed_before(draw: int) -> None:
+    """A second stop in the middle of a permission forgets all of it, and its first bar passes gate 1 at most."""
+    permitted = np.flatnonzero(WHOLE["gate_state"] == GATE_STATES.index("PERMITTED"))
+    place = int(permitted[draw % len(permitted)])
+    again = int(HOURS[place]) + HOUR_MS
+
+    found = rows(stops=[stop_at(STOP), stop_at(again)])
+
+    assert {name: column[:place].tolist() for name, column in found.items()} == {
+        name: column[:place].tolist() for name, column in WHOLE.items()
+    }
+    first = {name: column[place] for name, column in found.items()}
+    assert GATE_STATES[first["gate_state"]] == "GATE_1"
+    assert (first["stopped_at"], first["gate_bars"], first["gate_held"], first["permit_bars"]) == (again, 0, 0, 0)
+    assert (json.loads(first["gate_checks"]), json.loads(first["restart_grid"])) == ([], None)
+    assert GATE_STATES[found["gate_state"][place + 1]] in ("GATE_1", "GATE_2")
+    floor = LOOSE.gates.default.floor_bars
+    assert "PERMITTED" not in {GATE_STATES[code] for code in found["gate_state"][place : place + floor]}
 
 
 def test_an_hour_without_rows_holds_nothing() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psycopg
 import pytest
 
 from regime_pipeline.domain.market_data.market import HOUR_MS
@@ -20,6 +23,7 @@ from regime_pipeline.services.alerts.rules import AlertRules, Channel
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.grids import stop_grid
 from regime_pipeline.services.webhooks import signature
+from regime_pipeline.storage.alert_log import CLAIM_S
 from regime_pipeline_tests.services.alerts.market import ALFA, END, HOURS, alfa, change, receiver
 
 SECRET = "s3cret"
@@ -84,6 +88,51 @@ def test_two_daemons_send_a_thing_once(ws: Workspace) -> None:
     with ThreadPoolExecutor(8) as pool:
         counts = list(pool.map(lambda _: tell(ws, due, lambda _, alert: told.append(alert.alert_id))[0], range(8)))
     assert sum(counts) == len(told) == len(set(told)) == 2
+
+
+def test_what_a_killed_process_was_sending_is_sent_when_its_claim_has_run_out(ws: Workspace) -> None:
+    due = due_alerts(ws, rules({"name": "a", "apprise": "json://x"}))
+    told: list[str] = []
+
+    def send(_: Channel, alert: Alert) -> None:
+        told.append(alert.event)
+
+    child = os.fork()
+    if not child:
+        try:
+            tell(ws, due, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert ws.warehouse.alerts.sent(10) == []
+
+    assert tell(ws, due, send) == (1, [])
+    assert told == ["stop"]  # the other is claimed
+    age_claims(ws, CLAIM_S - 10)
+    assert tell(ws, due, send) == (0, [])
+    age_claims(ws, 10)
+    assert tell(ws, due, send) == (1, [])
+    assert told == ["stop", "verdict"]
+    age_claims(ws, 10 * CLAIM_S)
+    assert tell(ws, due, send) == (0, [])
+    assert {alert.message for alert in ws.warehouse.alerts.sent(10)} == {alert.message for alert, _ in due}
+
+
+def test_an_error_that_nobody_foresaw_loses_no_alert_either(ws: Workspace) -> None:
+    due = due_alerts(ws, rules({"name": "a", "apprise": "json://x"}))
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        tell(ws, due, broken)
+    age_claims(ws, CLAIM_S)
+    assert tell(ws, due, lambda *_: None) == (2, [])
+
+
+def age_claims(ws: Workspace, seconds: int) -> None:
+    with psycopg.connect(ws.warehouse.url) as connection:
+        connection.execute("UPDATE alert_log SET claimed_at = claimed_at - make_interval(secs => %s)", (seconds,))
 
 
 def test_quiet_hours_make_alerts_wait_but_for_the_urgent(ws: Workspace) -> None:

@@ -91,6 +91,9 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, says: str)
         ("12:00", "13:00", "UTC", "2026-09-02T13:00:00Z", False),
         ("22:00", "07:00", "Europe/Berlin", "2026-09-01T20:30:00Z", True),
         ("22:00", "07:00", "Europe/Berlin", "2026-12-01T20:30:00Z", False),
+        ("02:00", "03:00", "Europe/Berlin", "2026-10-25T00:30:00Z", True),  # an hour that happens twice
+        ("02:00", "03:00", "Europe/Berlin", "2026-10-25T01:30:00Z", True),
+        ("02:00", "03:00", "Europe/Berlin", "2026-03-29T01:30:00Z", False),  # an hour that does not happen
     ],
 )
 def test_quiet_hours_hold_in_their_zone(start: str, end: str, timezone: str, moment: str, is_quiet: bool) -> None:

@@ -236,6 +236,18 @@ def test_marks_of_an_unlisted_market_are_left_alone(database_url: str, tmp_path:
         assert len(corrections(later)) == 1
 
 
+def test_marks_of_hours_without_a_partition_are_left_alone(database_url: str, tmp_path: Path) -> None:
+    with simulated_workspace(database_url, tmp_path, MARKETS) as ws:
+        run_stages(ws, MARKETS[0], [hours_from_start(0, 60)])
+        later = replace(ws, source_of=lambda _: Restated(7, lambda: NOW, 100))
+        STAGES[0].run(later, later.start_run(""), MARKETS[0], hours_from_start(24, 36))
+
+        for first, last, window in ((40, 50, hours_from_start(40, 50)), (0, 20, None), (60, 70, None)):
+            span = {"start_ms": START + first * HOUR_MS, "end_ms": START + last * HOUR_MS}
+            found = corrections(replace(later, universe=replace(ws.universe, **span)))
+            assert [correction.window for correction in found] == ([] if window is None else [window])
+
+
 def test_a_market_whose_backfill_was_lost_has_holes(database_url: str, tmp_path: Path) -> None:
     with simulated_workspace(database_url, tmp_path, MARKETS) as ws:
         assert holes(ws) == {}
@@ -244,3 +256,10 @@ def test_a_market_whose_backfill_was_lost_has_holes(database_url: str, tmp_path:
 
         lost = dict.fromkeys(MARKETS[2:], 5)
         assert holes(ws) == {MARKETS[1]: 3, **lost}
+
+        later = replace(ws, universe=replace(ws.universe, start_ms=START + 2 * HOUR_MS))
+        assert holes(later) == {MARKETS[1]: 1, **dict.fromkeys(MARKETS[2:], 3)}
+        ended = replace(ws, universe=replace(ws.universe, end_ms=START + 2 * HOUR_MS))
+        assert holes(ended) == dict.fromkeys(MARKETS[1:], 2)
+        elsewhere = {"start_ms": START + 9 * HOUR_MS, "end_ms": None}
+        assert holes(replace(ws, universe=replace(ws.universe, **elsewhere))) == {}

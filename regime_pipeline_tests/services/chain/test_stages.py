@@ -126,6 +126,19 @@ def test_only_the_stages_that_read_a_changed_section_become_stale(database_url: 
         assert stale_hours(ws) == {"candle_regimes": {market: 20}}
 
 
+def test_hours_that_have_no_partition_any_more_are_not_stale(database_url: str, tmp_path: Path) -> None:
+    market, policy = Market("ALFA-USDT", "1h"), default_policy()
+    changed = policy.candle_regime.model_copy(update={"rsi_bullish_above": 56.0})
+    with simulated_workspace(database_url, tmp_path, [market]) as ws:
+        run_stages(ws, market, [hours_from_start(0, 30)])
+        later = replace(ws, policy=policy.model_copy(update={"candle_regime": changed}))
+
+        for first, last, hours in ((0, 30, 30), (7, 30, 23), (0, 26, 26), (7, None, 23), (25, 26, 1), (40, 50, 0)):
+            end = None if last is None else START + last * HOUR_MS
+            moved = replace(later, universe=replace(ws.universe, start_ms=START + first * HOUR_MS, end_ms=end))
+            assert stale_hours(moved) == ({"candle_regimes": {market: hours}} if hours else {}), (first, last)
+
+
 def test_a_source_changes_only_what_it_confirms(database_url: str, tmp_path: Path) -> None:
     """One that fails, and one that has forgotten all but the newest ten hours, lose nothing that is stored."""
 

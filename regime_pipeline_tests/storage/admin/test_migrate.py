@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from importlib.resources import files
 
 import psycopg
@@ -14,6 +15,8 @@ from regime_pipeline.domain.errors import StorageError
 from regime_pipeline.storage import revision
 from regime_pipeline.storage.admin import migrate
 from regime_pipeline.storage.admin.migrate import VERSION_TABLE, check, current, head, upgrade
+from regime_pipeline.storage.alert_log import AlertStore
+from regime_pipeline.storage.pool import ConnectionPool
 from regime_pipeline.storage.urls import with_database
 
 
@@ -121,3 +124,20 @@ def test_regimes_of_before_keep_the_time_of_their_run(database_url: str, monkeyp
         assert connection.execute(created).fetchall() == [(True,), (False,)]
         written = connection.execute("SELECT written_at IS NULL FROM candle_regime ORDER BY open_time").fetchall()
     assert written == [(True,), (False,)]
+
+
+def test_what_an_older_version_sent_stays_sent(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Revision 8: an alert is claimed before it is sent; what was recorded before it counts as sent."""
+    to_head = command.upgrade
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "upgrade", lambda config, _: to_head(config, "0007"))
+        upgrade(database_url)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO alert_log (alert_id, channel, message) VALUES ('old', 'a', 'said')")
+    upgrade(database_url)
+    with closing(ConnectionPool(database_url)) as pool:
+        alerts = AlertStore(pool)
+        assert [alert.message for alert in alerts.sent(10)] == ["said"]
+        assert not alerts.claim("old", "a", "said")
+        assert alerts.claim("new", "a", "said")
+        assert len(alerts.sent(10)) == 1
