@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from regime_pipeline.component import RegimeChain
     from regime_pipeline.domain.errors import RegimeError
     from regime_pipeline.domain.hold.outlook import Band
     from regime_pipeline.importing import import_candles
@@ -30,6 +31,7 @@ __all__ = [
     "CandleRegime",
     "Policy",
     "RegimeAnalysisService",
+    "RegimeChain",
     "RegimeError",
     "RegimeStorage",
     "SnapshotReader",
@@ -53,6 +55,7 @@ _HOMES = {
     "CandleRegime": "python_api.candles",
     "Policy": "policy",
     "RegimeAnalysisService": "services.analysis_service",
+    "RegimeChain": "component",
     "RegimeError": "domain.errors",
     "RegimeStorage": "python_api.regime_storage",
     "SnapshotReader": "storage.snapshots.reader",
@@ -71,6 +74,12 @@ _HOMES = {
     "verdicts": "python_api.verdicts",
     "verdicts_many": "python_api.verdicts",
 }
+_EXTRAS = {
+    "RegimeChain": ("dagster", "pipeline"),
+    "RegimeStorage": ("psycopg", "database"),
+    "import_candles": ("psycopg", "database"),
+}
+"""What names need beyond the core, and the extra that brings it."""
 
 
 def __getattr__(name: str) -> Any:
@@ -82,9 +91,13 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if str(error.name).startswith(__name__):
             raise
-        hint = f"{name} needs {error.name}: pip install 'regime-pipeline[database]'"
+        _, extra = _EXTRAS.get(name, ("", "database"))
+        hint = f"{name} needs {error.name}: pip install 'regime-pipeline[{extra}]'"
         raise ModuleNotFoundError(hint, name=error.name) from error
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+    """The names that can be used here; Dagster's `dg` loads every one of them, to see which are components."""
+    from importlib.util import find_spec  # as the rest: nothing is loaded before it is needed
+
+    return [*globals(), *(name for name in __all__ if name not in _EXTRAS or find_spec(_EXTRAS[name][0]))]

@@ -162,14 +162,26 @@ def read_universe(settings: Settings) -> Universe:
     return load_universe(settings.markets, settings.partition_start, settings.partition_end)
 
 
-def build_definitions(settings: Settings) -> dg.Definitions:
-    """Return Dagster's definitions for these settings; opens no database, and no file but markets and policy."""
+def build_definitions(
+    settings: Settings, universe: Universe | None = None, *, is_whole_location: bool = True
+) -> dg.Definitions:
+    """Return Dagster's definitions for these settings; opens no database, and no file but markets and policy.
+
+    Parameters
+    ----------
+    settings : Settings
+        Everything that can be set.
+    universe : Universe, optional
+        The markets; those of the settings' markets file if None, which every run reads again.
+    is_whole_location : bool
+        See `pipeline.build.build_pipeline`.
+    """
     from regime_pipeline.dashboard.build import FOLDER
     from regime_pipeline.pipeline.build import build_pipeline  # Dagster takes two seconds to import
 
     return build_pipeline(
-        read_universe(settings),
-        partial(open_workspace, settings),
+        universe or read_universe(settings),
+        partial(open_workspace, settings, universe=universe),
         site=settings.home / FOLDER,
         grain=settings.partition,
         backfill=settings.backfill,
@@ -179,6 +191,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         alerts=settings.alerts,
         are_sensors_on=settings.sensors,
         dashboard_url=settings.dashboard_url,
+        is_whole_location=is_whole_location,
     )
 
 
@@ -188,10 +201,12 @@ def read_policy(settings: Settings) -> Policy:
 
 
 @contextmanager
-def open_workspace(settings: Settings, clock: Callable[[], int] = system_clock) -> Iterator[Workspace]:
-    """Open everything that the stages need, and close it again."""
+def open_workspace(
+    settings: Settings, clock: Callable[[], int] = system_clock, universe: Universe | None = None
+) -> Iterator[Workspace]:
+    """Open everything that the stages need, and close it again; without a universe that of the markets file."""
     warehouse = Warehouse(open_databases(settings).regimes)
-    universe = read_universe(settings)
+    universe = universe or read_universe(settings)
     try:
         yield Workspace(
             warehouse=warehouse,

@@ -87,7 +87,7 @@ def test_workers_read_the_broker_and_keep_long_runs() -> None:
 def test_every_role_of_compose_uses_known_settings_and_files() -> None:
     compose = read(DOCKER / "compose.yaml")
     services = compose["services"]
-    assert set(services) == {"postgres", "redis", *ROLES}
+    assert set(services) == {"postgres", "redis", "grafana", *ROLES}
     for name in ROLES:
         role = services[name]
         assert all(needed in services for needed in role["depends_on"])

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from regime_pipeline.domain.market_data.candles import Float64
 from regime_pipeline.evaluation.baselines import Method, Predictor
 from regime_pipeline.evaluation.datasets import LabelledMarket
+from regime_pipeline.evaluation.kalman_peer import kalman_classes
 from regime_pipeline.services.backtest.classes import ABSTAIN, CLASSES, Classes
 
 STATES: Final = len(CLASSES)
@@ -160,4 +161,5 @@ PEERS: Final = (
     Method("jumpmodels, penalty 50, online", _jump(50.0), requires="jumpmodels"),
     Method("statsmodels Markov switching, returns, filtered", _markov_switching, requires="statsmodels"),
     Method("ruptures PELT + nearest centroid (LOOKAHEAD)", _pelt, is_causal=False, requires="ruptures"),
+    Method("Condor's Kalman regime check, 60 bars", lambda *_: kalman_classes),
 )

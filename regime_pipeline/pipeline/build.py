@@ -15,6 +15,7 @@ import dagster as dg
 from regime_pipeline.pipeline.alert_sensor import build_alert_sensor
 from regime_pipeline.pipeline.assets.dashboard_site import build_dashboard_site
 from regime_pipeline.pipeline.assets.hourly_chain import Chain, build_chain
+from regime_pipeline.pipeline.candle_sources import build_candle_sources
 from regime_pipeline.pipeline.catalog import with_links
 from regime_pipeline.pipeline.partitions import build_partitions
 from regime_pipeline.pipeline.resources import WORKSPACE_KEY, workspace_resource
@@ -41,6 +42,7 @@ def build_pipeline(
     alerts: Path | None = None,
     are_sensors_on: bool = True,
     dashboard_url: str = "",
+    is_whole_location: bool = True,
 ) -> dg.Definitions:
     """Return the definitions of the chain.
 
@@ -68,16 +70,22 @@ def build_pipeline(
         Sensors run unless they are turned off; otherwise each is off until it is turned on.
     dashboard_url : str
         Where the dashboard is served, which every asset links to; empty for no link.
+    is_whole_location : bool
+        Nothing else is in the code location, so that steps of any run may share a process. Otherwise only our own jobs
+        say so, and the location's executor is its owner's to choose.
     """
     with warnings.catch_warnings():
         for category in (dg.BetaWarning, dg.PreviewWarning):  # backfill policies and code references still say beta
             warnings.simplefilter("ignore", category)
-        chain = Chain(build_partitions(universe, grain), _backfill_policy(backfill), versions or {})
+        sources = build_candle_sources(universe)
+        chain = Chain(build_partitions(universe, grain), _backfill_policy(backfill), versions or {}, sources)
         sensors = build_sensors(CHAIN_JOB, grain, alert_url, are_sensors_on)
         sensors.append(build_webhook_sensor(*hook, are_sensors_on))
         if alerts is not None:
             sensors.append(build_alert_sensor(alerts, hook[1], are_sensors_on))
         definitions = _definitions(chain, open_workspace, sensors)
+        if is_whole_location:
+            definitions = dg.Definitions.merge(definitions, dg.Definitions(executor=dg.in_process_executor))
         if site:
             definitions = dg.Definitions.merge(definitions, _site_definitions(site, are_sensors_on))
         return definitions.map_asset_specs(func=partial(with_links, dashboard_url=dashboard_url))
@@ -90,15 +98,17 @@ def _definitions(
 ) -> dg.Definitions:
     assets = build_chain(chain)
     return dg.Definitions(
-        assets=dg.with_source_code_references(assets),
+        assets=[*dg.with_source_code_references(assets), *chain.sources],
         jobs=[
             dg.define_asset_job(
-                CHAIN_JOB, dg.AssetSelection.assets(*assets), description="The whole chain, candles to dashboard rows."
+                CHAIN_JOB,
+                dg.AssetSelection.assets(*assets),
+                description="The whole chain, candles to dashboard rows.",
+                executor_def=dg.in_process_executor,
             ),
         ],
         sensors=sensors,
         resources={WORKSPACE_KEY: workspace_resource(open_workspace)},
-        executor=dg.in_process_executor,
     )
 
 
@@ -106,7 +116,14 @@ def _site_definitions(folder: Path, is_sensor_on: bool) -> dg.Definitions:
     site = build_dashboard_site(folder)
     return dg.Definitions(
         assets=dg.with_source_code_references([site]),
-        jobs=[dg.define_asset_job(SITE_JOB, dg.AssetSelection.assets(site), description="The static dashboard.")],
+        jobs=[
+            dg.define_asset_job(
+                SITE_JOB,
+                dg.AssetSelection.assets(site),
+                description="The static dashboard.",
+                executor_def=dg.in_process_executor,
+            )
+        ],
         sensors=[build_site_sensor(SITE_JOB, is_sensor_on)],
     )
 

@@ -6,7 +6,7 @@ See `sources` for what a source does with a market.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import lcm
@@ -183,14 +183,46 @@ def load_universe(path: Path, start: datetime | None = None, end: datetime | Non
         empty or not of whole hours.
     """
     try:
-        document = parse_toml(read_document(path))
-        parsed = _validated(document)
+        parsed = _validated(parse_toml(read_document(path)))
     except FileNotFoundError as error:
         raise UsageError(
             f"There is no markets file at {path}.", "Write one with `regime init`, or set REGIME_MARKETS."
         ) from error
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} is not a markets file: {error}.") from error
+    return _universe(str(path), parsed, start, end)
+
+
+def universe_of(
+    markets: Sequence[Mapping[str, Any]],
+    start: datetime | str,
+    end: datetime | str | None = None,
+    place: str = "A list",
+) -> Universe:
+    """Return the universe of a list that is not in a file.
+
+    Parameters
+    ----------
+    markets : sequence of mapping
+        Entries with the keys of `[[markets]]` in a markets file, in their fixed order.
+    start, end : datetime or str
+        Span of the partitions, ISO-8601 with an offset, on full UTC hours; `end` exclusive, None for without end.
+    place : str
+        What errors call the list.
+
+    Raises
+    ------
+    UsageError
+        As `load_universe`.
+    """
+    try:
+        parsed = _validated({"partitions": {"start": start, "end": end}, "markets": list(markets)})
+    except ValueError as error:
+        raise UsageError(f"{place} is not a list of markets: {error}.") from error
+    return _universe(place, parsed, None, None)
+
+
+def _universe(place: str, parsed: _File, start: datetime | None, end: datetime | None) -> Universe:
     specs = tuple(
         MarketSpec(
             Market(entry.symbol, timeframe),
@@ -204,10 +236,10 @@ def load_universe(path: Path, start: datetime | None = None, end: datetime | Non
         for entry in parsed.markets
         for timeframe in entry.timeframes
     )
-    _check_markets(path, specs)
+    _check_markets(place, specs)
     end = end or parsed.partitions.end
     universe = Universe(specs, to_ms(start or parsed.partitions.start), to_ms(end) if end else None)
-    _check_span(path, universe)
+    _check_span(place, universe)
     return universe
 
 
@@ -228,24 +260,24 @@ def _fault(document: Any, place: tuple[int | str, ...], message: str) -> str:
     return f"{', '.join(names)}: {message}"
 
 
-def _check_markets(path: Path, specs: Sequence[MarketSpec]) -> None:
+def _check_markets(place: str, specs: Sequence[MarketSpec]) -> None:
     """Refuse doubles, and resampled markets without their 1m series."""
     markets = [spec.market for spec in specs]
     doubles = sorted({str(m) for m in markets if markets.count(m) > 1})
     if doubles:
-        raise UsageError(f"{path} lists {', '.join(doubles)} more than once.", "Remove the later entry.")
+        raise UsageError(f"{place} lists {', '.join(doubles)} more than once.", "Remove the later entry.")
     orphans = [str(s.market) for s in specs if s.source == "resampled" and s.market.on("1m") not in markets]
     if orphans:
-        raise UsageError(f"{path}: {', '.join(orphans)} cannot be resampled.", "List the symbol's 1m market first.")
+        raise UsageError(f"{place}: {', '.join(orphans)} cannot be resampled.", "List the symbol's 1m market first.")
 
 
-def _check_span(path: Path, universe: Universe) -> None:
+def _check_span(place: str, universe: Universe) -> None:
     """Refuse a span that is empty or cut inside an hour."""
     ends = [universe.start_ms] if universe.end_ms is None else [universe.start_ms, universe.end_ms]
     if any(moment % HOUR_MS for moment in ends):
-        raise UsageError(f"{path}: partitions must start and end on a full UTC hour.")
+        raise UsageError(f"{place}: partitions must start and end on a full UTC hour.")
     if universe.end_ms is not None and universe.end_ms <= universe.start_ms:
-        raise UsageError(f"{path}: the partitions end {to_iso(universe.end_ms)}, not after their start.")
+        raise UsageError(f"{place}: the partitions end {to_iso(universe.end_ms)}, not after their start.")
 
 
 def ensure_market(path: Path, spec: MarketSpec, span_ms: tuple[int, int]) -> bool:

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from regime_pipeline.pipeline.build import CHAIN_JOB, build_pipeline
-from regime_pipeline.services.universe import load_universe
+from regime_pipeline.services.universe import load_universe, universe_of
 from regime_pipeline.storage import tables as stored
 from regime_pipeline_tests.conftest import REPOSITORY
 
@@ -19,7 +19,7 @@ def built(**options: Any) -> dg.Definitions:
 
 
 def chain(definitions: dg.Definitions) -> list[dg.AssetsDefinition]:
-    return list(definitions.resolve_asset_graph().assets_defs)
+    return [asset for asset in definitions.resolve_asset_graph().assets_defs if asset.is_materializable]
 
 
 def test_a_year_of_the_shipped_markets_stays_below_dagsters_advice() -> None:
@@ -83,7 +83,7 @@ def test_the_chain_is_the_chain() -> None:
     }
 
     assert parents == {
-        "raw_candles": set(),
+        "raw_candles": {"candle_source/simulated"},
         "hourly_snapshots": {"raw_candles"},
         "candle_regimes": {"raw_candles"},
         "features": {"hourly_snapshots"},
@@ -94,6 +94,27 @@ def test_the_chain_is_the_chain() -> None:
             *("raw_candles", "hourly_snapshots", "candle_regimes", "features", "scores", "regime_verdicts"),
         },
     }
+
+
+def test_the_lineage_begins_with_each_source_and_says_which_markets_it_has() -> None:
+    entries = [
+        {"symbol": "ETH-USDT", "timeframes": ["1m"], "source": "exchange", "exchange": "binance"},
+        {"symbol": "ETH-USDT", "timeframes": ["1h"], "source": "resampled"},
+        {"symbol": "BTC-USDT", "timeframes": ["1h"], "source": "archive", "exchange": "binance"},
+        {"symbol": "SOL-USDT", "timeframes": ["1h"], "source": "files"},
+    ]
+    universe = universe_of(entries, "2026-09-01T00:00:00Z")
+
+    graph = build_pipeline(universe, lambda: nullcontext(None)).resolve_asset_graph()  # type: ignore[arg-type]
+
+    sources = {key.to_user_string(): graph.get(key).metadata["markets"] for key in graph.external_asset_keys}
+    assert sources == {
+        "candle_source/exchange_binance": "ETH-USDT_1m, ETH-USDT_1h",
+        "candle_source/archive_binance": "BTC-USDT_1h",
+        "candle_source/files": "SOL-USDT_1h",
+    }
+    parents = graph.get(dg.AssetKey("raw_candles")).parent_keys
+    assert {key.to_user_string() for key in parents} == sources.keys()
 
 
 def test_the_first_three_stages_have_blocking_checks() -> None:
@@ -125,3 +146,11 @@ def test_daily_windows_give_the_same_assets() -> None:
 
 def test_steps_run_in_one_process() -> None:
     assert built().resolve_job_def(CHAIN_JOB).executor_def is dg.in_process_executor
+    assert built().executor is dg.in_process_executor
+
+
+def test_beside_other_definitions_only_our_jobs_choose_their_executor() -> None:
+    definitions = built(is_whole_location=False)
+
+    assert definitions.executor is None
+    assert definitions.resolve_job_def(CHAIN_JOB).executor_def is dg.in_process_executor

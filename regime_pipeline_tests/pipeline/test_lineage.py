@@ -15,19 +15,24 @@ from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.grids import proposed_fields, stop_grid, update_grid
+from regime_pipeline.sources.base import CandleSource
 from regime_pipeline_tests.factories import hours_from_start, run_stages, simulated_workspace
 from regime_pipeline_tests.pipeline.test_build import built
 
 MARKET = Market("ALFA-USDT", "1h")
 WINDOW = hours_from_start(0, 12)
-SNAPSHOTS = "hourly_snapshots"
+SNAPSHOTS, SOURCE = "hourly_snapshots", "candle_source/simulated"
 WRITER = {stage.table: stage.name for stage in STAGES} | {"candle_hours": "raw_candles", "": SNAPSHOTS}
 
 
 @contextmanager
-def reads_of(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
-    """Collect the assets whose tables and files are read meanwhile."""
+def reads_of(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Workspace, set[str]]]:
+    """Collect the assets whose tables and files are read meanwhile, and the source where it is asked."""
     found: set[str] = set()
+
+    def source_of(market: Market) -> CandleSource:
+        found.add(SOURCE)
+        return ws.source_of(market)
 
     def spied(target: Any, name: str, writer: Any) -> None:
         call = getattr(target, name)
@@ -42,7 +47,7 @@ def reads_of(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str
         spied(ws.warehouse, "read_range", lambda args: WRITER[args[0]])
         spied(ws.warehouse, "read_candles", lambda _: "raw_candles")
         spied(ws.snapshots, "read_candles", lambda _: SNAPSHOTS)
-        yield found
+        yield replace(ws, source_of=source_of), found
 
 
 def test_declared_dependencies_are_what_is_read(
@@ -60,8 +65,8 @@ def test_declared_dependencies_are_what_is_read(
         update_grid(early, MARKET.symbol, fields, expected_version=0, who="ann", why="first")
         stop_grid(early, MARKET.symbol, who="ann", why="so that gates are replayed")
         for stage in STAGES:
-            with reads_of(ws, monkeypatch) as read:
-                stage.run(ws, ws.start_run(""), MARKET, WINDOW)
+            with reads_of(ws, monkeypatch) as (watched, read):
+                stage.run(watched, ws.start_run(""), MARKET, WINDOW)
             assert read - {stage.name} == declared[stage.name], stage.name
         with reads_of(ws, monkeypatch) as read:
             build_site(ws, tmp_path / "site")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 
@@ -29,3 +30,15 @@ def test_importing_the_package_loads_no_library() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("library", "absent"), [("dagster", "RegimeChain"), ("psycopg", "RegimeStorage")])
+def test_what_an_extra_would_bring_is_not_offered_without_it(
+    monkeypatch: pytest.MonkeyPatch, library: str, absent: str
+) -> None:
+    """`dg` loads every name of `dir`: one that cannot be loaded would break it for the whole environment."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == library else find(name))
+
+    assert absent not in dir(rp)
+    assert {"verdicts", "join"} <= set(dir(rp))

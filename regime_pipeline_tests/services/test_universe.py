@@ -7,7 +7,7 @@ import pytest
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import to_ms
-from regime_pipeline.services.universe import MarketSpec, absent_bars_of, ensure_market, load_universe
+from regime_pipeline.services.universe import MarketSpec, absent_bars_of, ensure_market, load_universe, universe_of
 
 SPAN = "[partitions]\nstart = 2020-02-01T00:00:00Z\n"
 BTC = '[[markets]]\nsymbol = "BTCUSDT"\ntimeframes = ["1m", "1h"]\nsource = "files"\n'
@@ -166,3 +166,15 @@ def test_a_simulated_market_may_show_another_stretch_of_the_simulation(tmp_path:
     for source, moment in (("files", "2019-01-01T05:00:00Z"), ("simulated", "2019-01-01T05:30:00Z")):
         with pytest.raises(UsageError, match="simulated_from is a full UTC hour of a market"):
             load_universe(written(tmp_path, SPAN + entry.format(source) + f"simulated_from = {moment}"))
+
+
+def test_a_list_gives_what_the_same_file_gives(tmp_path: Path) -> None:
+    entry = {"symbol": "BTCUSDT", "timeframes": ["1m", "1h"], "source": "files"}
+
+    assert universe_of([entry], "2020-02-01T00:00:00Z") == load_universe(written(tmp_path, SPAN + BTC))
+    with pytest.raises(UsageError, match=r"The team's list is not a list of markets: market BTCUSDT, source: "):
+        universe_of([entry | {"source": "nowhere"}], "2020-02-01T00:00:00Z", place="The team's list")
+    with pytest.raises(UsageError, match=r"A list lists .* more than once"):
+        universe_of([entry, entry], "2020-02-01T00:00:00Z")
+    with pytest.raises(UsageError, match="A list: the partitions end"):
+        universe_of([entry], "2020-02-01T00:00:00Z", "2020-02-01T00:00:00Z")

@@ -4,7 +4,7 @@ Each asset is thin: what it reads, computes and writes is the stage of the same 
 `partitions` for the hours and markets of a run, `asset_checks` for the checks, `build` for jobs and sensors.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -46,11 +46,14 @@ class Chain:
         The same for every asset, so that parent and child share a run.
     versions : mapping of str to str
         Hash of the policy behind each asset; with another one Dagster shows what was materialized before as stale.
+    sources : sequence of dg.AssetSpec
+        External assets that the first of the chain reads.
     """
 
     partitions: dg.MultiPartitionsDefinition
     backfill_policy: dg.BackfillPolicy
     versions: Mapping[str, str] = field(default_factory=dict)
+    sources: Sequence[dg.AssetSpec] = ()
 
 
 AssetOfChain = Callable[[Chain], dg.AssetsDefinition]
@@ -59,7 +62,10 @@ AssetOfChain = Callable[[Chain], dg.AssetsDefinition]
 def hourly_asset(
     *, group: str, deps: list[str], kinds: set[str], tables: list[str], pool: str | None = None
 ) -> Callable[[StageFunction], AssetOfChain]:
-    """Declare an asset of the chain; like `dg.asset`, but what all of them share is filled in by `build_chain`."""
+    """Declare an asset of the chain; like `dg.asset`, but what all of them share is filled in by `build_chain`.
+
+    The one that has no `deps` reads the sources of candles.
+    """
 
     def declare(function: StageFunction) -> AssetOfChain:
         def define(chain: Chain) -> dg.AssetsDefinition:
@@ -67,7 +73,7 @@ def hourly_asset(
             return dg.asset(
                 name=name,
                 check_specs=check_specs(name),
-                deps=deps,
+                deps=deps or chain.sources,
                 group_name=group,
                 kinds=kinds,
                 owners=OWNERS,
