@@ -62,7 +62,8 @@ def fork_runs(start: str) -> None:
     start : {"fork", "stock"}
         The setting `REGIME_RUN_START`.
     """
-    if start == "stock" or not is_code_server() or not is_launching_here(Path(os.environ.get("DAGSTER_HOME", ""))):
+    home = os.environ.get("DAGSTER_HOME")
+    if start == "stock" or not is_code_server() or not (home and is_launching_here(Path(home))):
         return
     from dagster._grpc.server import DagsterApiServer  # a code server has it; what only reads definitions need not
 
