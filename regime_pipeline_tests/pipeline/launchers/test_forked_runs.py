@@ -80,12 +80,12 @@ class CodeServer:
     def process_of(self, run: dg.DagsterRun) -> psutil.Process:
         """The process of a run, once it has begun."""
 
-        def told() -> int | None:
+        def reported() -> int | None:
             texts = [entry.message for entry in self.instance.all_logs(run.run_id)]
             found = [re.search(r"Started process for run \(pid: (\d+)\)", text) for text in texts]
             return next((int(match[1]) for match in found if match), None)
 
-        return psutil.Process(until(120, told, "the run's process", 0.1))
+        return psutil.Process(until(120, reported, "the run's process", 0.1))
 
     def await_step(self, run: dg.DagsterRun) -> None:
         """Wait until a step is at work: what is cancelled before counts as failed, however it was started."""
