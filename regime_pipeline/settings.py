@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     dagster_events: Literal["bulk", "stock"] = Field(
         "bulk", description="How Dagster's events are stored: a batch in one transaction, or as Dagster does it."
     )
+    run_start: Literal["fork", "stock"] = Field(
+        "fork", description="How runs of this machine start: as forks of a preloaded process, or as Dagster does it."
+    )
     snapshot_root: str = Field(
         default_factory=lambda fields: str(fields["home"] / "snapshots"),
         description="Where snapshot files are kept: a path or any fsspec URL.",

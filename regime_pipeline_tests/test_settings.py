@@ -33,6 +33,7 @@ def test_defaults_lie_below_the_current_directory(tmp_path: Path) -> None:
         "partition": "hour",
         "backfill": "single_run",
         "dagster_events": "bulk",
+        "run_start": "fork",
         "snapshot_root": str(tmp_path / ".regime" / "snapshots"),
         "api_cors": "",
         "alert_url": "",
@@ -63,6 +64,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         "PARTITION": "day",
         "BACKFILL": "multi_run",
         "DAGSTER_EVENTS": "stock",
+        "RUN_START": "stock",
         "SNAPSHOT_ROOT": "memory://snapshots",
         "SIMULATION_SEED": "11",
     }
@@ -77,6 +79,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert settings.partition_start == datetime(2024, 1, 1, tzinfo=UTC)
     assert settings.partition_end == datetime(2024, 2, 1, tzinfo=UTC)
     assert (settings.partition, settings.backfill) == ("day", "multi_run")
+    assert (settings.dagster_events, settings.run_start) == ("stock", "stock")
     assert settings.snapshot_root == "memory://snapshots"
     assert (settings.simulation_seed, settings.postgres_account) == (11, "postgres")
     assert "secret" not in repr(settings)

@@ -79,6 +79,7 @@ class BulkEventLogStorage(PostgresEventLogStorage):
         self._engine = engine
         self._open = threading.local()
         self._seen_tables: set[str] = set()
+        self._seen_columns: set[str] = set()
 
     def store_event(self, event: EventLogEntry) -> None:
         """Store one event with all that follows from it."""
@@ -97,6 +98,12 @@ class BulkEventLogStorage(PostgresEventLogStorage):
         if table_name not in self._seen_tables and super().has_table(table_name):
             self._seen_tables.add(table_name)
         return table_name in self._seen_tables
+
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        """Whether the assets' table has the column; Dagster asks the catalog some fifty times a run, we remember."""
+        if column_name not in self._seen_columns and super()._has_asset_key_col_on_connection(conn, column_name):
+            self._seen_columns.add(column_name)
+        return column_name in self._seen_columns
 
     def dispose(self) -> None:
         """Stop watching, and close the idle connection."""

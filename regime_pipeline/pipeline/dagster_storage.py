@@ -30,6 +30,7 @@ _USED: Final = {
     "_connect": "self",
     "index_transaction": "self",
     "has_table": "self table_name",
+    "_has_asset_key_col_on_connection": "self conn column_name",
     "_event_to_row": "self event",
     "_tags_for_asset_event": "self event",
     "_store_asset_event": "self conn event event_id",

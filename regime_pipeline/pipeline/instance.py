@@ -80,6 +80,12 @@ def is_deployment(dagster_home: Path) -> bool:
     return file.is_file() and _launcher(file) not in ("", _launcher(shipped_file("dagster.yaml")))
 
 
+def is_launching_here(dagster_home: Path) -> bool:
+    """Say whether a directory's dagster.yaml has runs started by the shipped one's launcher, on this machine."""
+    file = dagster_home / "dagster.yaml"
+    return file.is_file() and _launcher(file) == _launcher(shipped_file("dagster.yaml"))
+
+
 def _launcher(file: Path) -> str:
     launcher = (yaml.safe_load(file.read_text("utf-8")) or {}).get("run_launcher") or {}
     return str(launcher.get("class", ""))

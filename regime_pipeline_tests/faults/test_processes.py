@@ -85,6 +85,15 @@ def daemon_of(up: Up) -> int:
     raise AssertionError("there is no daemon")
 
 
+def kill_fork_server_of(up: Up, run_id: str) -> None:
+    """Kill the process that the run is a fork of; the run goes with it."""
+    run = psutil.Process(up.process_of(run_id))
+    parent = psutil.Process(run.ppid())
+    assert "multiprocessing.forkserver" in " ".join(parent.cmdline())
+    parent.kill()
+    run.wait(10)
+
+
 def kill_database(up: Up) -> None:
     os.kill(embedded_server(up.settings.home).status().postmaster_pid or 0, signal.SIGKILL)
 
@@ -103,26 +112,29 @@ def assert_whole(ws: Workspace, database_url: str, folder: Path, windows: int) -
 
 
 def test_whatever_is_killed_the_run_succeeds_by_itself(home: Path, database_url: str, tmp_path: Path) -> None:
-    """The run at three steps, the database, the daemon, then everything at once, as a power cut does."""
+    """The run at three steps, what it is a fork of, the database, the daemon, then all at once, as a power cut does."""
     tries = []
     with running_up(home, MARKETS) as up:
         for number, stages in enumerate((1, 3, 5)):
             run_id = begun(up, number, stages)
             os.kill(up.process_of(run_id), signal.SIGKILL)
             tries.append(await_success(up, run_id))
-        run_id = begun(up, 3, 4)
+        run_id = begun(up, 3, 2)
+        kill_fork_server_of(up, run_id)
+        tries.append(await_success(up, run_id))
+        run_id = begun(up, 4, 4)
         kill_database(up)
         tries.append(await_success(up, run_id))
-        run_id = begun(up, 4, 2)
+        run_id = begun(up, 5, 2)
         os.kill(daemon_of(up), signal.SIGKILL)
         tries.append(await_success(up, run_id))
-        run_id = begun(up, 5, 3)
+        run_id = begun(up, 6, 3)
         os.killpg(up.process.pid, signal.SIGKILL)
         kill_database(up)
         until(20, lambda: True if not processes_of_session(up.process.pid) else None, "the end of every child")
     with running_up(home, MARKETS) as up:
         tries.append(await_success(up, run_id))
         with open_workspace(up.settings) as workspace:
-            assert_whole(workspace, database_url, tmp_path, 6)
-    assert tries[:3] == [2, 2, 2]
+            assert_whole(workspace, database_url, tmp_path, 7)
+    assert tries[:4] == [2, 2, 2, 2]
     assert max(tries) <= 3

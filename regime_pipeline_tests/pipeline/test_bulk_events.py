@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from dagster._check import CheckError
 from dagster._core.utils import make_new_run_id
-from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -104,6 +104,24 @@ def test_pool_slots_are_dagsters_own(storage: BulkEventLogStorage) -> None:
     assert [claim.is_claimed for claim in claims] == [True, False]
     storage.free_concurrency_slots_for_run("one")
     assert storage.claim_concurrency_slot("exchange", "two", "step").is_claimed
+
+
+def test_a_column_that_is_there_is_looked_for_once(
+    storage: BulkEventLogStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    look = PostgresEventLogStorage._has_asset_key_col_on_connection
+
+    def looked(self: PostgresEventLogStorage, conn: Connection, column_name: str) -> bool:
+        asked.append(column_name)
+        return look(self, conn, column_name)
+
+    monkeypatch.setattr(PostgresEventLogStorage, look.__name__, looked)
+    for _ in range(2):
+        assert storage.has_asset_key_index_cols()
+        assert not storage.has_asset_key_col("no_such_column")
+
+    assert asked == ["last_materialization_timestamp", "no_such_column", "no_such_column"]
 
 
 def test_a_connection_is_kept_and_a_dropped_one_replaced(storage: BulkEventLogStorage, database_url: str) -> None:
