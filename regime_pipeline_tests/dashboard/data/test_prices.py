@@ -11,14 +11,14 @@ import pytest
 from regime_pipeline.dashboard.data.latest_hour import latest_hour_of
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.data.payload import market_payload
-from regime_pipeline.dashboard.data.prices import FINE_BARS, DrawnPrices, price_step_ticks
+from regime_pipeline.dashboard.data.prices import FINE_BARS, DrawnPrices
 from regime_pipeline.dashboard.data.prices import drawn_prices as drawn
 from regime_pipeline.dashboard.site.pages import market_page
 from regime_pipeline.domain.market_data.market import HOUR_MS, MINUTE_MS, Market
 from regime_pipeline_tests.dashboard.data.test_integer_codec import unpack
 from regime_pipeline_tests.dashboard.factories import make_rows
 
-ASSETS = dict.fromkeys(("site.css", "common.js", "data", "market.js", "uPlot.LICENSE.txt"), "")
+ASSETS = dict.fromkeys(("site.css", "common.js", "data", "candles", "market.js", "uPlot.LICENSE.txt"), "")
 
 
 def drawn_prices(rows: MarketRows) -> list[dict[str, Any]]:
