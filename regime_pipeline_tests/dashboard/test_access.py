@@ -200,7 +200,8 @@ def test_a_telephone_scrolls_one_way_only(chromium: Browser, site: Path, page: s
         shown = visit(f"{site.as_uri()}/{page}")
         width = shown.evaluate("document.documentElement.scrollWidth")
         low = shown.evaluate(
-            "[...document.querySelectorAll('button:not(.term), select, nav a')].map((e) => e.getBoundingClientRect().height)"
+            "[...document.querySelectorAll('button:not(.term), select, nav a')]"
+            ".map((e) => e.getBoundingClientRect().height)"
         )
 
     assert width == 390
