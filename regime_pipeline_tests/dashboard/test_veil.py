@@ -74,7 +74,7 @@ def seen(page: Page, kind: str) -> dict[str, object]:
     """All that a reader can see, read or save of a page, with the price as a line or as candles."""
     page.wait_for_function("[...document.querySelectorAll('.now')].every((sign) => sign.textContent)")
     page.click(f"[data-price={kind}]")
-    page.wait_for_function("kind => document.documentElement.dataset.price === kind", arg=kind)
+    page.wait_for_function("kind => document.documentElement.dataset.shown === kind", arg=kind)
     page.check("#veil")
     page.mouse.move(2, 2)  # the page has moved up under the pointer, which may be on a chart now
     painted(page)

@@ -141,7 +141,7 @@ function makeCharts(model, state, root, on) {
     const take = (value) => { if (value !== null && value > least - room && value < most + room) { low = Math.min(low, value); high = Math.max(high, value); } };
     for (let i = from; i < to; i++) { take(known("range_low")[i]); take(known("range_high")[i]); }
     for (const grid of model.grids) if (grid.to_ms / 1e3 > state.view[0] && grid.from_ms / 1e3 < state.view[1]) { take(grid.lines[0]); take(grid.lines.at(-1)); }
-    return [low - (state.candles ? 0.3 : 0.06) * (high - low), high + (state.candles ? 0.2 : 0.1) * (high - low)];
+    return [low - (state.candles ? 0.3 : 0.06) * (high - low), high + (state.candles ? 0.26 : 0.1) * (high - low)];
   }
 
   const ribbons = RIBBONS.filter(([name]) => known(name) !== nothing);

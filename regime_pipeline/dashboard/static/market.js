@@ -53,7 +53,7 @@
     if (isCandles && !bars?.length) { setPrice("line"); box("candle-note").textContent = "There are no candles"; return; }
     drawn.asCandles(isCandles ? makeCandles(model, state, bars) : null);
     tellCandles();
-    document.documentElement.dataset.price = kind;
+    document.documentElement.dataset.shown = kind;
   }
   function tellCandles() {
     if (panel?.state.candles) box("candle-note").textContent = candleNote(bars, panel.state.candles);

@@ -23,7 +23,7 @@ function localMinute(seconds) {
   return `${year}-${month}-${day} ${hour}:${minute}`;
 }
 /* `UTC+2`: what the hour is, even in the night when the clocks are put back. */
-const offsetAt = (seconds) => (zone === "UTC" ? "UTC" : partsAt(seconds).timeZoneName.replace("GMT", "UTC"));
+const offsetAt = (seconds) => (zone === "UTC" ? "UTC" : partsAt(seconds).timeZoneName.replace("GMT", "UTC").replace(/\+0$/, ""));
 const localStamp = (seconds) => `${localMinute(seconds)} ${offsetAt(seconds)}`;
 
 /* A text whose times are UTC, with those of the zone. */
