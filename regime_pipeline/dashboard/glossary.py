@@ -46,8 +46,8 @@ GLOSSARY: Final[Mapping[str, Term]] = {
     ),
     "scores": Term(
         "Scores",
-        "Evidence from 0 to 100. In the first three 50 is what a walk without direction shows; a tenth of such walks "
-        "lies above 70.",
+        "Evidence from 0 to 100. Of trend, vol change and mean rev 50 is what a walk without direction shows; a tenth "
+        "of such walks lies above 70.",
     ),
     "trend": Term("Trend score", "How directed the price moves. High speaks against a grid."),
     "vol_change": Term(
@@ -103,7 +103,8 @@ GLOSSARY: Final[Mapping[str, Term]] = {
         "price returns to its middle, and a tradable range has held.",
     ),
     "restart": Term(
-        "Restart", "The small new grid that the gates permit for a few bars. `regime gates restart` starts it."
+        "Restart",
+        "The small new grid that the gates permit for a few bars. The command regime gates restart starts it.",
     ),
     "probation": Term(
         "Probation",

@@ -15,7 +15,8 @@ function crosshair(model, state) {
     candleTag.hidden = !bar;
     if (!bar) return;
     const said = [["O", bar.open], ["H", bar.high], ["L", bar.low], ["C", bar.close]].map(([name, value]) => `${name} ${price(model, value)}`);
-    candleTag.textContent = `${localMinute(bar.start)}  ${said.join("  ")}  Vol ${bar.volume.toLocaleString("en-US", { maximumSignificantDigits: 2 })}`;
+    const when = u.over.clientWidth < 400 ? "" : `${localMinute(bar.start)}  `;  // on a telephone there is no room
+    candleTag.textContent = `${when}${said.join("  ")}  Vol ${bar.volume.toLocaleString("en-US", { maximumSignificantDigits: 2 })}`;
   }
   function setCursor(u) {
     const { left, top } = u.cursor, isIn = left >= 0 && top >= 0;
