@@ -1,4 +1,4 @@
-"""Candles with volume: loaded once they are asked for, drawn where the bars say, remembered, and taken up anew."""
+"""Candles with volume: loaded once they are asked for, drawn where the bars say, remembered, and extended by new hours."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_every_candle_stands_where_its_bar_says(visit: Open, folder: Path, rows:
     assert set(hole) == {-1}
 
 
-def test_the_candle_looked_at_is_told_in_numbers(visit: Open, folder: Path, rows: MarketRows) -> None:
+def test_the_numbers_of_the_candle_looked_at_are_in_the_chart(visit: Open, folder: Path, rows: MarketRows) -> None:
     page = as_candles(visit(f"{folder.as_uri()}/{link(rows, FIRST, END, 80)}"))
     at = int(np.searchsorted(rows.bars.open_time_ms, rows.start_ms + 80 * HOUR_MS))
     bars = rows.bars

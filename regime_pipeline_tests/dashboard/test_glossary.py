@@ -1,6 +1,6 @@
 """The words of the pages: beside every term for pointer, keyboard and touch; the documentation has the same.
 
-`python -m regime_pipeline_tests.dashboard.test_glossary` writes the table of `docs/definitions.md` anew.
+`python -m regime_pipeline_tests.dashboard.test_glossary` writes the table of `docs/definitions.md` again.
 """
 
 from __future__ import annotations
