@@ -1,4 +1,4 @@
-"""Candles with volume: loaded once they are asked for, drawn where the bars say, remembered, and extended by new hours."""
+"""Candles with volume: loaded once they are asked for, drawn where the bars say, remembered, extended by new hours."""
 
 from __future__ import annotations
 
