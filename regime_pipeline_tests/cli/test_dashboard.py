@@ -61,7 +61,7 @@ def test_build_writes_the_site_and_names_the_page(
     first = capsys.readouterr().out
     assert regime(monkeypatch, "dashboard", "build", "--output", str(home / "other"), "--days", "1") == 0
 
-    assert "Dashboard of 1 markets: 1 files written, 8 unchanged, 0 removed." in first
+    assert "Dashboard of 1 markets: 1 files written, 9 unchanged, 0 removed." in first
     assert f"Open {home / 'site/index.html'}" in first
     same = "ALFA-USDT_1h.html"
     assert (home / "site" / same).read_bytes() == (home / "other" / same).read_bytes()

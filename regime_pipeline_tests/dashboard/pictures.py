@@ -23,6 +23,7 @@ SHOTS = {
     "telephone": ("index.html", "dark", 390, 700),
 }
 """Page, theme, width and height of each picture."""
+AS_CANDLES = ("market",)
 
 
 def main(site: Path) -> None:
@@ -33,6 +34,8 @@ def main(site: Path) -> None:
         for name, (page, theme, width, tall) in SHOTS.items():
             with opened(browser, viewport={"width": width, "height": tall}, color_scheme=theme) as visit:
                 shown = visit(f"{site.absolute().as_uri()}/{page}")
+                if name in AS_CANDLES:
+                    shown.click("button[data-price=candles]")
                 shown.wait_for_timeout(1_000)
                 shown.screenshot(path=PICTURES / f"{name}.png")
         browser.close()

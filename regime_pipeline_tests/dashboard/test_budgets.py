@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Route
 
+from regime_pipeline.dashboard.data.candles import candle_payload
 from regime_pipeline.dashboard.data.payload import market_payload
 from regime_pipeline.dashboard.site.parts import script, shared_files
 from regime_pipeline.domain.market_data.market import Market
@@ -56,6 +57,16 @@ def test_a_month_of_a_symbol_fits_the_budget_over_all_its_timeframes() -> None:
 
     print(sizes)
     assert sum(sizes.values()) <= BUDGET["data_gzip_bytes"]
+
+
+def test_a_month_of_candles_fits_a_budget_of_its_own() -> None:
+    sizes = {}
+    for timeframe in TIMEFRAMES:
+        rows = simulated_rows(Market("ALFA-USDT", timeframe), days=30, warm_up_days=21)
+        sizes[timeframe] = packed(script(candle_payload(rows)))
+
+    print(sizes)
+    assert sum(sizes.values()) <= BUDGET["candles_gzip_bytes"]
 
 
 def test_pages_fit_the_budget(site: Path) -> None:

@@ -111,7 +111,7 @@ def test_a_grid_and_a_stop_rebuild_their_symbol(workspace: Workspace, tmp_path: 
     kinds = [event["kind"] for event in found["events"]]
     assert kinds[:1] == ["Grid"]
     assert {"Stop", "Gate"} <= set(kinds)
-    assert "Stopped 2026-09-01 09:00" in (tmp_path / "site/ALFA-USDT_1h.html").read_text("utf-8")
+    assert "Stopped</button> 2026-09-01 09:00" in (tmp_path / "site/ALFA-USDT_1h.html").read_text("utf-8")
 
 
 def test_a_market_that_falls_behind_says_so_although_its_rows_are_the_same(
@@ -142,7 +142,7 @@ def test_another_universe_takes_pages_away(workspace: Workspace, tmp_path: Path)
 
     report = build_site(fewer, tmp_path / "site")
 
-    assert (report.markets, report.removed) == (2, 2)
+    assert (report.markets, report.removed) == (2, 3)
     assert not (tmp_path / "site/BRAVO-USDT_1h.html").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from playwright.sync_api import Page
 
 from regime_pipeline.dashboard.data.market_rows import MarketRows
+from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.schema import ACTIONS, GATE_STATES
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.restart_gates.machine import StopEvent
@@ -27,7 +29,7 @@ def changed(rows: MarketRows) -> MarketRows:
     later, end_ms = rows.hours["hour_start"] > rows.start_ms + AT * HOUR_MS, rows.start_ms + (AT + 1) * HOUR_MS
     hours = {name: column.copy() for name, column in rows.hours.items()}
     for name in ("close", "range_low", "range_high"):
-        hours[name][later] /= 2
+        hours[name][later] *= 10
     for name in ("trend_score", "mean_rev_score", "confidence"):
         hours[name][later] /= 3
     hours["verdict"][later] = 0
@@ -38,20 +40,43 @@ def changed(rows: MarketRows) -> MarketRows:
     advice["action"][later] = ACTIONS.index("STOP_PLACING")
     advice["gate_state"][later] = GATE_STATES.index("PERMITTED")
     closes, is_late = rows.bars.close.copy(), rows.bars.close_time_ms > end_ms
-    closes[is_late] //= 2
+    closes[is_late] *= 10
+    opens, volume = np.where(is_late, closes // 2, rows.bars.open), np.where(is_late, 50.0, rows.bars.volume)
     factors = {name: column.copy() for name, column in rows.verdicts.items()}
     for place in np.flatnonzero(later):
         factors["factors"][place] = rows.verdicts["factors"][0]
         factors["weights"][place] = []
-    bars = replace(rows.bars, open=closes, high=closes + 9, low=closes - 9, close=closes)
+    high, low = np.maximum(opens, closes) + 9, np.minimum(opens, closes) - 9
+    bars = replace(rows.bars, open=opens, high=high, low=low, close=closes, volume=volume)
     stops = [*rows.stops, StopEvent(rows.market.symbol, end_ms + 5 * HOUR_MS, "MANUAL", "bob", "crash")]
     return replace(rows, hours=hours, bars=bars, advice=advice, verdicts=factors, stops=stops)
 
 
-def seen(page: Page) -> dict[str, object]:
-    """All that a reader can see, read or save of a page."""
+def with_later_grid(rows: MarketRows) -> tuple[MarketRows, MarketRows]:
+    """A market that has no grid yet, and the same one whose first grid comes later."""
+    assert rows.advice is not None
+    advice = {name: column.copy() for name, column in rows.advice.items()}
+    for name in ("config_version", "gate_state", "action"):
+        advice[name][:] = 0
+    after = rows.start_ms + (AT + 9) * HOUR_MS
+    grid = replace_time(rows.grids[0], after)
+    later = {name: column.copy() for name, column in advice.items()}
+    later["gate_state"][rows.hours["hour_start"] > after] = GATE_STATES.index("GATE_1")
+    return replace(rows, advice=advice, grids=(), stops=()), replace(rows, advice=later, grids=(grid,), stops=())
+
+
+def replace_time(config: GridConfig, time_ms: int) -> GridConfig:
+    """The same grid, valid from another time on."""
+    return config.model_copy(update={"valid_from": datetime.fromtimestamp(time_ms / 1000, UTC)})
+
+
+def seen(page: Page, kind: str) -> dict[str, object]:
+    """All that a reader can see, read or save of a page, with the price as a line or as candles."""
     page.wait_for_function("[...document.querySelectorAll('.now')].every((sign) => sign.textContent)")
+    page.click(f"[data-price={kind}]")
+    page.wait_for_function("kind => document.documentElement.dataset.shown === kind", arg=kind)
     page.check("#veil")
+    page.mouse.move(2, 2)  # the page has moved up under the pointer, which may be on a chart now
     painted(page)
     page.evaluate("document.querySelector('.readout').style.position = 'static'")  # no layer keeps where it was before
     found: dict[str, object] = {"title": page.title(), "screen": page.screenshot(full_page=True)}
@@ -65,15 +90,25 @@ def seen(page: Page) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize("timeframe", ["15m", "1h", "4h"])
-def test_another_future_leaves_every_byte_as_it_is(visit: Open, tmp_path: Path, timeframe: str) -> None:
+@pytest.mark.parametrize(
+    ("timeframe", "kind", "future"),
+    [
+        *(("1m", "line", "changed"), ("1m", "candles", "changed"), ("15m", "candles", "changed")),
+        *(("1h", "line", "changed"), ("4h", "candles", "changed"), ("1h", "line", "first grid")),
+    ],
+)
+def test_another_future_leaves_every_byte_as_it_is(
+    visit: Open, tmp_path: Path, timeframe: str, kind: str, future: str
+) -> None:
+    """Of minutes there are so many that older prices are rounded."""
     rows = make_rows(HOURS, Market("ALFA-USDT", timeframe), has_advice=True)
+    pair = with_later_grid(rows) if future == "first grid" else (rows, changed(rows))
     shown = []
-    for name, each in (("one", rows), ("other", changed(rows))):
+    for name, each in zip(("one", "other"), pair, strict=True):
         write([each], tmp_path / name)
         page = visit(f"{(tmp_path / name).as_uri()}/{link(rows, 120, 200, AT)}")
         before = page.screenshot(full_page=True)
-        shown.append(seen(page))
+        shown.append(seen(page, kind))
         page.uncheck("#veil")
         painted(page)
         assert page.evaluate("document.querySelectorAll('.summary > div').length") == 5

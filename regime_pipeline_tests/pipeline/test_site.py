@@ -58,7 +58,7 @@ def test_the_site_follows_the_chain(definitions: dg.Definitions, tmp_path: Path)
 
     assert (first.success, again.success) == (True, True)
     told = numbers(first)
-    assert (told["markets"], told["parts_made"], told["files_written"]) == (1, 2, 9)
+    assert (told["markets"], told["parts_made"], told["files_written"]) == (1, 2, 10)
     assert Path(str(told["page"])) == tmp_path / "site/index.html"
     assert (numbers(again)["parts_made"], numbers(again)["site_bytes"]) == (0, told["site_bytes"])
     (check,) = first.get_asset_check_evaluations()

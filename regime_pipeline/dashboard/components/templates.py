@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import lru_cache
+from importlib.resources import files
 from typing import Final
 
 import jinja2
@@ -19,7 +21,13 @@ from regime_pipeline.dashboard.data.payload import SCORE_COLUMNS
 from regime_pipeline.domain.schema import VERDICTS
 
 HAS_SCRIPTS: Final = 'document.documentElement.className = "js";'
-"""The one script that is on every page: style sheets ask for what it sets."""
+"""The script that a page without choices begins with: style sheets ask for what it sets."""
+_TRAILING: Final = re.compile(r"  // [^\"'`]*$")
+ZONES: Final = (
+    *("UTC", "America/Los_Angeles", "America/New_York", "America/Sao_Paulo", "Europe/London", "Europe/Berlin"),
+    *("Asia/Dubai", "Asia/Kolkata", "Asia/Singapore", "Asia/Shanghai", "Asia/Tokyo", "Australia/Sydney"),
+)
+"""Time zones that pages offer beside the browser's own."""
 
 
 @lru_cache
@@ -51,8 +59,23 @@ def environment(package: str = "") -> jinja2.Environment:
         "score_columns": SCORE_COLUMNS,
         "price_height": PRICE_HEIGHT,
         "has_scripts": HAS_SCRIPTS,
+        "dark_style": static_file("dark.css"),
+        "zones": ZONES,
     }
     return made
+
+
+def static_file(name: str) -> str:
+    """Return a style sheet or script of this package."""
+    return (files("regime_pipeline.dashboard") / "static" / name).read_text("utf-8")
+
+
+def squeezed(name: str, text: str) -> str:
+    """Return one of our own scripts without comments and indentation, which readers of the page need not load."""
+    if name.startswith("vendor/") or not name.endswith(".js"):
+        return text
+    lines = (_TRAILING.sub("", line).strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("/*")) + "\n"
 
 
 def script_hash(text: str) -> str:

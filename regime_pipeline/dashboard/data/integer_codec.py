@@ -45,6 +45,11 @@ def pack(values: NDArray[Any]) -> str:
     return _text(folded, is_there)
 
 
+def pack_counts(values: NDArray[np.int64]) -> str:
+    """Return whole numbers that are not negative as text, each as it is; see `pack` for numbers near each other."""
+    return "".join(_digits(values.tolist()))
+
+
 def _text(numbers: NDArray[np.int64], is_there: NDArray[np.bool_]) -> str:
     """Numbers where they are there, and the mark of those that are missing."""
     digits = iter(_digits(numbers.tolist()))

@@ -83,6 +83,19 @@ class MarketRows:
         """Return a numeric column of the dashboard hours on the calendar, shape (n,); NaN where an hour is missing."""
         return self._spread(self.hours["hour_start"], self.hours[name])
 
+    @property
+    def first_bar_ms(self) -> int:
+        """Open of the bar that the first hour is in, epoch milliseconds UTC."""
+        return self.start_ms // self.market.step_ms * self.market.step_ms
+
+    def bars_on_calendar(self, name: str) -> Float64:
+        """Return a column of the bars from `first_bar_ms` to the newest close, shape (n,); NaN where one is missing."""
+        step_ms, first = self.market.step_ms, self.first_bar_ms
+        column = np.full(max((self.through_ms - first) // step_ms, 0), np.nan)
+        inside = self.bars.open_time_ms >= first
+        column[(self.bars.open_time_ms[inside] - first) // step_ms] = getattr(self.bars, name)[inside]
+        return column
+
     def advice_on_calendar(self, name: str) -> Float64:
         """Return a numeric column of the advice on the calendar, shape (n,); NaN where there is none."""
         if self.advice is None:

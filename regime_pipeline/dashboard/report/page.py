@@ -14,7 +14,7 @@ from regime_pipeline import __version__
 from regime_pipeline.dashboard.components import charts
 from regime_pipeline.dashboard.components.charts import ORDER, Svg
 from regime_pipeline.dashboard.components.tables import Table
-from regime_pipeline.dashboard.components.templates import HAS_SCRIPTS, environment, script_hash
+from regime_pipeline.dashboard.components.templates import HAS_SCRIPTS, environment, script_hash, squeezed
 from regime_pipeline.dashboard.report.tables import (
     INKS,
     chart_payload,
@@ -29,7 +29,7 @@ from regime_pipeline.dashboard.report.tables import (
     transition_table,
     verdict_confidence_table,
 )
-from regime_pipeline.dashboard.site.parts import CHART_SCRIPTS, STYLES, inline_json, joined, squeezed
+from regime_pipeline.dashboard.site.parts import CHART_SCRIPTS, STYLES, inline_json, joined
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.services.backtest.classes import CLASSES
 from regime_pipeline.services.backtest.figures import Figures
@@ -98,7 +98,7 @@ def _inline() -> tuple[str, str]:
     """Style sheet and script of the page: the dashboard's, and what only a report has."""
     own = files(_PACKAGE) / "static"
     style = f"{joined(STYLES)}\n{(own / 'report.css').read_text('utf-8')}"
-    script = f"{joined(CHART_SCRIPTS)}\n{squeezed('report.js', (own / 'report.js').read_text('utf-8'))}"
+    script = f"{joined(('zones.js', *CHART_SCRIPTS))}\n{squeezed('report.js', (own / 'report.js').read_text('utf-8'))}"
     return style, f"/*\n{joined(['vendor/LICENSE'])}*/\n{script}"
 
 

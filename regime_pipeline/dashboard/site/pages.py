@@ -13,12 +13,13 @@ import numpy as np
 from regime_pipeline.dashboard import formatting
 from regime_pipeline.dashboard.components.sparklines import Sparkline
 from regime_pipeline.dashboard.components.tables import Table, dwell_table, moves_table
-from regime_pipeline.dashboard.components.templates import environment
-from regime_pipeline.dashboard.data.grid_history import grid_spans, shown_events
+from regime_pipeline.dashboard.components.templates import environment, squeezed, static_file
+from regime_pipeline.dashboard.data.grid_history import shown_events
 from regime_pipeline.dashboard.data.latest_hour import LatestHour, by_need
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.data.payload import SCORE_COLUMNS, simplified
 from regime_pipeline.dashboard.data.prices import drawn_prices
+from regime_pipeline.dashboard.glossary import GLOSSARY
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES, SIMPLIFIED
 from regime_pipeline.domain.factors import deciding
 from regime_pipeline.domain.grids.schema import ACTIONS, GATE_STATES
@@ -103,7 +104,7 @@ def market_page(rows: MarketRows, newest: LatestHour, siblings: Sequence[Market]
         completeness=float(np.mean(rows.on_calendar("hour_status") == HOUR_STATUSES.index("complete"))),
         policies=len(set(rows.hours["policy_hash"])),
         events=shown_events(rows)[::-1],
-        has_gates=bool(grid_spans(rows)),
+        has_gates=rows.advice is not None,
         verdicts=VERDICTS,
         simplified=SIMPLIFIED,
     )
@@ -171,10 +172,11 @@ def _tables(verdict: Float64, regime: Float64) -> list[Table]:
 
 def _coarse(rows: MarketRows) -> str:
     """Which closes the price chart leaves out, in formatting; empty where it shows every one."""
-    older, *newer = drawn_prices(rows)
-    if not newer:
+    parts = drawn_prices(rows)
+    newest = next(part for part in parts if part.step_ms == parts[-1].step_ms)
+    if newest is parts[0]:
         return ""
-    return f"one close in {formatting.duration(older.step_ms / HOUR_MS)} before {formatting.moment(newer[0].start_ms)}"
+    return f"one close in {formatting.duration(parts[0].step_ms / HOUR_MS)} before {formatting.moment(newest.start_ms)}"
 
 
 def _holes(rows: MarketRows) -> dict[str, int]:
@@ -185,4 +187,5 @@ def _holes(rows: MarketRows) -> dict[str, int]:
 
 
 def _render(template: str, **context: Any) -> str:
-    return environment().get_template(template).render(**context)
+    start = squeezed("start.js", static_file("start.js"))
+    return environment().get_template(template).render(words=GLOSSARY, start_script=start, **context)

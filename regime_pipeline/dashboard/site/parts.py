@@ -6,7 +6,6 @@ A part depends on rows and on this package alone, never on the clock. See `write
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +16,8 @@ from typing import Any, Final
 import orjson
 
 from regime_pipeline.dashboard.components.sparklines import strip_of
+from regime_pipeline.dashboard.components.templates import squeezed, static_file
+from regime_pipeline.dashboard.data.candles import candle_payload
 from regime_pipeline.dashboard.data.latest_hour import latest_hour_of
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.data.payload import market_payload
@@ -31,15 +32,14 @@ CHART_SCRIPTS: Final = (
     *("vendor/uPlot.iife.min.js", "codec.js", "readout.js"),
     *("crosshair.js", "charts.js", "gestures.js", "panel.js"),
 )
-"""What draws a payload, without the page around it."""
+"""What draws a payload, without the page around it; times are those of `zones.js`, which every page has."""
 _SHARED: Final[Mapping[str, Sequence[str]]] = {
     "site.css": STYLES,
-    "common.js": ("common.js", "newest.js"),
+    "common.js": ("zones.js", "settings.js", "glossary.js", "common.js", "newest.js"),
     "overview.js": ("overview.js",),
-    "market.js": (*CHART_SCRIPTS, "exports.js", "veil.js", "market.js", "markets.js"),
+    "market.js": (*CHART_SCRIPTS, "candles.js", "exports.js", "veil.js", "market.js", "markets.js"),
     "uPlot.LICENSE.txt": ("vendor/LICENSE",),
 }
-_TRAILING: Final = re.compile(r"  // [^\"'`]*$")
 _ESCAPES: Final = {"<": "\\u003c", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -93,7 +93,7 @@ def overview_part(mark: str, read: Callable[[], tuple[Sequence[MarketRows], Sequ
 def market_part(
     mark: str, market: Market, siblings: Sequence[Market], through_ms: int, read: Callable[[], MarketRows]
 ) -> Part:
-    """Return one market's page and payload.
+    """Return one market's page, its payload, and its candles.
 
     Parameters
     ----------
@@ -108,15 +108,16 @@ def market_part(
     read : callable
         Gives the market's period.
     """
-    page, payload = f"{market.key}.html", f"data/{market.key}.js"
+    page, payload, candles = f"{market.key}.html", f"data/{market.key}.js", f"data/{market.key}.candles.js"
 
     def make() -> Mapping[str, bytes]:
         rows = read()
-        data = script(market_payload(rows))
-        assets = {**_assets(), "data": versioned(payload, data)}
-        return {page: market_page(rows, latest_hour_of(rows, through_ms), siblings, assets).encode(), payload: data}
+        files = {payload: script(market_payload(rows)), candles: script(candle_payload(rows), "REGIME_CANDLES")}
+        data, bars = (versioned(path, content) for path, content in files.items())
+        assets = {**_assets(), "data": data, "candles": bars}
+        return {page: market_page(rows, latest_hour_of(rows, through_ms), siblings, assets).encode(), **files}
 
-    return Part((page, payload), mark, make)
+    return Part((page, payload, candles), mark, make)
 
 
 @lru_cache(1)
@@ -127,8 +128,7 @@ def shared_files() -> Mapping[str, bytes]:
 
 def joined(parts: Sequence[str]) -> str:
     """Return static files of this package as one."""
-    folder = _package() / "static"
-    return "\n".join(squeezed(part, (folder / part).read_text("utf-8")) for part in parts)
+    return "\n".join(squeezed(part, static_file(part)) for part in parts)
 
 
 def script(payload: Mapping[str, Any], name: str = "REGIME") -> bytes:
@@ -151,14 +151,6 @@ def versioned(address: str, content: bytes) -> str:
 
 def _assets() -> Assets:
     return {name: versioned(f"static/{name}", content) for name, content in shared_files().items()}
-
-
-def squeezed(name: str, text: str) -> str:
-    """Return one of our own scripts without comments and indentation, which readers of the page need not load."""
-    if name.startswith("vendor/") or not name.endswith(".js"):
-        return text
-    lines = (_TRAILING.sub("", line).strip() for line in text.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("/*")) + "\n"
 
 
 @lru_cache(1)

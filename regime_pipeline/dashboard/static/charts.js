@@ -108,6 +108,7 @@ function makeCharts(model, state, root, on) {
   }
   function overPrice(u) {
     clipped(u, (ctx, box) => {
+      state.candles?.draw(u, ctx, box, { color, ratio: ratio() });
       ctx.font = `bold ${11 * ratio()}px system-ui`;
       ctx.textAlign = "center";
       ctx.textBaseline = "alphabetic";
@@ -131,18 +132,19 @@ function makeCharts(model, state, root, on) {
     });
     overlay(u);
   }
-  /* The price decides the height; edges of ranges and grids count as far as they do not flatten it. */
-  function priceScale(u, least, most) {
+  /* The price decides the height; edges of ranges and grids count as far as they do not flatten it. Volume stands below. */
+  function priceScale(u, lowest, highest) {
+    const [least, most] = state.candles ? state.candles.extent() : [lowest, highest];
     if (least === null) return [0, 1];
     const room = Math.max(most - least, 1 / model.price_scale), [from, to] = hours();
     let low = least, high = most;
     const take = (value) => { if (value !== null && value > least - room && value < most + room) { low = Math.min(low, value); high = Math.max(high, value); } };
     for (let i = from; i < to; i++) { take(known("range_low")[i]); take(known("range_high")[i]); }
     for (const grid of model.grids) if (grid.to_ms / 1e3 > state.view[0] && grid.from_ms / 1e3 < state.view[1]) { take(grid.lines[0]); take(grid.lines.at(-1)); }
-    return [low - 0.06 * (high - low), high + 0.1 * (high - low)];
+    return [low - (state.candles ? 0.3 : 0.06) * (high - low), high + (state.candles ? 0.26 : 0.1) * (high - low)];
   }
 
-  const ribbons = RIBBONS.filter(([name]) => known(name) !== nothing && (name !== "gate_state" || model.grids.length > 0));
+  const ribbons = RIBBONS.filter(([name]) => known(name) !== nothing);
   function drawRibbons(u) {
     clipped(u, (ctx, box) => {
       const height = box.height / ribbons.length;
@@ -182,7 +184,7 @@ function makeCharts(model, state, root, on) {
   }
 
   function stamp(u, splits, _axis, _space, step) {
-    return splits.map((at) => { const text = isoMinute(at); return step >= 86400 || text.endsWith("00:00") ? text.slice(5, 10) : text.slice(11); });
+    return splits.map((at) => { const text = localMinute(at); return step >= 86400 || text.endsWith("00:00") ? text.slice(5, 10) : text.slice(11); });
   }
   function make(name, height, { data, series, scale, rows, drawUnder, drawOver, hasTime, values }) {
     const box = root.querySelector(`[data-chart="${name}"]`);
@@ -193,8 +195,8 @@ function makeCharts(model, state, root, on) {
       : { ...axis, size: AXIS, values };
     const chart = new uPlot({
       width: box.clientWidth, height, padding: [6, 22, hasTime ? 0 : 6, 0], legend: { show: false },
-      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC"),
-      plugins: name === "price" ? [crosshair(model)] : [],
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), zone === "UTC" ? "Etc/UTC" : zone),
+      plugins: name === "price" ? [crosshair(model, state)] : [],
       cursor: { y: name === "price", points: { show: false }, sync: { key: model.market }, drag: { x: true, y: false, setScale: false }, bind: { dblclick: () => null } },
       scales: { x: { time: true, range: () => state.view }, y: { range: rows ? () => [0, rows.length] : scale } },
       axes: [hasTime ? { ...axis, values: stamp, space: 64, size: 26 } : { ...axis, show: false }, side],
@@ -226,11 +228,15 @@ function makeCharts(model, state, root, on) {
     const width = chart.root.parentElement.clientWidth;
     if (width !== chart.width) chart.setSize({ width, height: chart.height });
   })).observe(charts[0].root.parentElement);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { inks = {}; charts.forEach((chart) => chart.redraw()); });
+  const repaint = () => { inks = {}; charts.forEach((chart) => chart.redraw(true, true)); };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+  for (const choice of ["theme", "zone"]) document.addEventListener(choice, repaint);
   return {
     charts, color,
     show: () => charts.forEach((chart) => chart.setScale("x", { min: state.view[0], max: state.view[1] })),
     refresh: () => charts.forEach((chart) => chart.refresh()),
     redraw: () => charts.forEach((chart) => chart.redraw(false)),
+    repaint,
+    asCandles: (candles) => { state.candles = candles; charts[0].setSeries(1, { show: candles === null }); charts[0].refresh(); },
   };
 }

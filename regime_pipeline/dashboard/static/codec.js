@@ -79,6 +79,5 @@ function label(model, name, hour) {
 }
 
 const words = (code) => code[0].toUpperCase() + code.slice(1).toLowerCase().replaceAll("_", " ");
-const isoMinute = (seconds) => new Date(seconds * 1e3).toISOString().slice(0, 16);
 const price = (model, value) =>
   value === null ? "–" : value.toLocaleString("en-US", { minimumFractionDigits: model.decimals, maximumFractionDigits: model.decimals });

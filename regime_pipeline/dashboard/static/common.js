@@ -4,6 +4,7 @@
   const STALE_MS = 2 * 3600e3;
   const span = (ms) => {
     const minutes = Math.floor(ms / 60e3), hours = Math.floor(minutes / 60);
+    if (hours >= 240) return `${Math.floor(hours / 24)} d`;
     if (hours >= 48) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
     return hours ? `${hours} h ${minutes % 60} min` : `${minutes} min`;
   };

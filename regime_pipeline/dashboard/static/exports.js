@@ -31,7 +31,19 @@ function csvOf(model, [from, to]) {
   return `${lines.join("\n")}\n`;
 }
 
-function pngOf(model, view, { charts, color }) {
+/* In UTC whatever the page shows; drawn and back again within one frame, so that nobody sees it. */
+async function pngOf(model, view, drawn) {
+  const chosen = zone;
+  setZone("UTC");
+  drawn.repaint();
+  await null;  // uPlot draws once the script that asked has ended
+  const done = sheetOf(model, view, drawn);
+  setZone(chosen);
+  drawn.repaint();
+  return done;
+}
+
+function sheetOf(model, view, { charts, color }) {
   const parts = charts.map((chart) => chart.ctx.canvas), title = 28 * uPlot.pxRatio;
   const sheet = document.createElement("canvas"), ctx = sheet.getContext("2d");
   sheet.width = Math.max(...parts.map((part) => part.width));

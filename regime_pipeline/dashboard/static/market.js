@@ -4,7 +4,7 @@
   const model = readPayload(window.REGIME), box = (id) => document.getElementById(id);
   const veil = makeVeil(model);
   let panel = null, timer = null, hovered = null, address = null, isUsed = false;
-  panel = makePanel(document, model, { hover: show, pin: setHour, changed: remember });
+  panel = makePanel(document, model, { hover: show, pin: setHour, changed: () => { tellCandles(); remember(); } });
   const { state, drawn, last, hourAt, setView } = panel;
 
   function show(hour) {
@@ -22,7 +22,7 @@
     setVeil(state.isVeiled);
     const slider = box("hour"), close = model.start + (hour + 1) * HOUR, verdict = label(model, "verdict", hour);
     slider.value = hour;
-    slider.setAttribute("aria-valuetext", `${isoMinute(close).replace("T", " ")} UTC, ${verdict ? words(verdict) : "no row"}`);
+    slider.setAttribute("aria-valuetext", `${localStamp(close)}, ${verdict ? words(verdict) : "no row"}`);
     const [from, to] = state.view;
     if (close > to) setView(close - 0.75 * (to - from), close + 0.25 * (to - from));
     else if (close <= from) setView(close - 0.25 * (to - from), close + 0.75 * (to - from));
@@ -40,6 +40,23 @@
     }
     box("play").textContent = isOn ? "Pause" : "Play";
     box("play").setAttribute("aria-pressed", String(isOn));
+  }
+
+  /* Candles come from a file of their own, once they are asked for; a page that cannot have them goes on with the line. */
+  let bars = null;
+  async function setPrice(kind) {
+    const isCandles = kind === "candles";
+    document.documentElement.classList.toggle("candles", isCandles);
+    for (const button of document.querySelectorAll("[data-price]")) button.setAttribute("aria-pressed", String(button.dataset.price === kind));
+    if (isCandles) bars ??= await loadCandles(box("candles").href);
+    if (isCandles !== document.documentElement.classList.contains("candles")) return;  // chosen otherwise meanwhile
+    if (isCandles && !bars?.length) { setPrice("line"); box("candle-note").textContent = "There are no candles"; return; }
+    drawn.asCandles(isCandles ? makeCandles(model, state, bars) : null);
+    tellCandles();
+    document.documentElement.dataset.shown = kind;
+  }
+  function tellCandles() {
+    if (panel?.state.candles) box("candle-note").textContent = candleNote(bars, panel.state.candles);
   }
 
   /* The address holds period, hour and hidden states once they were chosen, so that it can be passed on; changed at rest. */
@@ -70,9 +87,14 @@
   box("speed").addEventListener("change", () => { if (timer !== null) play(true); });
   box("csv").addEventListener("click", () => save(new Blob([csvOf(model, state.view)], { type: "text/csv" }), `${viewName(model, state.view)}.csv`));
   box("png").addEventListener("click", async () => save(await pngOf(model, state.view, drawn), `${viewName(model, state.view)}.png`));
+  for (const button of document.querySelectorAll("[data-price]")) {
+    button.addEventListener("click", () => { keep("price", button.dataset.price); setPrice(button.dataset.price); });
+  }
+  document.addEventListener("zone", () => { setHour(state.at); tellCandles(); });
   addEventListener("hashchange", () => { isUsed = false; recall(); isUsed = true; });
   recall();
   isUsed = true;
+  if (KEPT.price === "candles") setPrice("candles");
   requestAnimationFrame(() => {
     performance.mark("charts-ready");
     document.documentElement.dataset.ready = "true";

@@ -3,7 +3,8 @@
 function makePanel(root, model, { hover, pin, changed }) {
   const last = model.hours - 1, DAY = 24 * HOUR;
   const newestWeek = () => [Math.max(model.start, model.end - 7 * DAY), model.end];
-  const state = { view: newestWeek(), at: last, isVeiled: false, hidden: new Set() };
+  const state = { view: newestWeek(), at: last, isVeiled: false, candles: null, hidden: new Set() };
+  const least = Math.min(Math.max((24 * model.bars.at(-1).step_ms) / 1e3, 2 * HOUR), 6 * HOUR);
   const hourAt = (seconds) => Math.min(Math.max(Math.floor((seconds - model.start) / HOUR), 0), last);
   const drawn = makeCharts(model, state, root, {
     hover: (seconds) => hover(seconds === null ? null : hourAt(seconds)),
@@ -12,7 +13,7 @@ function makePanel(root, model, { hover, pin, changed }) {
   });
 
   function setView(from, to) {
-    const width = Math.min(Math.max(to - from, 6 * HOUR), model.end - model.start);
+    const width = Math.min(Math.max(to - from, least), model.end - model.start);
     const start = Math.min(Math.max(from, model.start), model.end - width);
     state.view = [start, start + width];
     drawn.show();

@@ -29,17 +29,34 @@ function factsOf(model, hour) {
   ].filter(([, text]) => text);
 }
 
+function chipOf(verdict) {
+  const chip = element("span", `chip ${verdict}`, `${SIGNS[verdict]} ${words(verdict)}`);
+  chip.dataset.term = verdict;
+  return chip;
+}
+
+/* A label, which tells what it means where the page has words for it. */
+function termOf(name) {
+  const key = name.toLowerCase().replaceAll(" ", "_");
+  if (!document.getElementById(`term-${key}`)) return name;
+  const term = element("button", "term", name);
+  term.type = "button";
+  term.dataset.term = key;
+  term.setAttribute("aria-describedby", `term-${key}`);
+  return term;
+}
+
 function factorsOf(model, hour) {
   return model.factors.map((read) => read(hour)).filter((factor) => factor !== null);
 }
 
 function showHour(root, model, hour) {
   const box = (name) => root.querySelector(`[data-r="${name}"]`), verdict = label(model, "verdict", hour);
-  box("time").textContent = isoMinute(model.start + (hour + 1) * HOUR).replace("T", " ");
+  box("time").textContent = localMinute(model.start + (hour + 1) * HOUR);
   box("verdict").replaceChildren(verdict === null ? element("span", "hole", box("verdict").dataset.none)
-    : element("span", `chip ${verdict}`, `${SIGNS[verdict]} ${words(verdict)}`));
+    : chipOf(verdict));
   box("facts").replaceChildren(...(verdict === null ? [] : factsOf(model, hour)).map(([name, text]) =>
-    element("div", "", element("dt", "", name), element("dd", "", text))));
+    element("div", "", element("dt", "", termOf(name)), element("dd", "", text))));
   const known = ["RANGE_OK", "RANGE_WEAK", "TREND"]
     .map((name) => [name, model.columns[`weight_${name.toLowerCase()}`]?.values[hour] ?? null]);
   const rest = Math.max(0, Math.round(100 * known.reduce((left, [, weight]) => left - weight, 1))) / 100;

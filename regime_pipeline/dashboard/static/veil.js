@@ -1,7 +1,7 @@
 "use strict";
 /* Hides all that is later than an hour: from charts and exports, which read the model, and from the page, which tells of the end. */
 function makeVeil(model) {
-  const whole = { ...model }, title = document.title, price = document.querySelector("#price"), said = price.getAttribute("aria-label");
+  const whole = { ...model }, title = document.title, price = document.querySelector("#price"), said = price.ariaLabel;
   const parts = [...document.querySelectorAll("[data-later]")].map((node) => ({ node, inside: [...node.childNodes] }));
 
   function cut(hours) {
@@ -18,6 +18,12 @@ function makeVeil(model) {
       grids: whole.grids.filter(({ from_ms: from }) => from < end * 1e3).map((grid) => ({ ...grid, to_ms: Math.min(grid.to_ms, end * 1e3) })),
     };
   }
+  /* What the chart says of itself names the last price. */
+  function tellPrice(isOn) {
+    price.ariaLabel = zoned(isOn ? said.replace(/, last [^;]*/, "") : said);
+  }
+  document.addEventListener("zone", () => tellPrice(document.documentElement.classList.contains("veiled")));
+  tellPrice(false);
   /* The last hour to show; null hides nothing. */
   return (last) => {
     const isOn = last !== null && last < whole.hours - 1;
@@ -25,7 +31,7 @@ function makeVeil(model) {
     if (isOn === document.documentElement.classList.contains("veiled")) return;
     document.documentElement.classList.toggle("veiled", isOn);
     document.title = isOn ? model.market : title;
-    price.setAttribute("aria-label", isOn ? said.replace(/, last [^;]*/, "") : said);
+    tellPrice(isOn);
     for (const { node, inside } of parts) node.replaceChildren(...(isOn ? [node.dataset.later].filter(Boolean) : inside));
   };
 }

@@ -11,14 +11,14 @@ import pytest
 from regime_pipeline.dashboard.data.latest_hour import latest_hour_of
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.data.payload import market_payload
-from regime_pipeline.dashboard.data.prices import FINE_BARS, DrawnPrices, price_step_ticks
+from regime_pipeline.dashboard.data.prices import FINE_BARS, DrawnPrices
 from regime_pipeline.dashboard.data.prices import drawn_prices as drawn
 from regime_pipeline.dashboard.site.pages import market_page
 from regime_pipeline.domain.market_data.market import HOUR_MS, MINUTE_MS, Market
 from regime_pipeline_tests.dashboard.data.test_integer_codec import unpack
 from regime_pipeline_tests.dashboard.factories import make_rows
 
-ASSETS = dict.fromkeys(("site.css", "common.js", "data", "market.js", "uPlot.LICENSE.txt"), "")
+ASSETS = dict.fromkeys(("site.css", "common.js", "data", "candles", "market.js", "uPlot.LICENSE.txt"), "")
 
 
 def drawn_prices(rows: MarketRows) -> list[dict[str, Any]]:
@@ -31,6 +31,15 @@ def closes(part: dict[str, Any]) -> dict[int, float | None]:
         part["start_ms"] + (at + 1) * part["step_ms"]: None if value is None else value * part["price_step_ticks"]
         for at, value in enumerate(unpack(part["data"]))
     }
+
+
+def joined(parts: list[dict[str, Any]]) -> dict[int, float | None]:
+    """Closes of several parts, none of which says the same time."""
+    found: dict[int, float | None] = {}
+    for part in parts:
+        assert not found.keys() & closes(part).keys()
+        found |= closes(part)
+    return found
 
 
 def stored(rows: MarketRows) -> dict[int, int]:
@@ -56,14 +65,15 @@ def test_beyond_a_week_of_minutes_older_closes_are_those_of_longer_bars(
     rows = make_rows(hours, Market("ALFA-USDT", timeframe), absent=(30, 31, hours - 20), without_bars=(70,))
     step, known = rows.market.step_ms, stored(rows)
 
-    coarse, fine = drawn_prices(rows)
+    parts = drawn_prices(rows)
+    coarse, fine = (joined([part for part in parts if part["step_ms"] == ms]) for ms in (longer * MINUTE_MS, step))
 
-    assert (coarse["step_ms"], fine["step_ms"]) == (longer * MINUTE_MS, step)
-    assert min(closes(coarse)) == rows.start_ms + longer * MINUTE_MS
-    assert max(closes(coarse)) == fine["start_ms"]
-    assert FINE_BARS <= len(closes(fine)) < FINE_BARS + longer
-    assert max(closes(fine)) == rows.through_ms
-    for part in (coarse, fine):
+    assert {part["step_ms"] for part in parts} == {longer * MINUTE_MS, step}
+    assert min(coarse) == rows.start_ms + longer * MINUTE_MS
+    assert max(coarse) == min(fine) - step
+    assert FINE_BARS <= len(fine) < FINE_BARS + longer
+    assert max(fine) == rows.through_ms
+    for part in parts:
         for time, close in closes(part).items():
             stands_for = [known.get(time - back) for back in range(0, part["step_ms"], step)]
             if None in stands_for:
@@ -73,19 +83,11 @@ def test_beyond_a_week_of_minutes_older_closes_are_those_of_longer_bars(
                 assert abs(close - known[time]) <= part["price_step_ticks"] / 2
 
 
-def test_steps_of_prices_are_a_quarter_of_the_usual_move_at_most() -> None:
-    many = make_rows(2_400, Market("ALFA-USDT", "1m")).bars.close.astype(np.float64)
-
-    assert 1 <= price_step_ticks(many) <= float(np.median(np.abs(np.diff(many)))) / 4
-    assert price_step_ticks(many * 100) > 50
-    assert price_step_ticks(np.array([5.0, np.nan, 5.0])) == price_step_ticks(np.array([])) == 1
-
-
 def test_a_market_whose_bars_begin_before_its_first_hour_or_lack_altogether() -> None:
     rows = make_rows(20 * 24, Market("ALFA-USDT", "1m"))
     later = {name: column[13:] for name, column in rows.hours.items()}
 
-    coarse, _ = drawn_prices(replace(rows, hours=later))
+    coarse, *_ = drawn_prices(replace(rows, hours=later))
     (none,) = drawn_prices(replace(make_rows(24), bars=rows.bars[:0]))
 
     assert coarse["start_ms"] == rows.start_ms + 13 * HOUR_MS

@@ -36,9 +36,16 @@ def test_only_a_changed_market_is_rebuilt_and_the_result_is_that_of_a_fresh_buil
     write(after, tmp_path / "fresh")
     assert content(tmp_path / "site") == content(tmp_path / "fresh")
     assert report.made == ("BRAVO-USDT_1h.html", "index.html")
-    assert (report.written, report.unchanged, report.removed) == (4, 11, 0)
+    assert (report.written, report.unchanged, report.removed) == (5, 14, 0)
     touched = {path.name for path, stamp in stamps.items() if path.stat().st_mtime_ns != stamp}
-    assert touched == {"BRAVO-USDT_1h.html", "BRAVO-USDT_1h.js", "index.html", "newest.js", LISTING}
+    assert touched == {
+        "BRAVO-USDT_1h.html",
+        "BRAVO-USDT_1h.js",
+        "BRAVO-USDT_1h.candles.js",
+        "index.html",
+        "newest.js",
+        LISTING,
+    }
 
 
 def test_another_symbol_rebuilds_no_page_and_is_on_the_way_to_all(tmp_path: Path) -> None:
@@ -61,7 +68,7 @@ def test_a_second_build_makes_nothing(tmp_path: Path) -> None:
 
     report = write(site_rows(), tmp_path)
 
-    assert (report.made, report.written, report.unchanged) == ((), 0, 15)
+    assert (report.made, report.written, report.unchanged) == ((), 0, 19)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +94,7 @@ def test_a_market_that_is_gone_takes_its_files_along_and_no_others(tmp_path: Pat
 
     report = write([rows for rows in site_rows() if rows.market != BRAVO], tmp_path)
 
-    assert report.removed == 2
+    assert report.removed == 3
     assert not (tmp_path / f"{BRAVO.key}.html").exists()
     assert (tmp_path / "notes.txt").read_text("utf-8") == "mine"
     assert broken_links(tmp_path) == []
