@@ -4,7 +4,7 @@ Each asset is thin: what it reads, computes and writes is the stage of the same 
 `partitions` for the hours and markets of a run, `asset_checks` for the checks, `build` for jobs and sensors.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -101,22 +101,18 @@ def run_stage(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.Mat
 def _run_slices(context: dg.AssetExecutionContext, workspace: Workspace, stage: Stage) -> dg.MaterializeResult:
     config_hash = stage.config_hash(workspace.policy, workspace.nulls)
     run_id = workspace.start_run(config_hash, context.run.run_id)
-    written = unchanged = 0
-    failures = []
     slices = list(MarketHours(context))
-    for part in slices:
-        report = stage.run(workspace, run_id, part.market, part.window)
-        add_partition_metadata(context, _per_partition(part, report))
-        written, unchanged = written + report.written, unchanged + report.unchanged
-        if report.failure:
-            context.log.warning(report.failure)
-            failures.append(report.failure)
-        context.log.info(
-            "%s %s: %d hours written, %d unchanged", part.market, part.window, report.written, report.unchanged
-        )
+    reports = _reports(stage.run_together(workspace, run_id, [(part.market, part.window) for part in slices]))
+    parts = zip(slices, reports, strict=True)
+    add_partition_metadata(context, {k: v for part, report in parts for k, v in _per_partition(part, report).items()})
+    failures = [report.failure for report in reports if report.failure]
+    if failures:
+        context.log.warning("\n".join(failures))
     if failures and len(failures) == len(slices):
         raise dg.Failure(f"No source answered. {failures[0]}")
-    totals = {"hours_written": written, "hours_unchanged": unchanged}
+    totals = {name: sum(getattr(report, name) for report in reports) for name in ("written", "unchanged")}
+    context.log.info("%d slices: %d hours written, %d unchanged", len(slices), totals["written"], totals["unchanged"])
+    totals = {f"hours_{name}": count for name, count in totals.items()}
     context.log_event(dg.AssetObservation(context.asset_key, description="the whole run", metadata=totals))
     shown: dict[str, Any] = {"policy_hash": config_hash} if config_hash else {}
     if failures:
@@ -130,6 +126,14 @@ def _run_slices(context: dg.AssetExecutionContext, workspace: Workspace, stage: 
             context.instance.daemon_cursor_storage,
         ),
     )
+
+
+def _reports(found: Sequence[StageReport | Exception]) -> list[StageReport]:
+    """The reports of all markets; raises the error of the first one that failed, once the others are stored."""
+    errors = [each for each in found if isinstance(each, Exception)]
+    if errors:
+        raise errors[0]
+    return [each for each in found if isinstance(each, StageReport)]
 
 
 def _per_partition(part: Slice, report: StageReport) -> dict[str, dict[str, int | float | str]]:

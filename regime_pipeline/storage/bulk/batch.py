@@ -29,6 +29,8 @@ class Batch:
 
     Parameters
     ----------
+    series_id : int
+        The market's number.
     rows : dict of ndarray
         Every column of the table, the key first, sorted by the key.
     hour_index : ndarray of int64, shape (rows,)
@@ -41,6 +43,7 @@ class Batch:
 
     table: BulkTable
     market: Market
+    series_id: int
     window: Window
     rows: dict[str, NDArray[Any]]
     hour_index: Int64
@@ -53,7 +56,9 @@ class Batch:
         return self.rows[self.table.time]
 
 
-def prepare_batch(table: BulkTable, market: Market, window: Window, rows: Rows, config_hash: str) -> Batch:
+def prepare_batch(
+    table: BulkTable, market: Market, series_id: int, window: Window, rows: Rows, config_hash: str
+) -> Batch:
     """Check, type and hash rows for a write.
 
     Raises
@@ -77,7 +82,8 @@ def prepare_batch(table: BulkTable, market: Market, window: Window, rows: Rows, 
     _check_times(table, market, window, times, where)
     index = (table.hours_of(market, times) - window.start_ms) // HOUR_MS
     counts = np.bincount(index, minlength=len(window)).astype(np.int32)
-    return Batch(table, market, window, typed, index, _hour_hashes(typed, index, len(window), config_hash), counts)
+    hashes = _hour_hashes(typed, index, len(window), config_hash)
+    return Batch(table, market, series_id, window, typed, index, hashes, counts)
 
 
 def _typed(column: StoredColumn, values: NDArray[Any], where: str) -> NDArray[Any]:
