@@ -23,7 +23,7 @@ from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Int64, Window
 from regime_pipeline.storage import series_and_runs as catalog
 from regime_pipeline.storage.admin.table_stats import TableSize, seconds_since_writes, table_sizes
-from regime_pipeline.storage.bulk.batch import prepare_batch
+from regime_pipeline.storage.bulk.batch import Content, prepare_batches
 from regime_pipeline.storage.bulk.columns import BULK_TABLES, CANDLES, BulkTable, Rows, bulk_table
 from regime_pipeline.storage.bulk.diff import WriteReport
 from regime_pipeline.storage.bulk.ledger import (
@@ -188,19 +188,30 @@ class Warehouse(BulkReads):
 
     def _write(self, tables: Sequence[TablesOfMarket], run_id: int) -> list[list[WriteReport]]:
         """Write the same tables of different markets under one lock each, taken in one order by every writer."""
+        if not tables:
+            return []
         self._found_of(market for market, *_ in tables)
         run = self._run(run_id)
-        writes = []
-        for market, window, contents, reach in tables:
-            number = self._known(market).series_id
-            batches = [prepare_batch(t, market, number, window, rows, run.config_hash) for t, rows in contents.items()]
-            writes.append(MarketWrite(batches, reach))
+        numbers = [self._known(market).series_id for market, *_ in tables]
+        by_table = [
+            prepare_batches(
+                table,
+                [
+                    Content(market, number, window, contents[table])
+                    for (market, window, contents, _), number in zip(tables, numbers, strict=True)
+                ],
+                run.config_hash,
+            )
+            for table in tables[0][2]
+        ]
+        reaches = [reach for *_, reach in tables]
+        writes = [MarketWrite(of, reach) for of, reach in zip(zip(*by_table, strict=True), reaches, strict=True)]
 
         def work(cursor: Cursor) -> list[list[WriteReport]]:
             lock(cursor, [f"{batch.table.name}|{batch.series_id}" for write in writes for batch in write.batches])
             return apply_writes(cursor, writes, run)
 
-        return self._pool.transact(work) if writes else []
+        return self._pool.transact(work)
 
     # Questions
 

@@ -16,12 +16,11 @@ from psycopg import sql
 
 from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS
 from regime_pipeline.domain.market_data.window import Int64, Window
-from regime_pipeline.storage.bulk.columns import StoredColumn
+from regime_pipeline.storage.bulk.columns import StoredColumn, joined
 from regime_pipeline.storage.bulk.statements import (
     SPANS,
     copy_rows,
     epoch_ms,
-    joined,
     place_edges,
     series_values,
     span_parameters,

@@ -16,14 +16,13 @@ from psycopg import sql
 from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED_OF_STATE
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.storage.bulk.batch import Batch
-from regime_pipeline.storage.bulk.columns import KINDS, Rows, StoredColumn
+from regime_pipeline.storage.bulk.columns import KINDS, Rows, StoredColumn, joined
 from regime_pipeline.storage.bulk.statements import (
     SPANS,
     KeySpan,
     copy_rows,
     delete,
     epoch_ms,
-    joined,
     read_spans,
     series_values,
     span_parameters,

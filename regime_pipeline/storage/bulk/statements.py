@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.storage.bulk.columns import KINDS, BulkTable, Rows, StoredColumn, bulk_table
+from regime_pipeline.storage.bulk.columns import KINDS, BulkTable, Rows, StoredColumn, bulk_table, joined
 from regime_pipeline.storage.bulk.copy_format import Values, copy_order, encode_copy
 from regime_pipeline.storage.pool import Cursor
 
@@ -227,11 +227,6 @@ def series_values(counts: Sequence[tuple[int, int]]) -> Values:
     """Return the column `series_id` of rows that are given series by series, as (series, number of rows)."""
     ids, rows = (np.array(numbers, dtype=np.int32) for numbers in zip(*counts, strict=True))
     return StoredColumn("series_id", "int"), np.repeat(ids, rows)
-
-
-def joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Put arrays end to end; a single one is not copied."""
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def runs_of_indices(indices: Int64) -> tuple[Int64, Int64]:

@@ -18,7 +18,7 @@ from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.sorted_times import distinct, union
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.storage.bulk.batch import Batch
-from regime_pipeline.storage.bulk.columns import CANDLE_HOURS, CANDLE_REGIME, CANDLES, StoredColumn
+from regime_pipeline.storage.bulk.columns import CANDLE_HOURS, CANDLE_REGIME, CANDLES, StoredColumn, joined
 from regime_pipeline.storage.bulk.diff import (
     Change,
     Difference,
@@ -35,7 +35,6 @@ from regime_pipeline.storage.bulk.statements import (
     SPANS,
     KeySpan,
     copy_rows,
-    joined,
     place_edges,
     series_values,
     span_parameters,
