@@ -178,6 +178,10 @@ NEXT = hours_from_start(24, 25)
 ROOT_MARKETS = (MARKETS[0], MARKETS[2], MARKETS[3])
 
 
+def hours_stored(ws: Workspace) -> list[int]:
+    return [len(ws.warehouse.read_range("candle_hours", market, NEXT)["status"]) for market in ROOT_MARKETS]
+
+
 def test_a_fault_of_one_market_leaves_the_others_written(stored: tuple[Workspace, Patchy], tmp_path: Path) -> None:
     ws, source = stored
     source.deaf = ("BRAVO-USDT",)
