@@ -88,7 +88,7 @@ def run_stage(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.Mat
     """Run the stage that has the asset's name over every slice of the run, and report it per partition.
 
     A source that fails leaves its market's hours missing and is named; where none answered the run fails. What trying
-    again cannot mend fails with its sentence first, and is not tried again.
+    again cannot mend fails with its sentence first, and is not tried again; the other markets are written all the same.
     """
     stage = _STAGE[context.asset_key.to_user_string()]
     try:
@@ -102,12 +102,10 @@ def _run_slices(context: dg.AssetExecutionContext, workspace: Workspace, stage: 
     config_hash = stage.config_hash(workspace.policy, workspace.nulls)
     run_id = workspace.start_run(config_hash, context.run.run_id)
     slices = list(MarketHours(context))
-    reports = _reports(stage.run_together(workspace, run_id, [(part.market, part.window) for part in slices]))
+    reports = _reports(context, stage.run_together(workspace, run_id, [(p.market, p.window) for p in slices]))
     parts = zip(slices, reports, strict=True)
     add_partition_metadata(context, {k: v for part, report in parts for k, v in _per_partition(part, report).items()})
     failures = [report.failure for report in reports if report.failure]
-    if failures:
-        context.log.warning("\n".join(failures))
     if failures and len(failures) == len(slices):
         raise dg.Failure(f"No source answered. {failures[0]}")
     totals = {name: sum(getattr(report, name) for report in reports) for name in ("written", "unchanged")}
@@ -128,12 +126,16 @@ def _run_slices(context: dg.AssetExecutionContext, workspace: Workspace, stage: 
     )
 
 
-def _reports(found: Sequence[StageReport | Exception]) -> list[StageReport]:
-    """The reports of all markets; raises the error of the first one that failed, once the others are stored."""
+def _reports(context: dg.AssetExecutionContext, found: Sequence[StageReport | Exception]) -> list[StageReport]:
+    """The reports of all markets; raises the error of the first one that failed, now that the others are stored."""
+    reports = [each for each in found if isinstance(each, StageReport)]
     errors = [each for each in found if isinstance(each, Exception)]
+    said = [*(str(error) for error in errors[1:]), *(report.failure for report in reports if report.failure)]
+    if said:
+        context.log.warning("\n".join(said))
     if errors:
         raise errors[0]
-    return [each for each in found if isinstance(each, StageReport)]
+    return reports
 
 
 def _per_partition(part: Slice, report: StageReport) -> dict[str, dict[str, int | float | str]]:

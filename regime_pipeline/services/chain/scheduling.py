@@ -17,7 +17,7 @@ from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.services.chain.reading import ask_by_venue
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.services.universe import Universe
+from regime_pipeline.services.universe import NETWORK_SOURCES, Universe
 from regime_pipeline.storage.bulk.stale_ranges import StaleRange, recorded_spans
 
 RECHECK_HOURS: Final = 72
@@ -45,7 +45,7 @@ class SourceFrontier:
 
 
 def frontier(ws: Workspace) -> SourceFrontier:
-    """Ask the source of every market for its newest closed bar; one that fails does not hold up the others.
+    """Ask the sources for their newest closed bars, venues at the same time; one that fails holds up no other.
 
     Notes
     -----
@@ -55,7 +55,7 @@ def frontier(ws: Workspace) -> SourceFrontier:
     limit = ws.clock() + CLOCK_TOLERANCE_MS
     newest: list[int] = []
     failures: list[str] = []
-    markets = ws.universe.markets
+    markets = _one_of_each_clock(ws.universe)
     answers = ask_by_venue(ws, markets, lambda market: market, partial(_newest_closed, ws))
     for market, closed in zip(markets, answers, strict=True):
         if isinstance(closed, RegimeError):
@@ -68,6 +68,15 @@ def frontier(ws: Workspace) -> SourceFrontier:
         elif closed is not None:
             newest.append(closed // HOUR_MS * HOUR_MS)
     return SourceFrontier(max(newest, default=None), tuple(failures))
+
+
+def _one_of_each_clock(universe: Universe) -> list[Market]:
+    """Markets of all sources, of an exchange one a timeframe: its clock says the same of all that still trade there."""
+    found: dict[object, Market] = {}
+    for spec in universe.specs:
+        is_remote = spec.source in NETWORK_SOURCES and spec.until_ms is None
+        found.setdefault((spec.exchange, spec.market.timeframe) if is_remote else spec.market, spec.market)
+    return list(found.values())
 
 
 def _newest_closed(ws: Workspace, market: Market) -> int | RegimeError | None:
