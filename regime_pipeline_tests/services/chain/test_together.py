@@ -118,17 +118,17 @@ HOURS = st.integers(0, 45)
 WINDOWS = st.lists(st.tuples(HOURS, st.integers(1, 3)), min_size=1, max_size=2, unique_by=lambda pair: pair[0] // 4)
 RECTANGLES = st.lists(
     st.tuples(
-        st.lists(st.sampled_from(MARKETS), min_size=1, unique=True),
+        st.lists(st.sampled_from(MARKETS), min_size=2, max_size=3, unique=True),
         WINDOWS,
         st.sampled_from([(), ("ALFA-USDT",), ("BRAVO-USDT", "ENDED-USDT")]),
         st.sets(st.sampled_from([stage.name for stage in STAGES]), max_size=2),
     ),
     min_size=1,
-    max_size=3,
+    max_size=2,
 )
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(rectangles=RECTANGLES)
 def test_markets_together_leave_what_they_leave_one_after_another(
     database_url: str, each_postgres_url: str, tmp_path: Path, rectangles: list[Any]
