@@ -120,7 +120,7 @@ def rebuild_periods(cursor: Cursor, touched: Sequence[Touched]) -> None:
 
 
 def _edges(cursor: Cursor, touched: Sequence[Touched]) -> list[tuple[int, int, bool]]:
-    """From where to where the periods of each market are built anew, and whether the last of them is open."""
+    """From where to where the periods of each market are rebuilt, and whether the last of them is open."""
     spans = [(each.batch.series_id, each.first_ms, each.last_ms) for each in touched]
     found: list[Any] = cursor.execute(_NEIGHBOURS, span_parameters(spans)).fetchall()
     return [
