@@ -52,7 +52,7 @@ SPAN = hours_from_start(0, 48)
 
 
 class Patchy(SimulatedSource):
-    """The simulated exchange, which restates a bar when asked again, and cannot be asked for some symbols."""
+    """The simulated exchange, which cannot be asked for some symbols."""
 
     deaf: tuple[str, ...] = ()
 
