@@ -292,7 +292,8 @@ def test_groups_are_bounded_and_hold_a_market_once(monkeypatch: pytest.MonkeyPat
 
     found = list(reading.groups(places, lambda place: place))
 
-    assert sorted(place for group in found for place in group) == sorted(places)
+    assert {place for group in found for place in group} == set(places)
+    assert sum(map(len, found)) == len(places)
     assert all(len({market for market, _ in group}) == len(group) <= 5 for group in found)
     in_turn: dict[Market, list[Window]] = {}
     for market, window in (place for group in found for place in group):
