@@ -26,7 +26,8 @@ from regime_pipeline.domain.restart_gates.machine import (
     stop_in_force,
 )
 from regime_pipeline.domain.restart_gates.replay import worded_restart
-from regime_pipeline.services.chain.stages import gates_of
+from regime_pipeline.services.chain.reading import read_alone
+from regime_pipeline.services.chain.stage_work import gates_of
 from regime_pipeline.services.chain.workspace import Workspace
 
 _NOT_A_FIELD: Final = ("spacing_quote", "atr_quote")
@@ -142,9 +143,10 @@ def gates_now(ws: Workspace, market: Market) -> GatesNow | None:
     if stop is None:
         return None
     newest = ws.warehouse.latest(market, "regime_verdicts")
-    is_seen = newest is not None and newest + HOUR_MS >= stop.stopped_at_ms
-    rows = gates_of(ws, market, Window.hour(newest), grids) if is_seen and newest is not None else without_stop(1)
-    close = newest + HOUR_MS if is_seen and newest is not None else None
+    if newest is None or newest + HOUR_MS < stop.stopped_at_ms:
+        rows, close = without_stop(1), None
+    else:
+        rows, close = read_alone(ws, gates_of(ws, market, Window.hour(newest), grids)), newest + HOUR_MS
     return _gates(market, stop, {name: column[0] for name, column in rows.items()}, close)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import lcm
 from pathlib import Path
@@ -77,6 +77,11 @@ class Universe:
     specs: tuple[MarketSpec, ...]
     start_ms: int
     end_ms: int | None
+    _by_market: dict[Market, MarketSpec] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the entries: a list of many markets is looked into for each of them."""
+        object.__setattr__(self, "_by_market", {spec.market: spec for spec in self.specs})
 
     @property
     def markets(self) -> tuple[Market, ...]:
@@ -96,7 +101,7 @@ class Universe:
         UsageError
             The market is not listed; names the ones that are.
         """
-        found = next((spec for spec in self.specs if spec.market == market), None)
+        found = self._by_market.get(market)
         if found is None:
             listed = ", ".join(map(str, self.markets)) or "none"
             raise UsageError(f"{market} is not in markets.toml (listed: {listed}).", "Add it at the end of the file.")

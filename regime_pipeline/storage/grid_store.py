@@ -5,6 +5,7 @@ See `domain.grids.versions` for what a version means and whether an update is al
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -23,8 +24,9 @@ from regime_pipeline.storage.pool import ConnectionPool, Cursor
 ADVICE: Final = "grid_advice"
 """The table whose hours a new version or stop makes stale from its moment on."""
 _HISTORY: Final = "SELECT config FROM grid_config WHERE symbol = %s ORDER BY version"
-_HISTORIES: Final = "SELECT config FROM grid_config ORDER BY symbol, version"
-_ALL_STOPS: Final = "SELECT symbol, stopped_at, cause, who, why FROM grid_stop ORDER BY symbol, stopped_at"
+_THESE: Final = "WHERE %(symbols)s::text[] IS NULL OR symbol = ANY(%(symbols)s)"
+_HISTORIES: Final = f"SELECT config FROM grid_config {_THESE} ORDER BY symbol, version"  # noqa: S608 - a constant
+_ALL_STOPS: Final = f"SELECT symbol, stopped_at, cause, who, why FROM grid_stop {_THESE} ORDER BY symbol, stopped_at"  # noqa: S608
 _SYMBOLS: Final = "SELECT DISTINCT symbol FROM grid_config ORDER BY symbol"
 _ADD: Final = (
     "INSERT INTO grid_config (symbol, version, valid_from, config) VALUES (%s, %s, %s, %s) "
@@ -56,9 +58,10 @@ class GridStore:
         rows = self._pool.query(lambda cursor: cursor.execute(_HISTORY, (symbol,)).fetchall())
         return check_history([GridConfig(**config) for (config,) in rows])
 
-    def histories(self) -> dict[str, History]:
-        """Return the history of every symbol that has a grid, in alphabetical order."""
-        rows = self._pool.query(lambda cursor: cursor.execute(_HISTORIES).fetchall())
+    def histories(self, symbols: Sequence[str] | None = None) -> dict[str, History]:
+        """Return the history of every symbol (or of these) that has a grid, in alphabetical order."""
+        wanted = {"symbols": None if symbols is None else list(symbols)}
+        rows = self._pool.query(lambda cursor: cursor.execute(_HISTORIES, wanted).fetchall())
         configs = [GridConfig(**config) for (config,) in rows]
         return {symbol: check_history(list(found)) for symbol, found in groupby(configs, lambda c: c.symbol)}
 
@@ -101,9 +104,10 @@ class GridStore:
         rows: list[Any] = self._pool.query(lambda cursor: cursor.execute(_STOPS, (symbol,)).fetchall())
         return [StopEvent(name, epoch_ms(at), cause, who, why) for name, at, cause, who, why in rows]
 
-    def all_stops(self) -> dict[str, list[StopEvent]]:
-        """Return the stops of every symbol that has any, oldest first."""
-        rows: list[Any] = self._pool.query(lambda cursor: cursor.execute(_ALL_STOPS).fetchall())
+    def all_stops(self, symbols: Sequence[str] | None = None) -> dict[str, list[StopEvent]]:
+        """Return the stops of every symbol (or of these) that has any, oldest first."""
+        wanted = {"symbols": None if symbols is None else list(symbols)}
+        rows: list[Any] = self._pool.query(lambda cursor: cursor.execute(_ALL_STOPS, wanted).fetchall())
         found = [StopEvent(name, epoch_ms(at), cause, who, why) for name, at, cause, who, why in rows]
         return {symbol: list(stops) for symbol, stops in groupby(found, lambda stop: stop.symbol)}
 

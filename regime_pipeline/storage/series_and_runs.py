@@ -5,6 +5,7 @@ See `bulk` for hourly rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal
@@ -17,7 +18,10 @@ from regime_pipeline.storage.bulk.columns import BulkTable
 from regime_pipeline.storage.bulk.statements import epoch_ms, moment
 from regime_pipeline.storage.pool import Cursor
 
-_FIND: Final = "SELECT series_id, price_scale FROM series WHERE symbol = %s AND timeframe = %s"
+_FIND: Final = (
+    "SELECT symbol, timeframe, series_id, price_scale FROM series "
+    "JOIN unnest(%s::text[], %s::text[]) AS w (symbol, timeframe) USING (symbol, timeframe)"
+)
 _ADD: Final = (
     "INSERT INTO series (venue, symbol, timeframe, step, price_scale) VALUES (%s, %s, %s, %s, %s) "
     "ON CONFLICT (symbol, timeframe) DO NOTHING"
@@ -30,7 +34,10 @@ _START: Final = (
 )
 _RUN: Final = "SELECT run_id, config_hash, dirty_mark FROM runs WHERE run_id = %s"
 
-_END: Final = sql.SQL("SELECT {which}({time}) FROM {table} WHERE series_id = %s")
+_END: Final = sql.SQL(
+    "SELECT r.series_id, (SELECT {which}(t.{time}) FROM {table} AS t WHERE t.series_id = r.series_id) "
+    "FROM unnest(%s::integer[]) AS r (series_id)"
+)
 End = Literal["min", "max"]
 _COUNT: Final = sql.SQL("SELECT count(*) FROM {table} WHERE series_id = %s AND {time} >= %s AND {time} < %s")
 
@@ -52,10 +59,11 @@ class Run:
     dirty_mark: int
 
 
-def find_series(cursor: Cursor, market: Market) -> Series | None:
-    """Return a market's series, None if it was never stored."""
-    found: Any = cursor.execute(_FIND, (market.symbol, market.timeframe)).fetchone()
-    return None if found is None else Series(*found)
+def find_series(cursor: Cursor, markets: Sequence[Market]) -> dict[Market, Series]:
+    """Return the series of those markets that were ever stored."""
+    wanted = ([market.symbol for market in markets], [market.timeframe for market in markets])
+    found: list[Any] = cursor.execute(_FIND, wanted).fetchall()
+    return {Market(symbol, timeframe): Series(*rest) for symbol, timeframe, *rest in found}
 
 
 def add_series(cursor: Cursor, market: Market, venue: str, price_scale: int) -> None:
@@ -94,11 +102,11 @@ def find_run(cursor: Cursor, run_id: int) -> Run:
     return Run(*found)
 
 
-def end_key(cursor: Cursor, table: BulkTable, series_id: int, which: End) -> int | None:
-    """Return the oldest or newest key of a series in a bulk table, epoch milliseconds."""
+def end_keys(cursor: Cursor, table: BulkTable, series_ids: Sequence[int], which: End) -> dict[int, int]:
+    """Return the oldest or newest key of each series that has rows in a bulk table, epoch milliseconds."""
     query = _END.format(which=sql.SQL(which), table=sql.Identifier(table.name), time=sql.Identifier(table.time))
-    found: Any = cursor.execute(query, (series_id,)).fetchone()
-    return None if found[0] is None else epoch_ms(found[0])
+    found: list[Any] = cursor.execute(query, (list(series_ids),)).fetchall()
+    return {series_id: epoch_ms(key) for series_id, key in found if key is not None}
 
 
 def count_keys(cursor: Cursor, table: BulkTable, series_id: int, start_ms: int, end_ms: int) -> int:

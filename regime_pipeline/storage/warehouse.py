@@ -14,53 +14,55 @@ API in short (times are epoch milliseconds UTC, windows are whole hours)::
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Self
+from dataclasses import dataclass
+from typing import Self
 
-from numpy.typing import NDArray
-
-from regime_pipeline.domain.errors import MissingDataError, StorageError
+from regime_pipeline.domain.errors import StorageError
 from regime_pipeline.domain.market_data.candles import Candles
-from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Int64, Window
 from regime_pipeline.storage import series_and_runs as catalog
 from regime_pipeline.storage.admin.table_stats import TableSize, seconds_since_writes, table_sizes
-from regime_pipeline.storage.bulk.batch import Batch, prepare_batch
+from regime_pipeline.storage.bulk.batch import Content, prepare_batches
 from regime_pipeline.storage.bulk.columns import BULK_TABLES, CANDLES, BulkTable, Rows, bulk_table
 from regime_pipeline.storage.bulk.diff import WriteReport
 from regime_pipeline.storage.bulk.ledger import (
     Month,
     Recorded,
-    newest_hour,
+    newest_hours,
     read_days,
     read_months,
     stale_hours,
     whole_days,
 )
 from regime_pipeline.storage.bulk.newest_rows import NewestRow, read_newest
-from regime_pipeline.storage.bulk.regime_reads import (
-    ReadVersion,
-    RegimeQuery,
-    StoredRegimes,
-    is_at_version,
-    load_regimes,
-    with_candles,
-)
 from regime_pipeline.storage.bulk.stale_ranges import Reach, StaleRange, clear, read_stale_ranges
-from regime_pipeline.storage.bulk.statements import lock, read_arrays, read_in_pages
-from regime_pipeline.storage.bulk.transaction import apply_batches, revised_bars
-from regime_pipeline.storage.bulk.verdict_reads import StoredVerdicts, read_verdicts
+from regime_pipeline.storage.bulk.statements import lock
+from regime_pipeline.storage.bulk.transaction import MarketWrite, apply_writes, revised_bars
+from regime_pipeline.storage.bulk_reads import PRICES, BulkReads
 from regime_pipeline.storage.pool import ConnectionPool, Cursor
-from regime_pipeline.storage.small_stores import SmallStores
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-PAGE_ROWS: Final = 131_072
-"""Most rows read by one statement: an array of texts stays far below PostgreSQL's 1 GB a value."""
-_BAR: Final = ("open", "high", "low", "close")
+TablesOfMarket = tuple[Market, Window, dict[BulkTable, Rows], Reach]
 
 
-class Warehouse(SmallStores):
+@dataclass(frozen=True, eq=False)
+class HourCandles:
+    """What `Warehouse.replace_candles` takes, but for the run."""
+
+    market: Market
+    window: Window
+    candles: Candles
+    hours: Rows
+    reach: Reach
+
+    def tables(self) -> dict[BulkTable, Rows]:
+        """Return the rows by table."""
+        prices = {name: self.candles.prices(name) for name in PRICES}
+        bars = {"open_time": self.candles.open_time_ms, **prices, "volume": self.candles.volume}
+        return {CANDLES: bars, BULK_TABLES["candle_hours"]: self.hours}
+
+
+class Warehouse(BulkReads):
     """Rows of every asset in one PostgreSQL database.
 
     Parameters
@@ -76,10 +78,7 @@ class Warehouse(SmallStores):
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._pool = ConnectionPool(url)
-        super().__init__(self._pool)
-        self._series: dict[Market, catalog.Series] = {}
-        self._runs: dict[int, catalog.Run] = {}
+        super().__init__(ConnectionPool(url))
 
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:
         return type(self), (self.url,)
@@ -93,55 +92,6 @@ class Warehouse(SmallStores):
     def close(self) -> None:
         """Close every idle connection; a later call opens new ones."""
         self._pool.close()
-
-    def series_id(self, market: Market, *, venue: str | None = None, price_scale: int | None = None) -> int:
-        """Return the number of a market, creating it when venue and price scale are given.
-
-        Parameters
-        ----------
-        market : Market
-            Symbol and timeframe.
-        venue : str, optional
-            Where it trades; needed the first time.
-        price_scale : int, optional
-            Ticks per unit of quote currency; needed the first time.
-
-        Raises
-        ------
-        MissingDataError
-            The market is unknown and was not to be created.
-        StorageError
-            It is stored with another price scale (`rescale` changes it).
-        """
-        if self._found(market) is None and venue is not None and price_scale is not None:
-            self._pool.transact(lambda cursor: catalog.add_series(cursor, market, venue, price_scale))
-        series = self._known(market)
-        if price_scale is not None and price_scale != series.price_scale:
-            raise StorageError(
-                f"{market} is stored with price scale {series.price_scale}, not {price_scale}.",
-                "Use the stored one, or change it with Warehouse.rescale.",
-            )
-        return series.series_id
-
-    def rescale(self, market: Market, price_scale: int) -> None:
-        """Change how many ticks make a unit of quote currency; stored prices stay as they are."""
-        self._pool.transact(lambda cursor: catalog.rescale_series(cursor, market, price_scale))
-        self._series.pop(market, None)
-
-    def price_scale(self, market: Market) -> int:
-        """Return a market's ticks per unit of quote currency; errors as `series_id`."""
-        return self._known(market).price_scale
-
-    def markets(self) -> list[Market]:
-        """Return every stored market, in the order of first use."""
-        return self._pool.query(catalog.list_markets)
-
-    def start_run(self, code_version: str, config_hash: str, dagster_run_id: str | None = None) -> int:
-        """Register a run and return its number, which every row it writes carries.
-
-        Call it for every step, before the step reads: corrections that arrive later keep their dirty marks.
-        """
-        return self._pool.transact(lambda cursor: catalog.start_run(cursor, code_version, config_hash, dagster_run_id))
 
     # Bulk write
 
@@ -173,9 +123,24 @@ class Warehouse(SmallStores):
         StorageError
             The rows are not sound (nothing is written), or the database refused.
         """
+        return self.replace_ranges(table, [(market, window, rows)], run_id)[0]
+
+    def replace_ranges(
+        self, table: str, contents: Sequence[tuple[Market, Window, Rows]], run_id: int
+    ) -> list[WriteReport]:
+        """Do what `replace_range` does for several markets, each given once, in one transaction and few statements.
+
+        Parameters
+        ----------
+        contents : sequence of (Market, Window, Rows)
+            As in `replace_range`; all are written or none.
+        """
         if table == CANDLES.name:
             raise StorageError("Candles are written with their hours.", "Call replace_candles.")
-        return self._write(market, window, {bulk_table(table): rows}, run_id, {})[0]
+        tables: list[TablesOfMarket] = [
+            (market, window, {bulk_table(table): rows}, {}) for market, window, rows in contents
+        ]
+        return [report for (report,) in self._write(tables, run_id)]
 
     def replace_candles(
         self, market: Market, window: Window, candles: Candles, hours: Rows, run_id: int, reach: Reach
@@ -205,110 +170,48 @@ class Warehouse(SmallStores):
         tuple of WriteReport
             Of `candles` and of `candle_hours`. Errors as `replace_range`.
         """
-        if candles.market != market or candles.price_scale != self.price_scale(market):
-            raise StorageError(
-                f"Candles of {candles.market} at scale {candles.price_scale} given for {market} "
-                f"at scale {self.price_scale(market)}.",
-                "Convert them first.",
+        return self.replace_candles_of([HourCandles(market, window, candles, hours, reach)], run_id)[0]
+
+    def replace_candles_of(self, contents: Sequence[HourCandles], run_id: int) -> list[tuple[WriteReport, WriteReport]]:
+        """Do what `replace_candles` does for several markets, each given once, in one transaction."""
+        tables: list[TablesOfMarket] = []
+        for given in contents:
+            scale = self.price_scale(given.market)
+            if given.candles.market != given.market or given.candles.price_scale != scale:
+                raise StorageError(
+                    f"Candles of {given.candles.market} at scale {given.candles.price_scale} given for {given.market} "
+                    f"at scale {scale}.",
+                    "Convert them first.",
+                )
+            tables.append((given.market, given.window, given.tables(), given.reach))
+        return [(bars, statuses) for bars, statuses in self._write(tables, run_id)]
+
+    def _write(self, tables: Sequence[TablesOfMarket], run_id: int) -> list[list[WriteReport]]:
+        """Write the same tables of different markets under one lock each, taken in one order by every writer."""
+        if not tables:
+            return []
+        self._found_of(market for market, *_ in tables)
+        run = self._run(run_id)
+        numbers = [self._known(market).series_id for market, *_ in tables]
+        by_table = [
+            prepare_batches(
+                table,
+                [
+                    Content(market, number, window, contents[table])
+                    for (market, window, contents, _), number in zip(tables, numbers, strict=True)
+                ],
+                run.config_hash,
             )
-        rows = {"open_time": candles.open_time_ms, **{name: candles.prices(name) for name in _BAR}}
-        tables = {CANDLES: {**rows, "volume": candles.volume}, BULK_TABLES["candle_hours"]: hours}
-        bars, statuses = self._write(market, window, tables, run_id, reach)
-        return bars, statuses
+            for table in tables[0][2]
+        ]
+        reaches = [reach for *_, reach in tables]
+        writes = [MarketWrite(of, reach) for of, reach in zip(zip(*by_table, strict=True), reaches, strict=True)]
 
-    def _write(
-        self, market: Market, window: Window, tables: dict[BulkTable, Rows], run_id: int, reach: Reach
-    ) -> Sequence[WriteReport]:
-        run, series_id = self._run(run_id), self._known(market).series_id
-        batches = [prepare_batch(table, market, window, rows, run.config_hash) for table, rows in tables.items()]
-        return self._locked_write(batches, series_id, run, reach)
-
-    def _locked_write(
-        self, batches: Sequence[Batch], series_id: int, run: catalog.Run, reach: Reach
-    ) -> Sequence[WriteReport]:
-        def work(cursor: Cursor) -> Sequence[WriteReport]:
-            lock(cursor, [f"{batch.table.name}|{series_id}" for batch in batches])
-            return apply_batches(cursor, batches, series_id, run, reach)
+        def work(cursor: Cursor) -> list[list[WriteReport]]:
+            lock(cursor, [f"{batch.table.name}|{batch.series_id}" for write in writes for batch in write.batches])
+            return apply_writes(cursor, writes, run)
 
         return self._pool.transact(work)
-
-    # Bulk read
-
-    def read_range(
-        self, table: str, market: Market, window: Window, columns: Sequence[str] | None = None
-    ) -> dict[str, NDArray[Any]]:
-        """Read the rows of a window, sorted by the key.
-
-        Parameters
-        ----------
-        table : str
-            Name of a bulk table.
-        market : Market
-            Symbol and timeframe; one that was never stored has no rows.
-        window : Window
-            Whole hours; the bars that close in them.
-        columns : sequence of str, optional
-            Columns wanted, in order (`run_id` can be asked for); all but run_id by default.
-
-        Returns
-        -------
-        dict of ndarray
-            Times int64 epoch milliseconds (NULL: NaT), labels int8 codes, NULL floats NaN, documents parsed.
-        """
-        source = bulk_table(table)
-        return self._read(source, market, *source.key_bounds(market, window), tuple(columns or source.names))
-
-    def read_candles(self, market: Market, start_ms: int, end_ms: int) -> Candles:
-        """Read the candles that open in [start, end); errors as `series_id`."""
-        scale = self.price_scale(market)
-        rows = self._read(CANDLES, market, start_ms, end_ms, CANDLES.names)
-        prices = [rows[name] for name in _BAR]
-        return Candles.from_prices(market, scale, rows["open_time"], prices, rows["volume"])
-
-    def read_frame(
-        self, table: str, market: Market, window: Window, columns: Sequence[str] | None = None
-    ) -> pd.DataFrame:
-        """Read a window as a frame: aware UTC times with `known_at`, categoricals, regime states by name."""
-        from regime_pipeline.storage.frames import to_frame  # pandas takes a second to import
-
-        return to_frame(bulk_table(table), market, self.read_range(table, market, window, columns))
-
-    def regimes(self, wanted: RegimeQuery) -> StoredRegimes:
-        """Read candle regimes and which of them hold, all of one moment, in one round trip where everything holds.
-
-        Raises
-        ------
-        MissingDataError
-            The market is not stored.
-        """
-        series = self._known(wanted.market)
-        found = self._pool.query(lambda cursor: load_regimes(cursor, series, wanted))
-        is_whole = found.is_current.all()
-        return found if is_whole else self._pool.transact(lambda c: with_candles(c, series, wanted, found))
-
-    def are_regimes_as_marked(self, market: Market, mark: ReadVersion) -> bool:
-        """Tell whether `regimes` would still return what it returned with this mark; errors as `regimes`."""
-        series = self._known(market)
-        return self._pool.query(lambda cursor: is_at_version(cursor, series, mark))
-
-    def verdicts(self, market: Market, window: Window, config_hash: str, reach_hours: int) -> StoredVerdicts:
-        """Read hourly verdicts and which of them hold, all of one moment (see `read_verdicts`); errors as `regimes`."""
-        series = self._known(market)
-        return self._pool.transact(lambda c: read_verdicts(c, series, market, window, config_hash, reach_hours))
-
-    def _read(
-        self, table: BulkTable, market: Market, start_ms: int, end_ms: int, names: tuple[str, ...]
-    ) -> dict[str, NDArray[Any]]:
-        """Read a span of keys, in pages of one snapshot where one value could grow too large."""
-        series = self._found(market)
-        if series is None:
-            return table.empty(names)
-        page_ms = PAGE_ROWS * (market.step_ms if table.is_per_bar else HOUR_MS)
-        if end_ms - start_ms <= page_ms:
-            return self._pool.query(lambda c: read_arrays(c, table, series.series_id, start_ms, end_ms, names))
-
-        starts = range(start_ms, end_ms, page_ms)
-        return self._pool.transact(lambda c: read_in_pages(c, table, series.series_id, starts, end_ms, names))
 
     # Questions
 
@@ -318,7 +221,8 @@ class Warehouse(SmallStores):
         if series is None:
             return Recorded.nothing(window)
         days = whole_days(window)
-        return self._pool.query(lambda c: read_days(c, asset, series.series_id, days)).within(window)
+        (recorded,) = self._pool.query(lambda c: read_days(c, asset, [(series.series_id, days)]))
+        return recorded.within(window)
 
     def months(self, asset: str, market: Market) -> list[Month]:
         """Return what is recorded of an asset by UTC month, oldest first."""
@@ -333,35 +237,47 @@ class Warehouse(SmallStores):
     def last_partition(self, asset: str, market: Market) -> int | None:
         """Return the start of the newest recorded hour of an asset, epoch milliseconds; None if there is none."""
         series = self._found(market)
-        return None if series is None else self._pool.query(lambda c: newest_hour(c, asset, series.series_id))
+        if series is None:
+            return None
+        return self._pool.query(lambda c: newest_hours(c, asset, [series.series_id])).get(series.series_id)
 
     def latest(self, market: Market, table: str = "candles") -> int | None:
         """Return the newest key of a market's rows in a bulk table, epoch milliseconds; None if there are none."""
-        return self._end(market, table, "max")
+        return self._ends([market], table, "max")[0]
 
     def oldest(self, market: Market, table: str = "candles") -> int | None:
         """Return the oldest key of a market's rows in a bulk table, epoch milliseconds; None if there are none."""
-        return self._end(market, table, "min")
+        return self._ends([market], table, "min")[0]
 
     def count_candles(self, market: Market, start_ms: int, end_ms: int) -> int:
         """Return how many candles open in [start, end); errors as `series_id`."""
         series_id = self._known(market).series_id
         return self._pool.query(lambda cursor: catalog.count_keys(cursor, CANDLES, series_id, start_ms, end_ms))
 
+    def latest_of(self, markets: Sequence[Market], table: str = "candles") -> list[int | None]:
+        """Return what `latest` does for several markets, in one statement."""
+        return self._ends(markets, table, "max")
+
     def newest_rows(self) -> list[NewestRow]:
         """Return candle, verdict and advice of every market's newest hour, in one statement."""
         return self._pool.query(read_newest)
 
-    def _end(self, market: Market, table: str, which: catalog.End) -> int | None:
-        series, source = self._found(market), bulk_table(table)
-        if series is None:
-            return None
-        return self._pool.query(lambda c: catalog.end_key(c, source, series.series_id, which))
+    def _ends(self, markets: Sequence[Market], table: str, which: catalog.End) -> list[int | None]:
+        known, source = self._found_of(markets), bulk_table(table)
+        ids = [series.series_id for series in known.values()]
+        keys = self._pool.query(lambda c: catalog.end_keys(c, source, ids, which)) if ids else {}
+        return [keys.get(known[market].series_id) if market in known else None for market in markets]
 
     def revised_bars(self, market: Market, start_ms: int, end_ms: int) -> Int64:
         """Return the open times in [start, end) whose candles were ever restated or removed, ascending, int64 ms."""
-        series_id = self._known(market).series_id
-        return self._pool.query(lambda cursor: revised_bars(cursor, series_id, start_ms, end_ms))
+        self._known(market)
+        return self.revised_bars_of([(market, start_ms, end_ms)])[0]
+
+    def revised_bars_of(self, spans: Sequence[tuple[Market, int, int]]) -> list[Int64]:
+        """Return what `revised_bars` does for several markets, in one statement; errors as `series_id`."""
+        self._found_of(market for market, _, _ in spans)
+        keys = [(self._known(market).series_id, start, end) for market, start, end in spans]
+        return self._pool.query(lambda cursor: revised_bars(cursor, keys))
 
     def dirty(self, market: Market | None = None, asset: str | None = None) -> list[StaleRange]:
         """Return what corrections have made stale and nothing has recomputed yet, oldest mark first."""
@@ -369,8 +285,13 @@ class Warehouse(SmallStores):
 
     def clear_stale(self, asset: str, market: Market, window: Window, run_id: int) -> None:
         """Clear the marks that the run could see over a window, for an asset that is stored outside the database."""
-        mark, series_id = self._run(run_id).dirty_mark, self._known(market).series_id
-        self._pool.transact(lambda c: clear(c, asset, series_id, window, mark))
+        self.clear_stale_of(asset, [(market, window)], run_id)
+
+    def clear_stale_of(self, asset: str, windows: Sequence[tuple[Market, Window]], run_id: int) -> None:
+        """Do what `clear_stale` does for several markets, each given once."""
+        self._found_of(market for market, _ in windows)
+        mark, numbered = self._run(run_id).dirty_mark, [(self._known(m).series_id, window) for m, window in windows]
+        self._pool.transact(lambda c: clear(c, asset, numbered, mark))
 
     def table_sizes(self) -> list[TableSize]:
         """Return every table with its estimated rows and its bytes, indexes included."""
@@ -379,22 +300,3 @@ class Warehouse(SmallStores):
     def seconds_since_writes(self) -> dict[str, float]:
         """Return by asset how long ago it last wrote an hour, seconds."""
         return self._pool.query(seconds_since_writes)
-
-    def _found(self, market: Market) -> catalog.Series | None:
-        series = self._series.get(market)
-        if series is None:
-            series = self._pool.query(lambda cursor: catalog.find_series(cursor, market))
-            if series is not None:
-                self._series[market] = series
-        return series
-
-    def _known(self, market: Market) -> catalog.Series:
-        series = self._found(market)
-        if series is not None:
-            return series
-        raise MissingDataError(f"{market} is not stored.", "Materialize its raw_candles first.")
-
-    def _run(self, run_id: int) -> catalog.Run:
-        if run_id not in self._runs:
-            self._runs[run_id] = self._pool.query(lambda cursor: catalog.find_run(cursor, run_id))
-        return self._runs[run_id]

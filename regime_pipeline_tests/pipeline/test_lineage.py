@@ -44,8 +44,7 @@ def reads_of(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[W
         patch.setattr(target, name, wrapper)
 
     with monkeypatch.context() as patch:
-        spied(ws.warehouse, "read_range", lambda args: WRITER[args[0]])
-        spied(ws.warehouse, "read_candles", lambda _: "raw_candles")
+        spied(ws.warehouse, "read_spans", lambda args: WRITER[args[0]])
         spied(ws.snapshots, "read_candles", lambda _: SNAPSHOTS)
         yield replace(ws, source_of=source_of), found
 

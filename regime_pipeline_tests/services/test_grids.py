@@ -18,7 +18,8 @@ from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.domain.restart_gates.machine import GateState
 from regime_pipeline.domain.restart_gates.replay import GateHistory, replay
 from regime_pipeline.services.chain.scheduling import corrections
-from regime_pipeline.services.chain.stages import STAGES, correction_reach
+from regime_pipeline.services.chain.stage_work import correction_reach
+from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.grids import check_quick_stops, import_history, proposed_fields, stop_grid, update_grid
 from regime_pipeline_tests.factories import START, hours_from_start, run_stages, simulated_workspace

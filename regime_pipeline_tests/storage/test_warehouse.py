@@ -14,7 +14,7 @@ from regime_pipeline.domain.errors import MissingDataError, StorageError
 from regime_pipeline.domain.market_data.completeness import hour_statuses
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
-from regime_pipeline.storage import warehouse as warehouse_module
+from regime_pipeline.storage import bulk_reads
 from regime_pipeline.storage.bulk.columns import BULK_TABLES, bulk_table
 from regime_pipeline.storage.warehouse import Warehouse
 from regime_pipeline_tests.storage.factories import (
@@ -217,7 +217,7 @@ def test_unsound_rows_leave_the_table_as_it_was(warehouse):
 
 
 def test_long_spans_are_read_in_pages_of_one_snapshot(warehouse, monkeypatch):
-    monkeypatch.setattr(warehouse_module, "PAGE_ROWS", 64)
+    monkeypatch.setattr(bulk_reads, "PAGE_ROWS", 64)
     run, window = begin(warehouse, MINUTES), hours(0, 7)
     rows = random_rows(bulk_table("candle_regime"), MINUTES, window)
     warehouse.replace_range("candle_regime", MINUTES, window, rows, run)

@@ -94,7 +94,7 @@ def run_stage(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.Mat
     """Run the stage that has the asset's name over every slice of the run, and report it per partition.
 
     A source that fails leaves its market's hours missing and is named; where none answered the run fails. What trying
-    again cannot mend fails with its sentence first, and is not tried again.
+    again cannot mend fails with its sentence first, and is not tried again; the other markets are written all the same.
     """
     stage = _STAGE[context.asset_key.to_user_string()]
     try:
@@ -107,22 +107,16 @@ def run_stage(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.Mat
 def _run_slices(context: dg.AssetExecutionContext, workspace: Workspace, stage: Stage) -> dg.MaterializeResult:
     config_hash = stage.config_hash(workspace.policy, workspace.nulls)
     run_id = workspace.start_run(config_hash, context.run.run_id)
-    written = unchanged = 0
-    failures = []
     slices = list(MarketHours(context))
-    for part in slices:
-        report = stage.run(workspace, run_id, part.market, part.window)
-        add_partition_metadata(context, _per_partition(part, report))
-        written, unchanged = written + report.written, unchanged + report.unchanged
-        if report.failure:
-            context.log.warning(report.failure)
-            failures.append(report.failure)
-        context.log.info(
-            "%s %s: %d hours written, %d unchanged", part.market, part.window, report.written, report.unchanged
-        )
+    reports = _reports(context, stage.run_together(workspace, run_id, [(p.market, p.window) for p in slices]))
+    parts = zip(slices, reports, strict=True)
+    add_partition_metadata(context, {k: v for part, report in parts for k, v in _per_partition(part, report).items()})
+    failures = [report.failure for report in reports if report.failure]
     if failures and len(failures) == len(slices):
         raise dg.Failure(f"No source answered. {failures[0]}")
-    totals = {"hours_written": written, "hours_unchanged": unchanged}
+    totals = {name: sum(getattr(report, name) for report in reports) for name in ("written", "unchanged")}
+    context.log.info("%d slices: %d hours written, %d unchanged", len(slices), totals["written"], totals["unchanged"])
+    totals = {f"hours_{name}": count for name, count in totals.items()}
     context.log_event(dg.AssetObservation(context.asset_key, description="the whole run", metadata=totals))
     shown: dict[str, Any] = {"policy_hash": config_hash} if config_hash else {}
     if failures:
@@ -136,6 +130,18 @@ def _run_slices(context: dg.AssetExecutionContext, workspace: Workspace, stage: 
             context.instance.daemon_cursor_storage,
         ),
     )
+
+
+def _reports(context: dg.AssetExecutionContext, found: Sequence[StageReport | Exception]) -> list[StageReport]:
+    """The reports of all markets; raises the error of the first one that failed, now that the others are stored."""
+    reports = [each for each in found if isinstance(each, StageReport)]
+    errors = [each for each in found if isinstance(each, Exception)]
+    said = [*(str(error) for error in errors[1:]), *(report.failure for report in reports if report.failure)]
+    if said:
+        context.log.warning("\n".join(said))
+    if errors:
+        raise errors[0]
+    return reports
 
 
 def _per_partition(part: Slice, report: StageReport) -> dict[str, dict[str, int | float | str]]:

@@ -18,7 +18,7 @@ from regime_pipeline.domain.schema import DIRECTIONS, VERDICTS
 from regime_pipeline.domain.scoring.null_table import NullTable
 from regime_pipeline.policy import Policy
 from regime_pipeline.services.analysis_service import RegimeAnalysisService
-from regime_pipeline.services.chain.stages import candle_span
+from regime_pipeline.services.chain.reading import candle_span
 from regime_pipeline.storage.snapshots.reader import SnapshotReader
 from regime_pipeline.storage.warehouse import Warehouse
 

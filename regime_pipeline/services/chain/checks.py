@@ -1,6 +1,7 @@
 """What must hold of the rows and files that each stage has written, checked on the written slice itself.
 
-Checks only read. See `open_faults` for what stands from earlier runs, `pipeline.asset_checks` for the report.
+Checks only read, those of many markets together (see `reading`). See `open_faults` for what stands from earlier runs,
+`pipeline.asset_checks` for the report.
 """
 
 from __future__ import annotations
@@ -25,8 +26,18 @@ from regime_pipeline.domain.market_data.sorted_times import common_rows, differe
 from regime_pipeline.domain.market_data.window import Int64, Window, to_iso
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.domain.scoring.scores import score_lookback_hours
+from regime_pipeline.services.chain.reading import (
+    Reading,
+    candle_span,
+    newest_candle,
+    revised_bars,
+    snapshot_candles,
+    snapshot_statuses,
+    stored_candles,
+    stored_rows,
+    stored_timeframes,
+)
 from regime_pipeline.services.chain.scheduling import LIVE_SOURCES
-from regime_pipeline.services.chain.stages import candle_span
 from regime_pipeline.services.chain.workspace import Workspace
 
 REVISION_BARS: Final = 1_000
@@ -35,9 +46,9 @@ _VOLUME_ROUNDING: Final = 1e-6
 _PRICES: Final = ("open", "high", "low", "close")
 
 
-def market_fresh(ws: Workspace, market: Market, _window: Window) -> CheckResult:
+def market_fresh(ws: Workspace, market: Market, _window: Window) -> Reading[CheckResult]:
     """The newest candle of a market that has a live source is at most two bars and an hour old."""
-    newest, spec = ws.warehouse.latest(market), ws.universe.spec(market)
+    newest, spec = (yield from newest_candle(market)), ws.universe.spec(market)
     if spec.source not in LIVE_SOURCES or newest is None:
         return CheckResult((), 0)
     now = min(moment for moment in (ws.clock(), ws.universe.end_ms, spec.until_ms) if moment is not None)
@@ -48,34 +59,36 @@ def market_fresh(ws: Workspace, market: Market, _window: Window) -> CheckResult:
     return CheckResult((f"{market}: the newest candle closed at {closed}, {age_ms / HOUR_MS:.1f} hours ago",), 1)
 
 
-def revisions_rare(ws: Workspace, market: Market, window: Window) -> CheckResult:
+def revisions_rare(_ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
     """Of the last 1,000 bars, and of the slice, at most one in a hundred was ever restated."""
     start, end = candle_span(market, window)
     first = min(start, end - REVISION_BARS * market.step_ms)
-    revised = ws.warehouse.revised_bars(market, first, end)
+    revised = yield from revised_bars(market, first, end)
     bars = (end - first) // market.step_ms
     return CheckResult.at(market, revised if len(revised) > MAX_REVISED_SHARE * bars else revised[:0], bars)
 
 
-def timeframes_agree(ws: Workspace, market: Market, window: Window) -> CheckResult:
+def timeframes_agree(ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
     """Every bar equals the one built from the symbol's next shorter stored timeframe, where all its hours are whole."""
-    shorter = _next_shorter(ws, market)
+    shorter = yield from _next_shorter(ws, market)
     if shorter is None:
         return CheckResult((), 0)
     start, end = candle_span(market, window)
-    built = resample_complete(ws.warehouse.read_candles(shorter, start, end), market.timeframe)
-    own = ws.warehouse.read_candles(market, start, end)
+    shorter_candles = yield from stored_candles(ws, shorter, start, end)
+    built = resample_complete(shorter_candles, market.timeframe)
+    own = yield from stored_candles(ws, market, start, end)
     own_row, built_row = common_rows(own.open_time_ms, built.open_time_ms)
     both = own.open_time_ms[own_row]
     return CheckResult.at(market, both[_differs(own[own_row], built[built_row])], len(both))
 
 
-def _next_shorter(ws: Workspace, market: Market) -> Market | None:
+def _next_shorter(ws: Workspace, market: Market) -> Reading[Market | None]:
     """The longest timeframe of the symbol below the market's, at most an hour, that a source of its own gives."""
     if ws.universe.spec(market).source == "resampled":
         return None
     longest = min(market.step_ms - 1, HOUR_MS)
-    others = [m for m in ws.warehouse.markets() if m.symbol == market.symbol and m.step_ms <= longest]
+    stored = yield from stored_timeframes(market.symbol)
+    others = [other for other in stored if other.step_ms <= longest]
     return max(others, key=lambda other: other.step_ms, default=None)
 
 
@@ -114,6 +127,9 @@ class CheckResult:
         return cls(places, checked, (int(times_ms.min()), int(times_ms.max())) if places else None)
 
 
+Finder = Callable[[Workspace, Market, Window], Reading[CheckResult]]
+
+
 @dataclass(frozen=True, slots=True)
 class AssetCheck:
     """One named check of one stage.
@@ -129,13 +145,13 @@ class AssetCheck:
     is_rolling : bool
         It judges the market as of now: the newest answer replaces the earlier ones of the market.
     find : callable
-        `(workspace, market, window) -> CheckResult`.
+        `(workspace, market, window) -> Reading[CheckResult]`.
     """
 
     asset: str
     name: str
     description: str
-    find: Callable[[Workspace, Market, Window], CheckResult]
+    find: Finder
     is_blocking: bool = False
     is_warning: bool = False
     is_rolling: bool = False
@@ -144,49 +160,50 @@ class AssetCheck:
 _ROUNDING: Final = 1e-9
 
 
-def hours_recorded(ws: Workspace, market: Market, window: Window) -> CheckResult:
+def hours_recorded(_ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
     """Every hour has its completeness on record."""
-    hours = ws.warehouse.read_range("candle_hours", market, window, ["hour_start"])
+    hours = yield from stored_rows("candle_hours", market, window, ["hour_start"])
     return CheckResult.at(market, difference(window.hours, hours["hour_start"]), len(window))
 
 
-def hours_complete(ws: Workspace, market: Market, window: Window) -> CheckResult:
+def hours_complete(_ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
     """No hour lacks a candle."""
-    hours = ws.warehouse.read_range("candle_hours", market, window)
+    hours = yield from stored_rows("candle_hours", market, window)
     return CheckResult.at(market, hours["hour_start"][hours["status"] != COMPLETE], len(window))
 
 
-def candles_sound(ws: Workspace, market: Market, window: Window) -> CheckResult:
+def candles_sound(ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
     """Candles are unique, ordered, aligned, finite, with high and low around open and close."""
     try:
-        candles = ws.warehouse.read_candles(market, *candle_span(market, window))
+        candles = yield from stored_candles(ws, market, *candle_span(market, window))
     except RegimeError as error:
         return CheckResult((str(error),), 0)
     return CheckResult((), len(candles))
 
 
-def candles_closed(ws: Workspace, market: Market, window: Window) -> CheckResult:
+def candles_closed(ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
     """No stored candle was still open."""
-    candles = ws.warehouse.read_candles(market, *candle_span(market, window))
+    candles = yield from stored_candles(ws, market, *candle_span(market, window))
     is_open = candles.close_time_ms > ws.clock()
     return CheckResult.at(market, candles.open_time_ms[is_open], len(candles))
 
 
-def snapshots_valid(ws: Workspace, market: Market, window: Window) -> CheckResult:
+def snapshots_valid(_ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
     """Every hour has a snapshot file that is whole, has the right hash and the status on record."""
-    recorded = ws.warehouse.read_range("candle_hours", market, window, ["hour_start", "status"])
+    recorded = yield from stored_rows("candle_hours", market, window, ["hour_start", "status"])
     try:
-        statuses = ws.snapshots.read_statuses(market, window)
+        statuses = yield from snapshot_statuses(market, window)
     except RegimeError as error:
         return CheckResult((str(error),), len(window))
     row = (recorded["hour_start"] - window.start_ms) // HOUR_MS
     return CheckResult.at(market, window.hours[row][statuses[row] != recorded["status"]], len(window))
 
 
-def snapshots_equal_candles(ws: Workspace, market: Market, window: Window) -> CheckResult:
+def snapshots_equal_candles(ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
     """The files hold exactly the candles of the table."""
     span = candle_span(market, window)
-    table, files = ws.warehouse.read_candles(market, *span), ws.snapshots.read_candles(market, *span)
+    table = yield from stored_candles(ws, market, *span)
+    files = yield from snapshot_candles(market, *span)
     lost = symmetric_difference(table.open_time_ms, files.open_time_ms)
     if len(lost):
         return CheckResult.at(market, lost, len(table))
@@ -195,78 +212,78 @@ def snapshots_equal_candles(ws: Workspace, market: Market, window: Window) -> Ch
     return CheckResult.at(market, table.open_time_ms[differs], len(table))
 
 
-def one_regime_per_candle(ws: Workspace, market: Market, window: Window) -> CheckResult:
+def one_regime_per_candle(ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
     """Candles and candle regimes have the same open times."""
-    candles = ws.warehouse.read_candles(market, *candle_span(market, window))
-    regimes = ws.warehouse.read_range("candle_regime", market, window, ["open_time"])
+    candles = yield from stored_candles(ws, market, *candle_span(market, window))
+    regimes = yield from stored_rows("candle_regime", market, window, ["open_time"])
     return CheckResult.at(market, symmetric_difference(candles.open_time_ms, regimes["open_time"]), len(candles))
 
 
-def regimes_in_bounds(ws: Workspace, market: Market, window: Window) -> CheckResult:
+def regimes_in_bounds(_ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
     """States are known ones and confidence lies in 0..1."""
-    rows = ws.warehouse.read_range("candle_regime", market, window)
+    rows = yield from stored_rows("candle_regime", market, window)
     is_known = (rows["state"] >= 0) & (rows["state"] < len(REGIME_STATES))
     is_sound = is_known & _is_within(rows["confidence"], 0.0, 1.0)
     return CheckResult.at(market, rows["open_time"][~is_sound], len(is_sound))
 
 
-def one_row_per_hour(table: str) -> Callable[[Workspace, Market, Window], CheckResult]:
+def one_row_per_hour(table: str) -> Finder:
     """Return the check that the table has a row for every hour of the slice."""
 
-    def find(ws: Workspace, market: Market, window: Window) -> CheckResult:
-        rows = ws.warehouse.read_range(table, market, window, ["hour_start"])
+    def find(_ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
+        rows = yield from stored_rows(table, market, window, ["hour_start"])
         return CheckResult.at(market, symmetric_difference(window.hours, rows["hour_start"]), len(window))
 
     return find
 
 
-def no_lookahead(ws: Workspace, market: Market, window: Window) -> CheckResult:
+def no_lookahead(_ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
     """The newest bar behind each row had closed by the end of its hour."""
-    rows = ws.warehouse.read_range("features", market, window, ["hour_start", "as_of_bar"])
+    rows = yield from stored_rows("features", market, window, ["hour_start", "as_of_bar"])
     is_late = rows["as_of_bar"] + market.step_ms > rows["hour_start"] + HOUR_MS
     return CheckResult.at(market, rows["hour_start"][is_late], len(is_late))
 
 
-def scores_in_bounds(ws: Workspace, market: Market, window: Window) -> CheckResult:
+def scores_in_bounds(_ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
     """Every score lies in 0..100 wherever there is one."""
-    rows = ws.warehouse.read_range("scores", market, window)
+    rows = yield from stored_rows("scores", market, window)
     columns = [values for name, values in rows.items() if name.endswith("_score")]
     is_sound = np.all([np.isnan(values) | _is_within(values, 0.0, 100.0) for values in columns], axis=0)
     return CheckResult.at(market, rows["hour_start"][~is_sound], len(is_sound))
 
 
-def no_price_break(ws: Workspace, market: Market, window: Window) -> CheckResult:
+def no_price_break(ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
     """Behind no hole does the price look like that of another asset under the same name; ranks begin again there."""
     before = score_lookback_hours(market, ws.policy) * HOUR_MS
     names = ["hour_start", "as_of_bar", "close"]
-    rows = ws.warehouse.read_range("features", market, Window(window.start_ms - before, window.end_ms), names)
+    rows = yield from stored_rows("features", market, Window(window.start_ms - before, window.end_ms), names)
     calendar = Observations.of(rows, market)
     places = series_breaks(calendar.column("close"), ws.policy.scores.break_price_factor)
     hours = rows["hour_start"][calendar.row[places]]
     return CheckResult.at(market, hours[hours >= window.start_ms], len(window))
 
 
-def verdicts_closed_set(ws: Workspace, market: Market, window: Window) -> CheckResult:
+def verdicts_closed_set(_ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
     """Verdicts are of the five, and confidence lies in 0..1."""
-    rows = ws.warehouse.read_range("regime_verdicts", market, window, ["hour_start", "verdict", "confidence"])
+    rows = yield from stored_rows("regime_verdicts", market, window, ["hour_start", "verdict", "confidence"])
     is_known = (rows["verdict"] >= 0) & (rows["verdict"] < len(VERDICTS))
     is_sound = is_known & _is_within(rows["confidence"], 0.0, 1.0)
     return CheckResult.at(market, rows["hour_start"][~is_sound], len(is_sound))
 
 
-def weights_sum_to_one(ws: Workspace, market: Market, window: Window) -> CheckResult:
+def weights_sum_to_one(_ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
     """The four weights sum to one wherever there is a verdict."""
     names = ["weight_range_ok", "weight_range_weak", "weight_trend", "weight_transition"]
-    rows = ws.warehouse.read_range("regime_verdicts", market, window, ["hour_start", "verdict", *names])
+    rows = yield from stored_rows("regime_verdicts", market, window, ["hour_start", "verdict", *names])
     total = np.sum([rows[name] for name in names], axis=0)
     is_off = (rows["verdict"] != 0) & ~(np.abs(total - 1.0) < _ROUNDING)
     return CheckResult.at(market, rows["hour_start"][is_off], len(is_off))
 
 
-def advice_consistent(ws: Workspace, market: Market, window: Window) -> CheckResult:
+def advice_consistent(_ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
     """Advice is actionable exactly where it asks for an act, and never repositions in TREND or TRANSITION."""
-    advice = ws.warehouse.read_range("grid_advice", market, window, ["hour_start", "action", "is_actionable"])
-    verdicts = ws.warehouse.read_range("regime_verdicts", market, window, ["verdict"])
+    advice = yield from stored_rows("grid_advice", market, window, ["hour_start", "action", "is_actionable"])
+    verdicts = yield from stored_rows("regime_verdicts", market, window, ["verdict"])
     if len(advice["action"]) != len(verdicts["verdict"]):
         return CheckResult.at(market, window.hours, len(window))
     is_danger = np.isin(verdicts["verdict"], [VERDICTS.index("TREND"), VERDICTS.index("TRANSITION")])
@@ -275,11 +292,11 @@ def advice_consistent(ws: Workspace, market: Market, window: Window) -> CheckRes
     return CheckResult.at(market, advice["hour_start"][is_off], len(is_off))
 
 
-def dashboard_equals_verdicts(ws: Workspace, market: Market, window: Window) -> CheckResult:
+def dashboard_equals_verdicts(_ws: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
     """Dashboard rows show the verdict and confidence of the verdict table."""
     names = ["hour_start", "verdict", "confidence"]
-    shown = ws.warehouse.read_range("dashboard_hours", market, window, names)
-    truth = ws.warehouse.read_range("regime_verdicts", market, window, names)
+    shown = yield from stored_rows("dashboard_hours", market, window, names)
+    truth = yield from stored_rows("regime_verdicts", market, window, names)
     if not np.array_equal(shown["hour_start"], truth["hour_start"]):
         return CheckResult.at(market, symmetric_difference(shown["hour_start"], truth["hour_start"]), len(window))
     differs = (shown["verdict"] != truth["verdict"]) | (shown["confidence"] != truth["confidence"])
@@ -291,7 +308,7 @@ def _is_within(values: NDArray[Any], low: float, high: float) -> NDArray[np.bool
     return np.asarray((values >= low) & (values <= high))
 
 
-def _described(asset: str, find: Callable[[Workspace, Market, Window], CheckResult], **flags: bool) -> AssetCheck:
+def _described(asset: str, find: Finder, **flags: bool) -> AssetCheck:
     return AssetCheck(asset, find.__name__, (find.__doc__ or "").strip(), find, **flags)
 
 

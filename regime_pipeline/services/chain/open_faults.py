@@ -6,6 +6,7 @@ now, beside its own hours; those of other markets stand as they were left. See `
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -15,6 +16,7 @@ import orjson
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.services.chain.checks import AssetCheck, CheckResult
+from regime_pipeline.services.chain.reading import bounded, read_together
 from regime_pipeline.services.chain.workspace import Workspace
 
 MAX_SPANS: Final = 32
@@ -79,16 +81,21 @@ def judge(
     windows_of: dict[Market, list[Window]] = {}
     for market, window in slices:
         windows_of.setdefault(market, []).append(window)
-    found = [{market: _find(check, ws, market, of) for market, of in windows_of.items()} for check in checks]
     known = _read(kept, checks, ws.universe.markets)
+    jobs = [
+        _Job(check, market, window, is_here)
+        for market, windows in windows_of.items()
+        for check in checks
+        for is_here, of in ((True, windows), (False, _older(check, market, windows, known)))
+        for window in of
+    ]
+    found = _find_together(ws, jobs)
     changed: dict[str, str] = {}
     judged = []
-    for check, here in zip(checks, found, strict=True):
-        before = known[check.name]
-        elsewhere = dict(before)
-        for market, windows in windows_of.items():
-            spans = () if check.is_rolling else outside(before.get(market, NOTHING).spans, windows)
-            older = _find(check, ws, market, spans)
+    for check in checks:
+        before, here, elsewhere = known[check.name], {}, dict(known[check.name])
+        for market in windows_of:
+            here[market], older = found[check.name, market, True], found[check.name, market, False]
             elsewhere[market] = _open_faults(market, older)
             standing = _open_faults(market, [*here[market], *older])
             if standing != before.get(market, NOTHING):
@@ -102,8 +109,35 @@ def judge(
 Found = list[tuple[Window, CheckResult]]
 
 
-def _find(check: AssetCheck, ws: Workspace, market: Market, windows: Sequence[Window]) -> Found:
-    return [(window, check.find(ws, market, window)) for window in windows]
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One check of one window: of the run, or of what the check found earlier."""
+
+    check: AssetCheck
+    market: Market
+    window: Window
+    is_here: bool
+
+
+def _older(
+    check: AssetCheck, market: Market, windows: Sequence[Window], known: Mapping[str, Mapping[Market, OpenFaults]]
+) -> tuple[Window, ...]:
+    """What a check found earlier in a market, outside the windows of the run."""
+    if check.is_rolling:
+        return ()
+    return outside(known[check.name].get(market, NOTHING).spans, windows)
+
+
+def _find_together(ws: Workspace, jobs: Sequence[_Job]) -> Mapping[tuple[str, Market, bool], Found]:
+    """Run the checks of many markets side by side; raises what the first one raised that did not come to an end."""
+    found: dict[tuple[str, Market, bool], Found] = defaultdict(list)
+    for group in bounded(jobs, lambda job: (job.market, job.window)):
+        results = read_together(ws, [job.check.find(ws, job.market, job.window) for job in group])
+        for job, result in zip(group, results, strict=True):
+            if isinstance(result, Exception):
+                raise result
+            found[job.check.name, job.market, job.is_here].append((job.window, result))
+    return found
 
 
 def _judgement(here: Mapping[Market, Found], elsewhere: Mapping[Market, OpenFaults]) -> Judgement:

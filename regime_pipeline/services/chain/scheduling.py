@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from regime_pipeline.domain.errors import RegimeError
 from regime_pipeline.domain.market_data.completeness import MISSING
 from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso
+from regime_pipeline.services.chain.reading import ask_by_venue
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.services.universe import Universe
+from regime_pipeline.services.universe import NETWORK_SOURCES, Universe
 from regime_pipeline.storage.bulk.stale_ranges import StaleRange, recorded_spans
 
 RECHECK_HOURS: Final = 72
@@ -43,7 +45,7 @@ class SourceFrontier:
 
 
 def frontier(ws: Workspace) -> SourceFrontier:
-    """Ask the source of every market for its newest closed bar; one that fails does not hold up the others.
+    """Ask the sources for their newest closed bars, venues at the same time; one that fails holds up no other.
 
     Notes
     -----
@@ -53,13 +55,12 @@ def frontier(ws: Workspace) -> SourceFrontier:
     limit = ws.clock() + CLOCK_TOLERANCE_MS
     newest: list[int] = []
     failures: list[str] = []
-    for market in ws.universe.markets:
-        try:
-            closed = ws.source_of(market).newest_closed_ms(market)
-        except RegimeError as error:
-            failures.append(str(error))
-            continue
-        if closed is not None and closed > limit:
+    markets = _one_of_each_clock(ws.universe)
+    answers = ask_by_venue(ws, markets, lambda market: market, partial(_newest_closed, ws))
+    for market, closed in zip(markets, answers, strict=True):
+        if isinstance(closed, RegimeError):
+            failures.append(str(closed))
+        elif closed is not None and closed > limit:
             failures.append(
                 f"The source of {market} says that {to_iso(closed)} has passed and our clock {to_iso(ws.clock())}: "
                 "the source is not believed. One of the two clocks is wrong."
@@ -67,6 +68,22 @@ def frontier(ws: Workspace) -> SourceFrontier:
         elif closed is not None:
             newest.append(closed // HOUR_MS * HOUR_MS)
     return SourceFrontier(max(newest, default=None), tuple(failures))
+
+
+def _one_of_each_clock(universe: Universe) -> list[Market]:
+    """Markets of all sources, of an exchange one a timeframe: its clock says the same of all that still trade there."""
+    found: dict[object, Market] = {}
+    for spec in universe.specs:
+        is_remote = spec.source in NETWORK_SOURCES and spec.until_ms is None
+        found.setdefault((spec.exchange, spec.market.timeframe) if is_remote else spec.market, spec.market)
+    return list(found.values())
+
+
+def _newest_closed(ws: Workspace, market: Market) -> int | RegimeError | None:
+    try:
+        return ws.source_of(market).newest_closed_ms(market)
+    except RegimeError as error:
+        return error
 
 
 def repaired_cursor(ws: Workspace, cursor_ms: int | None) -> int | None:
@@ -102,8 +119,8 @@ def recheck_from(ws: Workspace, closed_ms: int | None) -> int | None:
     recent = Window(closed_ms - RECHECK_HOURS * HOUR_MS, closed_ms)
     if closed_ms % DAY_MS == 0:
         return recent.start_ms
-    asked = [spec.market for spec in ws.universe.specs if spec.source in LIVE_SOURCES]
-    rows = [ws.warehouse.read_range("candle_hours", market, recent, ["hour_start", "status"]) for market in asked]
+    spans = [(spec.market, recent.start_ms, recent.end_ms) for spec in ws.universe.specs if spec.source in LIVE_SOURCES]
+    rows = ws.warehouse.read_spans("candle_hours", spans, ["hour_start", "status"])
     missing = [hours["hour_start"][hours["status"] == MISSING] for hours in rows]
     return min((int(hours[0]) for hours in missing if len(hours)), default=None)
 

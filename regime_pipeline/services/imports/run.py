@@ -18,7 +18,7 @@ from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.no_trade import GAP, AbsentBars
 from regime_pipeline.domain.market_data.window import hour_of_close, to_iso
-from regime_pipeline.services.chain.stages import correction_reach
+from regime_pipeline.services.chain.stage_work import correction_reach
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.imports.plan import FileReport, ImportPlan, read_files
 from regime_pipeline.services.imports.write import Consent, Joined, import_candles, join_stored, settle_price_scales

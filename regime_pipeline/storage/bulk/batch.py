@@ -6,8 +6,10 @@ Everything that can be refused is refused here, before a transaction opens. No S
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import orjson
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from regime_pipeline.domain.errors import StorageError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Int64, Window, to_iso
-from regime_pipeline.storage.bulk.columns import KINDS, NO_TIME, BulkTable, Rows, StoredColumn
+from regime_pipeline.storage.bulk.columns import KINDS, NO_TIME, BulkTable, Rows, StoredColumn, joined
 
 _UInt64 = NDArray[np.uint64]
 _ABSENT_BITS: Final = np.uint64(0x7FF8000000000001)
@@ -29,6 +31,8 @@ class Batch:
 
     Parameters
     ----------
+    series_id : int
+        The market's number.
     rows : dict of ndarray
         Every column of the table, the key first, sorted by the key.
     hour_index : ndarray of int64, shape (rows,)
@@ -41,6 +45,7 @@ class Batch:
 
     table: BulkTable
     market: Market
+    series_id: int
     window: Window
     rows: dict[str, NDArray[Any]]
     hour_index: Int64
@@ -53,7 +58,9 @@ class Batch:
         return self.rows[self.table.time]
 
 
-def prepare_batch(table: BulkTable, market: Market, window: Window, rows: Rows, config_hash: str) -> Batch:
+def prepare_batch(
+    table: BulkTable, market: Market, series_id: int, window: Window, rows: Rows, config_hash: str
+) -> Batch:
     """Check, type and hash rows for a write.
 
     Raises
@@ -62,22 +69,67 @@ def prepare_batch(table: BulkTable, market: Market, window: Window, rows: Rows, 
         A column is missing, unknown, of a wrong type or length; a value is absent where it must not be; the rows are
         unsorted, duplicate, unaligned or outside the window.
     """
-    where = f"{table.name} of {market} over {window}"
-    if set(rows) != set(table.names):
+    return prepare_batches(table, [Content(market, series_id, window, rows)], config_hash)[0]
+
+
+class Content(NamedTuple):
+    """What a table is to hold of a market in a window."""
+
+    market: Market
+    series_id: int
+    window: Window
+    rows: Rows
+
+
+def prepare_batches(table: BulkTable, contents: Sequence[Content], config_hash: str) -> list[Batch]:
+    """Check, type and hash the rows of several markets: a column of all of them costs little more than that of one.
+
+    Raises
+    ------
+    StorageError
+        As `prepare_batch`; where the rows of a market are given alone, it is named.
+    """
+    where = f"{table.name} of {', '.join(f'{each.market} over {each.window}' for each in contents)}"
+    for each in contents:
+        _check_columns(table, each.rows, f"{table.name} of {each.market} over {each.window}")
+    values = {name: joined([np.asarray(each.rows[name]) for each in contents]) for name in table.names}
+    typed = {column.name: _typed(column, values[column.name], where) for column in table.every_column}
+    return _cut(table, contents, typed, config_hash)
+
+
+def _check_columns(table: BulkTable, rows: Rows, where: str) -> None:
+    if rows.keys() != set(table.names):
         raise StorageError(
             f"{where}: wrong columns: missing {sorted(set(table.names) - set(rows))}, "
             f"unknown {sorted(set(rows) - set(table.names))}.",
             "Give exactly the table's columns.",
         )
-    typed = {name: _typed(table.column(name), rows[name], where) for name in table.names}
-    times = typed[table.time]
-    lengths = {name: len(values) for name, values in typed.items()}
-    if set(lengths.values()) != {len(times)}:
+    lengths = {name: len(rows[name]) for name in table.names}
+    if len(set(lengths.values())) > 1:
         raise StorageError(f"{where}: columns of different lengths {lengths}.", "Give every column one value per row.")
-    _check_times(table, market, window, times, where)
-    index = (table.hours_of(market, times) - window.start_ms) // HOUR_MS
-    counts = np.bincount(index, minlength=len(window)).astype(np.int32)
-    return Batch(table, market, window, typed, index, _hour_hashes(typed, index, len(window), config_hash), counts)
+
+
+def _cut(table: BulkTable, contents: Sequence[Content], typed: Rows, config_hash: str) -> list[Batch]:
+    """Hash the hours of all markets at once, and give each market its part."""
+    rows_end = np.cumsum([len(each.rows[table.time]) for each in contents]).tolist()
+    hours_end = np.cumsum([len(each.window) for each in contents]).tolist()
+    parts = [slice(start, end) for start, end in pairwise([0, *rows_end])]
+    hours = [slice(start, end) for start, end in pairwise([0, *hours_end])]
+    indices = []
+    for (market, _, window, _), part in zip(contents, parts, strict=True):
+        times = typed[table.time][part]
+        _check_times(table, market, window, times, f"{table.name} of {market} over {window}")
+        indices.append((table.hours_of(market, times) - window.start_ms) // HOUR_MS)
+    index = joined([own + of.start for own, of in zip(indices, hours, strict=True)])
+    hashes = _hour_hashes(typed, index, hours_end[-1], config_hash)
+    counts = np.bincount(index, minlength=hours_end[-1]).astype(np.int32)
+    return [
+        Batch(
+            table, each.market, each.series_id, each.window,
+            {name: column[part] for name, column in typed.items()}, own, hashes[of], counts[of],
+        )
+        for each, part, own, of in zip(contents, parts, indices, hours, strict=True)
+    ]  # fmt: skip
 
 
 def _typed(column: StoredColumn, values: NDArray[Any], where: str) -> NDArray[Any]:

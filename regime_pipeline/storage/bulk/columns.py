@@ -5,7 +5,7 @@ Hourly columns derive from `domain.schema`. See `storage.tables` for the DDL.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -22,6 +22,11 @@ Rows = Mapping[str, NDArray[Any]]
 StoredKind = Literal["float", "real", "int", "short", "flag", "time", "label", "text", "json", "ints", "longs"]
 NO_TIME: Final = int(np.iinfo(np.int64).min)
 """The int64 of NaT: the one absent time, NULL in the database."""
+
+
+def joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Put arrays end to end; a single one is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,11 @@ class BulkTable:
     def is_per_bar(self) -> bool:
         """Rows are bars, not hours."""
         return self.time == "open_time"
+
+    @property
+    def every_column(self) -> tuple[StoredColumn, ...]:
+        """The key and the columns, in the order of `names`."""
+        return (StoredColumn(self.time, "time"), *self.columns)
 
     def column(self, name: str) -> StoredColumn:
         """Return a column, the key and run_id included.

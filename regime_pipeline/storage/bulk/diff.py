@@ -1,11 +1,12 @@
 """The one bulk write inside a transaction: compare with the ledger and the stored rows, write only what differs.
 
-Every step runs under the advisory lock of its table and market. See `transaction` for what follows from a change
-(revisions, stale ranges, periods).
+Each step is one statement for all markets of the write, under the advisory locks of its table and markets. See
+`transaction` for what follows from a change (revisions, stale ranges, periods).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,14 @@ from regime_pipeline.domain.market_data.window import Int64, Window
 from regime_pipeline.storage.bulk.batch import Batch
 from regime_pipeline.storage.bulk.columns import BulkTable, Rows
 from regime_pipeline.storage.bulk.ledger import Recorded, read_days, whole_days, write_days
-from regime_pipeline.storage.bulk.statements import copy_rows, delete, read_arrays, runs_of_indices, table_values
+from regime_pipeline.storage.bulk.statements import (
+    KeySpan,
+    copy_rows,
+    delete,
+    read_spans,
+    runs_of_indices,
+    table_values,
+)
 from regime_pipeline.storage.pool import Cursor
 
 Mask = NDArray[np.bool_]
@@ -82,71 +90,128 @@ class Difference:
     is_removed: Mask
 
 
-def compare_with_ledger(cursor: Cursor, batch: Batch, series_id: int) -> tuple[Recorded, Mask]:
-    """Return the ledger of the days the batch touches, and which of its hours differ from it."""
-    ledger = read_days(cursor, batch.table.name, series_id, whole_days(batch.window))
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A batch beside the ledger of the days it touches, and which of its hours differ from that."""
+
+    batch: Batch
+    ledger: Recorded
+    is_changed: Mask
+
+    def report(self, inserted: int = 0, deleted: int = 0) -> WriteReport:
+        """Sum up a write."""
+        batch = self.batch
+        rows = len(batch.times_ms)
+        return WriteReport(batch.table.name, batch.window, rows, inserted, deleted, self.is_changed, batch.hashes)
+
+    @property
+    def hours(self) -> Window:
+        """From the first to the last changed hour."""
+        changed = self.batch.window.hours[self.is_changed]
+        return Window(int(changed[0]), int(changed[-1]) + HOUR_MS)
+
+
+def compare_with_ledger(cursor: Cursor, batches: Sequence[Batch]) -> list[Change]:
+    """Return the changes that the ledger does not know yet, of batches of one table and different markets."""
+    days = [(batch.series_id, whole_days(batch.window)) for batch in batches]
+    ledgers = read_days(cursor, batches[0].table.name, days)
+    return [_change(batch, ledger) for batch, ledger in zip(batches, ledgers, strict=True)]
+
+
+def _change(batch: Batch, ledger: Recorded) -> Change:
     known = ledger.within(batch.window)
-    return ledger, ~known.is_recorded | (known.hashes != batch.hashes)
+    return Change(batch, ledger, ~known.is_recorded | (known.hashes != batch.hashes))
 
 
-def write_rows(cursor: Cursor, batch: Batch, is_changed: Mask, series_id: int, run_id: int) -> WriteReport:
+def write_rows(cursor: Cursor, changes: Sequence[Change], run_id: int) -> list[WriteReport]:
     """Replace the rows of the changed hours as a whole: a delete of their ranges and a COPY."""
-    table = batch.table
-    first, last = runs_of_indices(np.flatnonzero(is_changed))
-    start = batch.window.start_ms
-    bounds = [
-        table.key_bounds(batch.market, Window(start + a * HOUR_MS, start + (b + 1) * HOUR_MS))
-        for a, b in _pairs(first, last)
+    table = changes[0].batch.table
+    deleted = delete(cursor, table.name, table.time, [span for change in changes for span in _spans(change)])
+    parts = [(change.batch.series_id, _new_rows(change)) for change in changes]
+    copy_rows(cursor, table.name, table_values(table, parts, run_id))
+    return [
+        change.report(len(rows[table.time]), deleted.get(series_id, 0))
+        for change, (series_id, rows) in zip(changes, parts, strict=True)
     ]
-    spans = np.array(bounds, dtype=np.int64).reshape(-1, 2)
-    deleted = delete(cursor, table.name, table.time, series_id, spans[:, 0], spans[:, 1])
-    rows = _chosen(batch.rows, is_changed[batch.hour_index])
-    inserted = copy_rows(cursor, table.name, table_values(table, rows, series_id, run_id))
-    return report(batch, is_changed, inserted, deleted)
+
+
+def _new_rows(change: Change) -> dict[str, NDArray[Any]]:
+    """The rows of the changed hours."""
+    return _chosen(change.batch.rows, change.is_changed[change.batch.hour_index])
+
+
+def _spans(change: Change) -> list[KeySpan]:
+    """The keys of each run of changed hours."""
+    batch, start = change.batch, change.batch.window.start_ms
+    windows = (
+        Window(start + a * HOUR_MS, start + (b + 1) * HOUR_MS)
+        for a, b in _pairs(*runs_of_indices(np.flatnonzero(change.is_changed)))
+    )
+    return [(batch.series_id, *batch.table.key_bounds(batch.market, window)) for window in windows]
 
 
 def write_difference(
-    cursor: Cursor, batch: Batch, is_changed: Mask, series_id: int, run_id: int
-) -> tuple[WriteReport, Difference]:
+    cursor: Cursor, changes: Sequence[Change], run_id: int
+) -> tuple[list[WriteReport], list[Difference]]:
     """Replace only the rows of the changed hours that differ bit for bit, and tell how they differ."""
+    table = changes[0].batch.table
+    spans = [(change.batch.series_id, *table.key_bounds(change.batch.market, change.hours)) for change in changes]
+    stored = read_spans(cursor, table, spans, (*table.names, "run_id"))
+    compared = [_compared(change, rows) for change, rows in zip(changes, stored, strict=True)]
+    doomed = [span for change, found in zip(changes, compared, strict=True) for span in _doomed_spans(change, found)]
+    deleted = delete(cursor, table.name, table.time, doomed)
+    parts = [
+        (change.batch.series_id, _chosen(found.rows, ~found.is_same))
+        for change, found in zip(changes, compared, strict=True)
+    ]
+    copy_rows(cursor, table.name, table_values(table, parts, run_id))
+    reports = [
+        change.report(len(rows[table.time]), deleted.get(series_id, 0))
+        for change, (series_id, rows) in zip(changes, parts, strict=True)
+    ]
+    return reports, [found.difference(table.time) for found in compared]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """New and stored rows of one market: which new ones are known and equal, and which stored ones have no equal."""
+
+    rows: Rows
+    stored: Rows
+    is_known: Mask
+    is_same: Mask
+    is_doomed: Mask
+
+    def difference(self, time: str) -> Difference:
+        """Tell how the stored rows change."""
+        old = _chosen(self.stored, self.is_doomed)
+        return Difference(self.rows[time][~self.is_known], old, ~is_in(old[time], self.rows[time]))
+
+
+def _compared(change: Change, stored: Rows) -> _Compared:
+    batch = change.batch
     table = batch.table
-    span = key_span(batch, is_changed)
-    stored = read_arrays(cursor, table, series_id, *span, (*table.names, "run_id"))
     hours = (table.hours_of(batch.market, stored[table.time]) - batch.window.start_ms) // HOUR_MS
-    is_new = is_changed[batch.hour_index]
-    rows = _chosen(batch.rows, is_new)
+    rows = _new_rows(change)
     is_known, is_same, is_doomed = _compare(table, rows, stored)
-    is_doomed &= is_changed[hours]
-    old_ms = stored[table.time]
-    first, last = runs_of_indices(np.flatnonzero(is_doomed))
-    deleted = delete(cursor, table.name, table.time, series_id, old_ms[first], old_ms[last] + 1)
-    inserted = copy_rows(cursor, table.name, table_values(table, _chosen(rows, ~is_same), series_id, run_id))
-    old = _chosen(stored, is_doomed)
-    difference = Difference(rows[table.time][~is_known], old, ~is_in(old[table.time], rows[table.time]))
-    return report(batch, is_changed, inserted, deleted), difference
+    return _Compared(rows, stored, is_known, is_same, is_doomed & change.is_changed[hours])
 
 
-def record(cursor: Cursor, batch: Batch, ledger: Recorded, is_changed: Mask, series_id: int, run_id: int) -> None:
-    """Store the batch's changed hours in the ledger, touching only the days they lie in."""
-    known = ledger.within(batch.window)
-    known.hashes[is_changed] = batch.hashes[is_changed]
-    known.counts[is_changed] = batch.counts[is_changed]
-    known.runs[is_changed] = run_id
-    changed = batch.window.hours[is_changed]
-    days = whole_days(Window(int(changed[0]), int(changed[-1]) + HOUR_MS))
-    write_days(cursor, batch.table.name, series_id, ledger.within(days))
+def _doomed_spans(change: Change, found: _Compared) -> list[KeySpan]:
+    old_ms = found.stored[change.batch.table.time]
+    first, last = runs_of_indices(np.flatnonzero(found.is_doomed))
+    return [(change.batch.series_id, start, end) for start, end in _pairs(old_ms[first], old_ms[last] + 1)]
 
 
-def report(batch: Batch, is_changed: Mask, inserted: int, deleted: int) -> WriteReport:
-    """Sum up a write."""
-    rows = len(batch.times_ms)
-    return WriteReport(batch.table.name, batch.window, rows, inserted, deleted, is_changed, batch.hashes)
-
-
-def key_span(batch: Batch, is_changed: Mask) -> tuple[int, int]:
-    """Return the half-open span of keys from the first to the last changed hour."""
-    changed = batch.window.hours[is_changed]
-    return batch.table.key_bounds(batch.market, Window(int(changed[0]), int(changed[-1]) + HOUR_MS))
+def record(cursor: Cursor, changes: Sequence[Change], run_id: int) -> None:
+    """Store the changed hours in the ledger, touching only the days they lie in."""
+    for change in changes:
+        known = change.ledger.within(change.batch.window)
+        known.hashes[change.is_changed] = change.batch.hashes[change.is_changed]
+        known.counts[change.is_changed] = change.batch.counts[change.is_changed]
+        known.runs[change.is_changed] = run_id
+    touched = [(change.batch.series_id, change.ledger.within(whole_days(change.hours))) for change in changes]
+    write_days(cursor, changes[0].batch.table.name, touched)
 
 
 def _pairs(first: Int64, last: Int64) -> zip[tuple[int, int]]:

@@ -5,24 +5,39 @@ One stored row is a day of hours (a fifth of the size of a row per hour). See `d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg import sql
 
 from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS
 from regime_pipeline.domain.market_data.window import Int64, Window
-from regime_pipeline.storage.bulk.columns import StoredColumn
-from regime_pipeline.storage.bulk.statements import copy_rows, epoch_ms, moment
+from regime_pipeline.storage.bulk.columns import StoredColumn, joined
+from regime_pipeline.storage.bulk.statements import (
+    SPANS,
+    copy_rows,
+    epoch_ms,
+    moment,
+    place_edges,
+    series_values,
+    span_parameters,
+)
 from regime_pipeline.storage.pool import Cursor
 
 _TABLE: Final = "partition_ledger"
-_READ: Final = (
-    "SELECT array_agg(day), array_agg(content_hash), array_agg(row_count), array_agg(run_id) FROM partition_ledger "
-    "WHERE asset = %s AND series_id = %s AND day >= %s AND day < %s"
-)
-_DELETE: Final = "DELETE FROM partition_ledger WHERE asset = %s AND series_id = %s AND day >= %s AND day < %s"
+_READ: Final = sql.SQL(
+    "SELECT array_agg(r.place), array_agg(l.day), array_agg(l.content_hash), array_agg(l.row_count), "
+    "array_agg(l.run_id) FROM {spans} CROSS JOIN LATERAL (SELECT * FROM partition_ledger p WHERE p.asset = %(asset)s "
+    "AND p.series_id = r.series_id AND p.day >= r.first AND p.day < r.until ORDER BY p.day) AS l"
+).format(spans=SPANS)
+_DELETE: Final = sql.SQL(
+    "DELETE FROM partition_ledger AS l USING {spans} WHERE l.asset = %(asset)s AND l.series_id = r.series_id "
+    "AND l.series_id = ANY(%(series)s) AND l.day >= r.first AND l.day < r.until"
+).format(spans=SPANS)
 _STALE: Final = (
     "SELECT s.symbol, s.timeframe, count(*) FROM partition_ledger l JOIN series s USING (series_id) "
     "CROSS JOIN LATERAL unnest(l.run_id) WITH ORDINALITY AS h (run_id, hour) JOIN runs u ON u.run_id = h.run_id "
@@ -30,7 +45,9 @@ _STALE: Final = (
     "AND l.day + (h.hour - 1) * interval '1 hour' < COALESCE(%s::timestamptz, 'infinity') GROUP BY 1, 2 ORDER BY 1, 2"
 )
 _NEWEST: Final = (
-    "SELECT day, run_id FROM partition_ledger WHERE asset = %s AND series_id = %s ORDER BY day DESC LIMIT 1"
+    "SELECT r.series_id, l.day, l.run_id FROM unnest(%s::integer[]) AS r (series_id) CROSS JOIN LATERAL "
+    "(SELECT p.day, p.run_id FROM partition_ledger p WHERE p.asset = %s AND p.series_id = r.series_id "
+    "ORDER BY p.day DESC LIMIT 1) AS l"
 )
 _MONTHS: Final = (
     "SELECT date_trunc('month', l.day, 'UTC'), sum(h.row_count), "
@@ -118,36 +135,51 @@ def whole_days(window: Window) -> Window:
     return Window(window.start_ms // DAY_MS * DAY_MS, -(-window.end_ms // DAY_MS) * DAY_MS)
 
 
-def read_days(cursor: Cursor, asset: str, series_id: int, days: Window) -> Recorded:
-    """Return the ledger of an asset over whole days."""
-    recorded = Recorded.nothing(days)
-    cursor.execute(_READ, (asset, series_id, moment(days.start_ms), moment(days.end_ms)))
-    found: Any = cursor.fetchone()
-    if found[0] is not None:
-        row = (found[0] - days.start_ms) // DAY_MS
+def read_days(cursor: Cursor, asset: str, wanted: Sequence[tuple[int, Window]]) -> list[Recorded]:
+    """Return the ledger of an asset over whole days of each series wanted, in one statement."""
+    found = [Recorded.nothing(days) for _, days in wanted]
+    spans = [(series_id, days.start_ms, days.end_ms) for series_id, days in wanted]
+    cursor.execute(_READ, span_parameters(spans) | {"asset": asset})
+    row: Any = cursor.fetchone()
+    places, days_ms, *stored = row
+    if places is None:
+        return found
+    starts = np.array([days.start_ms for _, days in wanted])
+    day = (days_ms - starts[places - 1]) // DAY_MS
+    for recorded, (first, last) in zip(found, pairwise(place_edges(places, spans)), strict=True):
         arrays: tuple[NDArray[Any], ...] = (recorded.hashes, recorded.counts, recorded.runs)
-        for mine, stored in zip(arrays, found[1:], strict=True):
-            mine.reshape(-1, 24)[row] = stored
-    return recorded
+        for mine, theirs in zip(arrays, stored, strict=True):
+            mine.reshape(-1, 24)[day[first:last]] = theirs[first:last]
+    return found
 
 
-def write_days(cursor: Cursor, asset: str, series_id: int, recorded: Recorded) -> None:
-    """Store the ledger of whole days in place of what was there."""
-    days = recorded.window
-    cursor.execute(_DELETE, (asset, series_id, moment(days.start_ms), moment(days.end_ms)))
-    by_day = [values.reshape(-1, 24) for values in (recorded.hashes, recorded.counts, recorded.runs)]
-    is_used = by_day[2].any(axis=1)
-    rows = int(is_used.sum())
+def write_days(cursor: Cursor, asset: str, parts: Sequence[tuple[int, Recorded]]) -> None:
+    """Store the ledger of whole days of each series in place of what was there; a series is given once."""
+    spans = [(series_id, recorded.window.start_ms, recorded.window.end_ms) for series_id, recorded in parts]
+    cursor.execute(_DELETE, span_parameters(spans) | {"asset": asset})
+    by_day = [
+        [values.reshape(-1, 24) for values in (recorded.hashes, recorded.counts, recorded.runs)]
+        for _, recorded in parts
+    ]
+    is_used = [runs.any(axis=1) for _, _, runs in by_day]
+    days = [
+        np.arange(recorded.window.start_ms, recorded.window.end_ms, DAY_MS)[used]
+        for (_, recorded), used in zip(parts, is_used, strict=True)
+    ]
+    hashes, counts, runs = (
+        joined([arrays[number][used] for arrays, used in zip(by_day, is_used, strict=True)]) for number in range(3)
+    )
+    series = series_values([(series_id, len(of)) for (series_id, _), of in zip(parts, days, strict=True)])
     copy_rows(
         cursor,
         _TABLE,
         [
-            (StoredColumn("day", "time"), np.arange(days.start_ms, days.end_ms, DAY_MS)[is_used]),
-            (StoredColumn("series_id", "int"), np.full(rows, series_id, dtype=np.int32)),
-            (StoredColumn("content_hash", "longs"), by_day[0][is_used]),
-            (StoredColumn("row_count", "ints"), by_day[1][is_used]),
-            (StoredColumn("run_id", "ints"), by_day[2][is_used]),
-            (StoredColumn("asset", "text"), np.full(rows, asset, dtype=object)),
+            (StoredColumn("day", "time"), joined(days)),
+            series,
+            (StoredColumn("content_hash", "longs"), hashes),
+            (StoredColumn("row_count", "ints"), counts),
+            (StoredColumn("run_id", "ints"), runs),
+            (StoredColumn("asset", "text"), np.full(len(runs), asset, dtype=object)),
         ],
     )
 
@@ -158,10 +190,7 @@ def read_months(cursor: Cursor, asset: str, series_id: int) -> list[Month]:
     return [Month(epoch_ms(start), rows, tuple(hashes), digest) for start, rows, hashes, digest in found]
 
 
-def newest_hour(cursor: Cursor, asset: str, series_id: int) -> int | None:
-    """Return the start of the newest recorded hour, epoch milliseconds."""
-    found: Any = cursor.execute(_NEWEST, (asset, series_id)).fetchone()
-    if found is None:
-        return None
-    day, runs = found
-    return epoch_ms(day) + int(np.flatnonzero(runs)[-1]) * HOUR_MS
+def newest_hours(cursor: Cursor, asset: str, series_ids: Sequence[int]) -> dict[int, int]:
+    """Return the start of the newest recorded hour of each series that has one, epoch milliseconds."""
+    found: list[Any] = cursor.execute(_NEWEST, (list(series_ids), asset)).fetchall()
+    return {series_id: epoch_ms(day) + int(np.flatnonzero(runs)[-1]) * HOUR_MS for series_id, day, runs in found}

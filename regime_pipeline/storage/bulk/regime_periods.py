@@ -5,22 +5,37 @@ A gap in the candles ends a period. See `services.queries.candle_regimes` for qu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg import sql
 
 from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED_OF_STATE
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.storage.bulk.batch import Batch
-from regime_pipeline.storage.bulk.columns import StoredColumn
-from regime_pipeline.storage.bulk.statements import copy_rows, delete, epoch_ms, moment, read_arrays
+from regime_pipeline.storage.bulk.columns import KINDS, Rows, StoredColumn, joined
+from regime_pipeline.storage.bulk.statements import (
+    SPANS,
+    KeySpan,
+    copy_rows,
+    delete,
+    epoch_ms,
+    read_spans,
+    series_values,
+    span_parameters,
+)
 from regime_pipeline.storage.pool import Cursor
 
 _TABLE: Final = "regime_period"
 _FOREVER_MS: Final = 250_000_000_000_000
-_BEFORE: Final = "SELECT max(t0) FROM regime_period WHERE series_id = %s AND t0 < %s"
-_AFTER: Final = "SELECT t1, is_open FROM regime_period WHERE series_id = %s AND t0 > %s ORDER BY t0 LIMIT 1"
+_NEIGHBOURS: Final = sql.SQL(
+    "SELECT (SELECT max(p.t0) FROM regime_period p WHERE p.series_id = r.series_id AND p.t0 < r.first), "
+    "a.t1, a.is_open FROM {spans} LEFT JOIN LATERAL (SELECT p.t1, p.is_open FROM regime_period p "
+    "WHERE p.series_id = r.series_id AND p.t0 > r.until ORDER BY p.t0 LIMIT 1) AS a ON true ORDER BY r.place"
+).format(spans=SPANS)
 _COLUMNS: Final = (
     StoredColumn("t0", "time"),
     StoredColumn("t1", "time"),
@@ -56,7 +71,7 @@ def build_periods(rows: dict[str, NDArray[Any]], step_ms: int) -> dict[str, NDAr
     first = np.flatnonzero(is_first)
     n = np.diff(np.append(first, len(times)))
     if not len(first):
-        return {column.name: np.empty(0) for column in _COLUMNS}
+        return {column.name: np.empty(0, dtype=KINDS[column.kind].dtype) for column in _COLUMNS}
     return {
         "t0": times[first],
         "t1": times[first + n - 1] + step_ms,
@@ -68,46 +83,82 @@ def build_periods(rows: dict[str, NDArray[Any]], step_ms: int) -> dict[str, NDAr
     }
 
 
-def rebuild_periods(cursor: Cursor, batch: Batch, series_id: int, first_ms: int, last_ms: int) -> None:
-    """Rebuild the periods around changed bars, their neighbours included.
-
-    The period before may grow or shrink at its end, the period after at its start; no other can change.
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Changed rows of one market.
 
     Parameters
     ----------
-    cursor : Cursor
-        In the transaction of the change.
     batch : Batch
         What `candle_regime` now holds in the batch's window; only bars outside it are read.
-    series_id : int
-        The market's number.
     first_ms, last_ms : int
         Open times of the first and the last bar that was added, changed or removed.
     """
-    before: Any = cursor.execute(_BEFORE, (series_id, moment(first_ms))).fetchone()
-    after: Any = cursor.execute(_AFTER, (series_id, moment(last_ms))).fetchone()
-    start = first_ms if before[0] is None else epoch_ms(before[0])
-    end, is_tail = (_FOREVER_MS, True) if after is None else (epoch_ms(after[0]), after[1])
-    periods = build_periods(_rows_between(cursor, batch, series_id, start, end), batch.market.step_ms)
-    delete(cursor, _TABLE, "t0", series_id, np.array([start]), np.array([end]))
-    count = len(periods["t0"])
-    is_open = np.zeros(count, dtype=np.bool_)
-    is_open[-1:] = is_tail
-    values = [(column, periods[column.name]) for column in _COLUMNS]
-    values.append((StoredColumn("series_id", "int"), np.full(count, series_id, dtype=np.int32)))
-    values.append((StoredColumn("is_open", "flag"), is_open))
+
+    batch: Batch
+    first_ms: int
+    last_ms: int
+
+
+def rebuild_periods(cursor: Cursor, touched: Sequence[Touched]) -> None:
+    """Rebuild the periods around the changed bars of each market, their neighbours included.
+
+    The period before may grow or shrink at its end, the period after at its start; no other can change. The cursor is
+    in the transaction of the change.
+    """
+    edges = _edges(cursor, touched)
+    series = [each.batch.series_id for each in touched]
+    rows = _rows_between(cursor, [each.batch for each in touched], [(start, end) for start, end, _ in edges])
+    periods = [build_periods(of, each.batch.market.step_ms) for of, each in zip(rows, touched, strict=True)]
+    spans = [(series_id, start, end) for series_id, (start, end, _) in zip(series, edges, strict=True)]
+    delete(cursor, _TABLE, "t0", spans)
+    values = [(column, joined([of[column.name] for of in periods])) for column in _COLUMNS]
+    values.append(series_values([(series_id, len(of["t0"])) for series_id, of in zip(series, periods, strict=True)]))
+    is_open = [_open_flags(len(of["t0"]), is_tail) for of, (_, _, is_tail) in zip(periods, edges, strict=True)]
+    values.append((StoredColumn("is_open", "flag"), joined(is_open)))
     copy_rows(cursor, _TABLE, values)
 
 
-def _rows_between(cursor: Cursor, batch: Batch, series_id: int, start_ms: int, end_ms: int) -> dict[str, NDArray[Any]]:
-    """Return the rows with keys in [start, end): the batch's inside its window, stored ones before and after."""
-    inside_start, inside_end = batch.table.key_bounds(batch.market, batch.window)
-    times = batch.times_ms
-    inside = slice(*np.searchsorted(times, [start_ms, end_ms]).tolist())
-    names = batch.table.names
-    parts = [{name: batch.rows[name][inside] for name in names}]
-    if start_ms < inside_start:
-        parts.insert(0, read_arrays(cursor, batch.table, series_id, start_ms, min(inside_start, end_ms), names))
-    if end_ms > inside_end:
-        parts.append(read_arrays(cursor, batch.table, series_id, max(inside_end, start_ms), end_ms, names))
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+def _edges(cursor: Cursor, touched: Sequence[Touched]) -> list[tuple[int, int, bool]]:
+    """From where to where the periods of each market are rebuilt, and whether the last of them is open."""
+    spans = [(each.batch.series_id, each.first_ms, each.last_ms) for each in touched]
+    found: list[Any] = cursor.execute(_NEIGHBOURS, span_parameters(spans)).fetchall()
+    return [
+        (
+            each.first_ms if before is None else epoch_ms(before),
+            *((_FOREVER_MS, True) if after is None else (epoch_ms(after), is_open)),
+        )
+        for each, (before, after, is_open) in zip(touched, found, strict=True)
+    ]
+
+
+def _open_flags(count: int, is_tail: bool) -> NDArray[np.bool_]:
+    flags = np.zeros(count, dtype=np.bool_)
+    flags[-1:] = is_tail
+    return flags
+
+
+def _rows_between(
+    cursor: Cursor, batches: Sequence[Batch], spans: Sequence[tuple[int, int]]
+) -> list[dict[str, NDArray[Any]]]:
+    """Return each market's rows with keys in its span: the batch's inside its window, stored ones before and after."""
+    table = batches[0].table
+    outside: list[KeySpan] = []
+    for batch, (start, end) in zip(batches, spans, strict=True):
+        first, last = table.key_bounds(batch.market, batch.window)
+        outside += [(batch.series_id, start, min(first, end)), (batch.series_id, max(last, start), end)]
+    wanted = [span for span in outside if span[1] < span[2]]
+    stored = dict(zip(wanted, read_spans(cursor, table, wanted, table.names), strict=True)) if wanted else {}
+    pairs = zip(outside[::2], outside[1::2], strict=True)
+    return [
+        _around(batch, span, stored.get(before), stored.get(after))
+        for batch, span, (before, after) in zip(batches, spans, pairs, strict=True)
+    ]
+
+
+def _around(batch: Batch, span: tuple[int, int], before: Rows | None, after: Rows | None) -> dict[str, NDArray[Any]]:
+    """The batch's rows in a span between the stored ones beside it."""
+    inside = slice(*np.searchsorted(batch.times_ms, span).tolist())
+    own = {name: batch.rows[name][inside] for name in batch.table.names}
+    parts = [part for part in (before, own, after) if part is not None]
+    return {name: joined([part[name] for part in parts]) for name in batch.table.names}

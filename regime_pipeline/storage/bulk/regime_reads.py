@@ -30,7 +30,8 @@ _BAR: Final = ("open", "high", "low", "close")
 
 def recorded_hours(cursor: Cursor, asset: str, series: Series, window: Window) -> Recorded:
     """Return the ledger of an asset over a window."""
-    return read_days(cursor, asset, series.series_id, whole_days(window)).within(window)
+    (recorded,) = read_days(cursor, asset, [(series.series_id, whole_days(window))])
+    return recorded.within(window)
 
 
 def valid_hours(cursor: Cursor, series: Series, asset: str, recorded: Recorded, config_hash: str) -> NDArray[np.bool_]:

@@ -6,17 +6,18 @@ Ranges are marked in the correction's transaction and cleared by the write that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from psycopg import sql
 
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Int64, Window
 from regime_pipeline.storage.bulk.columns import BULK_TABLES
 from regime_pipeline.storage.bulk.ledger import Recorded, read_days, whole_days
-from regime_pipeline.storage.bulk.statements import epoch_ms, moment
+from regime_pipeline.storage.bulk.statements import SPANS, epoch_ms, moment, span_parameters
 from regime_pipeline.storage.pool import Cursor
 
 _IN_COMMIT_ORDER: Final = "SELECT pg_advisory_xact_lock(hashtextextended('dirty_range', 0))"
@@ -24,15 +25,15 @@ _MARK: Final = (
     "INSERT INTO dirty_range (id, from_time, to_time, series_id, run_id, asset, reason) "
     "VALUES (nextval('dirty_range_id_seq'), %s, %s, %s, %s, %s, %s)"
 )
-_CLEAR: Final = (
-    "WITH hit AS (DELETE FROM dirty_range WHERE asset = %(asset)s AND series_id = %(series_id)s AND id <= %(mark)s "
-    "AND from_time < %(end)s AND to_time > %(start)s RETURNING *), "
-    "rest AS (SELECT hit.*, 0 AS side FROM hit WHERE from_time < %(start)s "
-    "UNION ALL SELECT hit.*, 1 FROM hit WHERE to_time > %(end)s) "
+_CLEAR: Final = sql.SQL(
+    "WITH hit AS (DELETE FROM dirty_range AS d USING {spans} WHERE d.asset = %(asset)s AND d.series_id = r.series_id "
+    "AND d.id <= %(mark)s AND d.from_time < r.until AND d.to_time > r.first RETURNING d.*, r.first, r.until), "
+    "rest AS (SELECT hit.*, 0 AS side FROM hit WHERE from_time < first "
+    "UNION ALL SELECT hit.*, 1 FROM hit WHERE to_time > until) "
     "INSERT INTO dirty_range (id, from_time, to_time, marked_at, series_id, run_id, asset, reason) "
-    "SELECT id, CASE side WHEN 0 THEN from_time ELSE %(end)s END, CASE side WHEN 0 THEN %(start)s ELSE to_time END, "
+    "SELECT id, CASE side WHEN 0 THEN from_time ELSE until END, CASE side WHEN 0 THEN first ELSE to_time END, "
     "marked_at, series_id, run_id, asset, reason FROM rest"
-)
+).format(spans=SPANS)
 _READ: Final = (
     "SELECT d.id, d.asset, s.symbol, s.timeframe, d.from_time, d.to_time, d.reason, d.run_id "
     "FROM dirty_range d JOIN series s USING (series_id) "
@@ -108,7 +109,7 @@ def mark_stale(
     spans = [(asset, span) for asset, ms in reach.items() for span in stale_spans(asset, closes_ms, ms, end_ms)]
     if source:
         edges = Window(min(span.start_ms for _, span in spans), max(span.end_ms for _, span in spans))
-        recorded = read_days(cursor, source, series_id, whole_days(edges))
+        (recorded,) = read_days(cursor, source, [(series_id, whole_days(edges))])
         spans = [(asset, part) for asset, span in spans for part in recorded_spans(recorded, span)]
     cursor.executemany(
         _MARK,
@@ -122,22 +123,14 @@ def mark_window(cursor: Cursor, asset: str, series_id: int, run_id: int, window:
     cursor.execute(_MARK, (moment(window.start_ms), moment(window.end_ms), series_id, run_id, asset, reason))
 
 
-def clear(cursor: Cursor, asset: str, series_id: int, window: Window, mark: int) -> None:
-    """Clear the marks up to `mark` over a window; what sticks out of it stays marked.
+def clear(cursor: Cursor, asset: str, windows: Sequence[tuple[int, Window]], mark: int) -> None:
+    """Clear the marks up to `mark` over the window of each series, given once; what sticks out of it stays marked.
 
     `mark` is the highest when the run began to read: since ids follow the order of commits, whatever was corrected
     after that keeps its mark.
     """
-    cursor.execute(
-        _CLEAR,
-        {
-            "asset": asset,
-            "series_id": series_id,
-            "mark": mark,
-            "start": moment(window.start_ms),
-            "end": moment(window.end_ms),
-        },
-    )
+    spans = [(series_id, window.start_ms, window.end_ms) for series_id, window in windows]
+    cursor.execute(_CLEAR, span_parameters(spans) | {"asset": asset, "mark": mark})
 
 
 def read_stale_ranges(cursor: Cursor, market: Market | None, asset: str | None) -> list[StaleRange]:

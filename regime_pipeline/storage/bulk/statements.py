@@ -1,6 +1,6 @@
 """The primitives inside a transaction: lock, read arrays, delete ranges, COPY rows.
 
-See `diff` for which rows, and in what order.
+One market or several, each is one statement. See `diff` for which rows, and in what order.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -16,17 +17,28 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.storage.bulk.columns import KINDS, BulkTable, Rows, StoredColumn, bulk_table
+from regime_pipeline.storage.bulk.columns import KINDS, BulkTable, Rows, StoredColumn, bulk_table, joined
 from regime_pipeline.storage.bulk.copy_format import Values, copy_order, encode_copy
 from regime_pipeline.storage.pool import Cursor
 
+SPANS: Final = sql.SQL(
+    "unnest(%(series)s::integer[], %(starts)s::timestamptz[], %(ends)s::timestamptz[]) "
+    "WITH ORDINALITY AS r (series_id, first, until, place)"
+)
+"""Spans of keys as rows of a statement; their parameters are `span_parameters`."""
 _SELECT: Final = sql.SQL(
     "SELECT {arrays} FROM (SELECT {columns} FROM {table} WHERE series_id = %(series_id)s "
     "AND {time} >= %(start)s AND {time} < %(end)s ORDER BY {time}) AS t"
 )
+_SELECT_SPANS: Final = sql.SQL(
+    "SELECT array_agg(place::integer), {arrays} FROM (SELECT r.place, t.* FROM {spans} CROSS JOIN LATERAL "
+    "(SELECT {columns} FROM {table} AS s WHERE s.series_id = r.series_id AND s.{time} >= r.first "
+    "AND s.{time} < r.until ORDER BY s.{time}) AS t) AS f"
+)
 _DELETE: Final = sql.SQL(
-    "DELETE FROM {table} AS t USING unnest(%s::timestamptz[], %s::timestamptz[]) AS r (first, until) "
-    "WHERE t.series_id = %s AND t.{time} >= r.first AND t.{time} < r.until"
+    "WITH gone AS (DELETE FROM {table} AS t USING {spans} WHERE t.series_id = r.series_id "
+    "AND t.series_id = ANY(%(series)s) AND t.{time} >= r.first AND t.{time} < r.until RETURNING t.series_id) "
+    "SELECT series_id, count(*) FROM gone GROUP BY series_id"
 )
 _COPY: Final = sql.SQL("COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)")
 
@@ -41,6 +53,23 @@ def select_arrays(table_name: str, names: tuple[str, ...]) -> bytes:
     return _SELECT.format(
         arrays=sql.SQL(", ").join(_array_of(table.column(name)) for name in names),
         columns=sql.SQL(", ").join(sql.Identifier(name) for name in dict.fromkeys((*names, table.time))),
+        table=sql.Identifier(table.name),
+        time=sql.Identifier(table.time),
+    ).as_bytes()
+
+
+@cache
+def select_spans(table_name: str, names: tuple[str, ...]) -> bytes:
+    """Return the query for one row with the span's place and an array per column; parameters `span_parameters`.
+
+    The order inside the lateral keeps the planner from joining whole tables: it looks one span after another up in the
+    index, so that rows come in the order of spans and, in each, of keys.
+    """
+    table = bulk_table(table_name)
+    return _SELECT_SPANS.format(
+        spans=SPANS,
+        arrays=sql.SQL(", ").join(_array_of(table.column(name)) for name in names),
+        columns=sql.SQL(", ").join(sql.Identifier(name) for name in names),
         table=sql.Identifier(table.name),
         time=sql.Identifier(table.time),
     ).as_bytes()
@@ -62,8 +91,8 @@ def _array_of(column: StoredColumn) -> sql.Composed:
 
 @cache
 def delete_ranges(table: str, time: str) -> bytes:
-    """Return the delete of several key ranges of a series; parameters starts, ends (exclusive), series_id."""
-    return _DELETE.format(table=sql.Identifier(table), time=sql.Identifier(time)).as_bytes()
+    """Return the delete of several key spans, which counts the rows of each series; parameters `span_parameters`."""
+    return _DELETE.format(spans=SPANS, table=sql.Identifier(table), time=sql.Identifier(time)).as_bytes()
 
 
 @cache
@@ -71,6 +100,19 @@ def copy_into(table: str, names: tuple[str, ...]) -> bytes:
     """Return the COPY of columns in this order."""
     columns = sql.SQL(", ").join(sql.Identifier(name) for name in names)
     return _COPY.format(table=sql.Identifier(table), columns=columns).as_bytes()
+
+
+KeySpan = tuple[int, int, int]
+"""Series, and the half-open span of its keys in epoch milliseconds."""
+
+
+def span_parameters(spans: Sequence[KeySpan]) -> dict[str, list[Any]]:
+    """Return the parameters of a statement over `SPANS`."""
+    return {
+        "series": [series_id for series_id, _, _ in spans],
+        "starts": [moment(start) for _, start, _ in spans],
+        "ends": [moment(end) for _, _, end in spans],
+    }
 
 
 ONE_MOMENT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -109,6 +151,25 @@ def read_arrays(
     return {name: _in_memory(table.column(name), array) for name, array in zip(names, arrays, strict=True)}
 
 
+def read_spans(
+    cursor: Cursor, table: BulkTable, spans: Sequence[KeySpan], names: tuple[str, ...]
+) -> list[dict[str, NDArray[Any]]]:
+    """Read columns of the rows in each span, sorted by the key: what `read_arrays` gives for each, in one statement."""
+    if len(spans) == 1:
+        return [read_arrays(cursor, table, *spans[0], names)]
+    cursor.execute(select_spans(table.name, names), span_parameters(spans))
+    found: Any = cursor.fetchone()
+    places, *arrays = found
+    rows = {name: _in_memory(table.column(name), array) for name, array in zip(names, arrays, strict=True)}
+    return [{name: rows[name][first:last] for name in names} for first, last in pairwise(place_edges(places, spans))]
+
+
+def place_edges(places: Int64 | None, spans: Sequence[KeySpan]) -> list[int]:
+    """Return where the rows of each span begin, and where the last one's end, given each row's place from 1."""
+    edges: list[int] = np.searchsorted([] if places is None else places, np.arange(1, len(spans) + 2)).tolist()
+    return edges
+
+
 def read_in_pages(
     cursor: Cursor, table: BulkTable, series_id: int, starts_ms: range, end_ms: int, names: tuple[str, ...]
 ) -> dict[str, NDArray[Any]]:
@@ -132,13 +193,11 @@ def _in_memory(column: StoredColumn, array: Any) -> NDArray[Any]:
     return values
 
 
-def delete(cursor: Cursor, table: str, time: str, series_id: int, starts_ms: Int64, ends_ms: Int64) -> int:
-    """Delete the rows of a series whose key lies in any [start, end); return how many there were."""
-    if not len(starts_ms):
-        return 0
-    spans = [moment(ms) for ms in starts_ms.tolist()], [moment(ms) for ms in ends_ms.tolist()]
-    cursor.execute(delete_ranges(table, time), (*spans, series_id))
-    return cursor.rowcount
+def delete(cursor: Cursor, table: str, time: str, spans: Sequence[KeySpan]) -> dict[int, int]:
+    """Delete the rows whose key lies in any of the spans; return how many there were by series."""
+    if not spans:
+        return {}
+    return dict(cursor.execute(delete_ranges(table, time), span_parameters(spans)).fetchall())
 
 
 def copy_rows(cursor: Cursor, table: str, columns: Sequence[Values]) -> int:
@@ -153,15 +212,21 @@ def copy_rows(cursor: Cursor, table: str, columns: Sequence[Values]) -> int:
     return rows
 
 
-def table_values(table: BulkTable, rows: Rows, series_id: int, run_id: int) -> list[Values]:
-    """Pair every column of a bulk table with its values, series and run included."""
-    count = len(rows[table.time])
-    constants = (("series_id", series_id), ("run_id", run_id))
+def table_values(table: BulkTable, parts: Sequence[tuple[int, Rows]], run_id: int) -> list[Values]:
+    """Pair every column of a bulk table with the values of all series, given as (series, rows), and of the run."""
+    rows = {name: joined([part[name] for _, part in parts]) for name in table.names}
     return [
         (StoredColumn(table.time, "time"), rows[table.time]),
-        *((StoredColumn(name, "int"), np.full(count, value, dtype=np.int32)) for name, value in constants),
+        series_values([(series_id, len(part[table.time])) for series_id, part in parts]),
+        (StoredColumn("run_id", "int"), np.full(len(rows[table.time]), run_id, dtype=np.int32)),
         *((column, rows[column.name]) for column in table.columns),
     ]
+
+
+def series_values(counts: Sequence[tuple[int, int]]) -> Values:
+    """Return the column `series_id` of rows that are given series by series, as (series, number of rows)."""
+    ids, rows = (np.array(numbers, dtype=np.int32) for numbers in zip(*counts, strict=True))
+    return StoredColumn("series_id", "int"), np.repeat(ids, rows)
 
 
 def runs_of_indices(indices: Int64) -> tuple[Int64, Int64]:

@@ -1,4 +1,4 @@
-"""One locked transaction over one or two tables of a market: compare, write, follow up, record, clear.
+"""One locked transaction over one or two tables of some markets: compare, write, follow up, record, clear.
 
 See `diff`, `stale_ranges`, `regime_periods` and `ledger` for the single steps.
 """
@@ -6,65 +6,79 @@ See `diff`, `stale_ranges`, `regime_periods` and `ledger` for the single steps.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
+from psycopg import sql
 
 from regime_pipeline.domain.market_data.market import HOUR_MS
-from regime_pipeline.domain.market_data.sorted_times import union
+from regime_pipeline.domain.market_data.sorted_times import distinct, union
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.storage.bulk.batch import Batch
-from regime_pipeline.storage.bulk.columns import CANDLE_HOURS, CANDLE_REGIME, CANDLES, StoredColumn
+from regime_pipeline.storage.bulk.columns import CANDLE_HOURS, CANDLE_REGIME, CANDLES, StoredColumn, joined
 from regime_pipeline.storage.bulk.diff import (
+    Change,
     Difference,
-    Mask,
     WriteReport,
     compare_with_ledger,
     record,
-    report,
     write_difference,
     write_rows,
 )
-from regime_pipeline.storage.bulk.ledger import newest_hour
-from regime_pipeline.storage.bulk.regime_periods import rebuild_periods
+from regime_pipeline.storage.bulk.ledger import newest_hours
+from regime_pipeline.storage.bulk.regime_periods import Touched, rebuild_periods
 from regime_pipeline.storage.bulk.stale_ranges import Reach, clear, mark_stale
-from regime_pipeline.storage.bulk.statements import copy_rows
+from regime_pipeline.storage.bulk.statements import (
+    SPANS,
+    KeySpan,
+    copy_rows,
+    place_edges,
+    series_values,
+    span_parameters,
+)
 from regime_pipeline.storage.pool import Cursor
 from regime_pipeline.storage.series_and_runs import Run
 
 _TABLE: Final = "candle_revisions"
+_NO_CLOSES: Final = np.empty(0, dtype=np.int64)
 
 
-def keep_old_values(cursor: Cursor, series_id: int, run_id: int, difference: Difference) -> None:
+def keep_old_values(cursor: Cursor, run_id: int, differences: Sequence[tuple[int, Difference]]) -> None:
     """Store the former values of changed and removed candles; `revised_at` is the moment of this statement."""
-    count = len(difference.is_removed)
+
+    def old(name: str) -> NDArray[Any]:
+        return joined([difference.old[name] for _, difference in differences])
+
+    is_removed = joined([difference.is_removed for _, difference in differences])
     copy_rows(
         cursor,
         _TABLE,
         [
-            (StoredColumn("open_time", "time"), difference.old["open_time"]),
-            *((StoredColumn(f"old_{c.name}", "float"), difference.old[c.name]) for c in CANDLES.columns),
-            (StoredColumn("series_id", "int"), np.full(count, series_id, dtype=np.int32)),
-            (StoredColumn("old_run_id", "int"), difference.old["run_id"]),
-            (StoredColumn("run_id", "int"), np.full(count, run_id, dtype=np.int32)),
-            (StoredColumn("is_removed", "flag"), difference.is_removed),
+            (StoredColumn("open_time", "time"), old("open_time")),
+            *((StoredColumn(f"old_{c.name}", "float"), old(c.name)) for c in CANDLES.columns),
+            series_values([(series_id, len(difference.is_removed)) for series_id, difference in differences]),
+            (StoredColumn("old_run_id", "int"), old("run_id")),
+            (StoredColumn("run_id", "int"), np.full(len(is_removed), run_id, dtype=np.int32)),
+            (StoredColumn("is_removed", "flag"), is_removed),
         ],
     )
 
 
-_REVISED: Final = """
-SELECT coalesce(array_agg(DISTINCT (extract(epoch FROM open_time) * 1000)::bigint
-                          ORDER BY (extract(epoch FROM open_time) * 1000)::bigint), '{}')
-FROM candle_revisions
-WHERE series_id = %s AND open_time >= to_timestamp(%s / 1000.0) AND open_time < to_timestamp(%s / 1000.0)
-"""
+_REVISED: Final = sql.SQL(
+    "SELECT array_agg(r.place), array_agg(c.open_time) FROM {spans} CROSS JOIN LATERAL "
+    "(SELECT DISTINCT v.open_time FROM candle_revisions v WHERE v.series_id = r.series_id AND v.open_time >= r.first "
+    "AND v.open_time < r.until ORDER BY v.open_time) AS c"
+).format(spans=SPANS)
 
 
-def revised_bars(cursor: Cursor, series_id: int, start_ms: int, end_ms: int) -> Int64:
-    """Return the open times in [start, end) whose candles were ever restated or removed, ascending, int64 ms."""
-    cursor.execute(_REVISED, (series_id, start_ms, end_ms))
-    row = cursor.fetchone()
-    return np.array(row[0] if row else [], dtype=np.int64)
+def revised_bars(cursor: Cursor, spans: Sequence[KeySpan]) -> list[Int64]:
+    """Return each span's open times whose candles were ever restated or removed, ascending, int64 ms."""
+    places, times = cursor.execute(_REVISED, span_parameters(spans)).fetchone() or (None, None)
+    found = _NO_CLOSES if times is None else times
+    return [found[first:last] for first, last in pairwise(place_edges(places, spans))]
 
 
 def late_closes(difference: Difference, time: str, step_ms: int, recorded_end_ms: int) -> Int64:
@@ -85,58 +99,96 @@ def late_closes(difference: Difference, time: str, step_ms: int, recorded_end_ms
     return union(difference.old[time] + step_ms, added[added <= recorded_end_ms])
 
 
-_NO_CLOSES = np.empty(0, dtype=np.int64)
+@dataclass(frozen=True, slots=True)
+class MarketWrite:
+    """What one market's window is to hold: a batch for each table, and how far corrections reach downstream."""
+
+    batches: Sequence[Batch]
+    reach: Reach
+
+    @property
+    def series_id(self) -> int:
+        """The market's number."""
+        return self.batches[0].series_id
 
 
-def apply_batches(
-    cursor: Cursor, batches: Sequence[Batch], series_id: int, run: Run, reach: Reach
-) -> list[WriteReport]:
-    """Write batches of one market and window; the locks are held by the caller."""
-    reports: list[WriteReport] = []
-    closes = _NO_CLOSES
-    for batch in batches:
-        done, late = _apply(cursor, batch, series_id, run)
-        reports.append(done)
-        closes = union(closes, late)
-    if reach and len(closes):
-        source = batches[0].table.name
-        newest = newest_hour(cursor, source, series_id) or 0
-        mark_stale(cursor, series_id, run.run_id, closes, newest + HOUR_MS, reach, "candles corrected", source)
-    return reports
+def apply_writes(cursor: Cursor, writes: Sequence[MarketWrite], run: Run) -> list[list[WriteReport]]:
+    """Write different markets' batches of the same tables; the caller holds the locks.
+
+    Returns
+    -------
+    list of list of WriteReport
+        For each market, one report a batch.
+    """
+    by_table = [_apply(cursor, batches, run) for batches in zip(*(write.batches for write in writes), strict=True)]
+    by_market = list(zip(*by_table, strict=True))
+    late = [
+        (write, distinct(np.concatenate([closes for _, closes in done])))
+        for write, done in zip(writes, by_market, strict=True)
+    ]
+    _mark_late(cursor, [(write, closes) for write, closes in late if write.reach and len(closes)], run)
+    return [[report for report, _ in done] for done in by_market]
 
 
-def _apply(cursor: Cursor, batch: Batch, series_id: int, run: Run) -> tuple[WriteReport, Int64]:
-    """Write one batch; return the report and the closes of rows that readers may have seen otherwise."""
-    ledger, is_changed = compare_with_ledger(cursor, batch, series_id)
-    done, late = report(batch, is_changed, 0, 0), _NO_CLOSES
-    if is_changed.any():
-        done, late = _write(cursor, batch, is_changed, series_id, run.run_id)
-        record(cursor, batch, ledger, is_changed, series_id, run.run_id)
-    clear(cursor, batch.table.name, series_id, batch.window, run.dirty_mark)
-    return done, late
+def _mark_late(cursor: Cursor, late: Sequence[tuple[MarketWrite, Int64]], run: Run) -> None:
+    """Mark what the late closes of each market reach."""
+    if not late:
+        return
+    source = late[0][0].batches[0].table.name
+    newest = newest_hours(cursor, source, [write.series_id for write, _ in late])
+    for write, closes in late:
+        end = newest.get(write.series_id, 0) + HOUR_MS
+        mark_stale(cursor, write.series_id, run.run_id, closes, end, write.reach, "candles corrected", source)
 
 
-def _write(cursor: Cursor, batch: Batch, is_changed: Mask, series_id: int, run_id: int) -> tuple[WriteReport, Int64]:
-    if batch.table not in (CANDLES, CANDLE_HOURS, CANDLE_REGIME):
-        return write_rows(cursor, batch, is_changed, series_id, run_id), _NO_CLOSES
-    done, difference = write_difference(cursor, batch, is_changed, series_id, run_id)
-    if batch.table == CANDLE_REGIME:
-        _follow_regimes(cursor, batch, difference, series_id)
-        return done, _NO_CLOSES
-    if batch.table == CANDLES:
-        keep_old_values(cursor, series_id, run_id, difference)
-    return done, _late(cursor, batch, difference, series_id)
+def _apply(cursor: Cursor, batches: Sequence[Batch], run: Run) -> list[tuple[WriteReport, Int64]]:
+    """Write batches of one table; of each return the report, and the closes of rows that readers may know otherwise."""
+    changes = compare_with_ledger(cursor, batches)
+    done = {change.batch.series_id: (change.report(), _NO_CLOSES) for change in changes}
+    fresh = [change for change in changes if change.is_changed.any()]
+    if fresh:
+        written = _write(cursor, fresh, run.run_id)
+        done |= {change.batch.series_id: found for change, found in zip(fresh, written, strict=True)}
+        record(cursor, fresh, run.run_id)
+    windows = [(batch.series_id, batch.window) for batch in batches]
+    clear(cursor, batches[0].table.name, windows, run.dirty_mark)
+    return [done[batch.series_id] for batch in batches]
 
 
-def _follow_regimes(cursor: Cursor, batch: Batch, difference: Difference, series_id: int) -> None:
-    touched = [keys for keys in (difference.added_ms, difference.old[CANDLE_REGIME.time]) if len(keys)]
+def _write(cursor: Cursor, changes: Sequence[Change], run_id: int) -> list[tuple[WriteReport, Int64]]:
+    table = changes[0].batch.table
+    if table not in (CANDLES, CANDLE_HOURS, CANDLE_REGIME):
+        return [(report, _NO_CLOSES) for report in write_rows(cursor, changes, run_id)]
+    reports, differences = write_difference(cursor, changes, run_id)
+    if table == CANDLE_REGIME:
+        _follow_regimes(cursor, changes, differences)
+        return [(report, _NO_CLOSES) for report in reports]
+    if table == CANDLES:
+        series = [change.batch.series_id for change in changes]
+        keep_old_values(cursor, run_id, list(zip(series, differences, strict=True)))
+    return list(zip(reports, _late(cursor, changes, differences), strict=True))
+
+
+def _follow_regimes(cursor: Cursor, changes: Sequence[Change], differences: Sequence[Difference]) -> None:
+    touched = []
+    for change, difference in zip(changes, differences, strict=True):
+        keys = [times for times in (difference.added_ms, difference.old[CANDLE_REGIME.time]) if len(times)]
+        if keys:
+            first, last = min(times[0] for times in keys), max(times[-1] for times in keys)
+            touched.append(Touched(change.batch, int(first), int(last)))
     if touched:
-        first, last = min(keys[0] for keys in touched), max(keys[-1] for keys in touched)
-        rebuild_periods(cursor, batch, series_id, int(first), int(last))
+        rebuild_periods(cursor, touched)
 
 
-def _late(cursor: Cursor, batch: Batch, difference: Difference, series_id: int) -> Int64:
-    newest = newest_hour(cursor, batch.table.name, series_id)
-    recorded_end = 0 if newest is None else newest + HOUR_MS
-    step = batch.market.step_ms if batch.table.is_per_bar else HOUR_MS
-    return late_closes(difference, batch.table.time, step, recorded_end)
+def _late(cursor: Cursor, changes: Sequence[Change], differences: Sequence[Difference]) -> list[Int64]:
+    table = changes[0].batch.table
+    newest = newest_hours(cursor, table.name, [change.batch.series_id for change in changes])
+    return [
+        late_closes(
+            difference,
+            table.time,
+            change.batch.market.step_ms if table.is_per_bar else HOUR_MS,
+            newest.get(change.batch.series_id, -HOUR_MS) + HOUR_MS,
+        )
+        for change, difference in zip(changes, differences, strict=True)
+    ]

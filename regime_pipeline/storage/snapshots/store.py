@@ -6,6 +6,7 @@ See `codec` and `validation` for bytes, `backends` for disks and URLs.
 from __future__ import annotations
 
 import contextlib
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -66,13 +67,19 @@ class SnapshotStore:
         StorageError
             The root cannot be written to.
         """
-        counts = {"written": 0, "revised": 0, "unchanged": 0}
+        return self.write_each([snapshots])[0]
+
+    def write_each(self, groups: Sequence[Sequence[HourSnapshot]]) -> list[SnapshotReport]:
+        """Store groups of snapshots of different markets together; return a report of each group, errors as `write`."""
+        snapshots = [snapshot for group in groups for snapshot in group]
+        done: dict[str, Counter[str]] = defaultdict(Counter)
         with self._storage_errors("write"):
             for first in range(0, len(snapshots), _BATCH):
-                self._write_batch(snapshots[first : first + _BATCH], counts)
-        return SnapshotReport(**counts)
+                self._write_batch(snapshots[first : first + _BATCH], done)
+        stems = [dict.fromkeys(_stem(s.market, to_iso(s.hour_start_ms)) for s in group) for group in groups]
+        return [SnapshotReport(**sum((done[stem] for stem in of), Counter())) for of in stems]
 
-    def _write_batch(self, batch: Sequence[HourSnapshot], counts: dict[str, int]) -> None:
+    def _write_batch(self, batch: Sequence[HourSnapshot], done: dict[str, Counter[str]]) -> None:
         """Try until each is stored: who loses a race for a revision looks at the winner's and tries the next."""
         pending = [(_stem(s.market, to_iso(s.hour_start_ms)), to_document(s)) for s in batch]
         while pending:
@@ -85,9 +92,10 @@ class SnapshotStore:
             ]
             files = [(revision_name(stem, revision), orjson.dumps(document)) for stem, document, revision in changed]
             created = self._files.create(files)
-            counts["unchanged"] += len(turn) - len(changed)
-            for (_, _, revision), is_created in zip(changed, created, strict=True):
-                counts["written" if revision == 1 else "revised"] += is_created
+            for stem in turn.keys() - {stem for stem, _, _ in changed}:
+                done[stem]["unchanged"] += 1
+            for (stem, _, revision), is_created in zip(changed, created, strict=True):
+                done[stem]["written" if revision == 1 else "revised"] += is_created
             lost = [file[:2] for file, is_created in zip(changed, created, strict=True) if not is_created]
             pending = lost + later
 

@@ -16,6 +16,7 @@ from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.services.chain.checks import AssetCheck, CheckResult
 from regime_pipeline.services.chain.open_faults import MAX_SPANS, Judgement, joined, judge, outside
+from regime_pipeline.services.chain.reading import Reading, stored_rows
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline_tests.factories import START, hours_from_start, simulated_workspace
 
@@ -49,7 +50,8 @@ class Gaps:
         self.looked_at = 0
         self.check = AssetCheck("raw_candles", "gaps", "", self.find, is_rolling=is_rolling)
 
-    def find(self, _: Workspace, market: Market, window: Window) -> CheckResult:
+    def find(self, _: Workspace, market: Market, window: Window) -> Reading[CheckResult]:
+        yield from stored_rows("candle_hours", market, window)
         self.looked_at += len(window)
         inside = [hour for hour in window.hours if (hour - START) // HOUR_MS in self.broken.get(market, set())]
         return CheckResult.at(market, np.array(inside, dtype=np.int64), len(window))

@@ -25,7 +25,7 @@ from regime_pipeline.services.chain.scheduling import (
 )
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.services.universe import Universe
+from regime_pipeline.services.universe import MarketSpec, Universe
 from regime_pipeline.sources.base import CandleSource, Fetched
 from regime_pipeline.sources.simulated import SimulatedSource
 from regime_pipeline_tests.factories import (
@@ -130,7 +130,7 @@ class Clocked:
 
 def asked(*sources: CandleSource) -> SourceFrontier:
     by_market = dict(zip(MARKETS, sources, strict=True))
-    universe = type("U", (), {"markets": MARKETS})()
+    universe = Universe(tuple(MarketSpec(market, "simulated", 100) for market in MARKETS), START, None)
     parts = {"universe": universe, "source_of": staticmethod(by_market.__getitem__), "clock": staticmethod(lambda: NOW)}
     workspace: Workspace = type("W", (), parts)()
     return frontier(workspace)
@@ -142,6 +142,29 @@ def test_the_frontier_is_the_newest_whole_hour_and_a_failing_source_is_named() -
     assert asked(Clocked(START + 90 * 60_000), Clocked(START + 45 * 60_000)) == SourceFrontier(START + HOUR_MS, ())
     assert asked(down, Clocked(START + HOUR_MS)) == SourceFrontier(START + HOUR_MS, ("Binance is down.",))
     assert asked(Clocked(None), down) == SourceFrontier(None, ("Binance is down.",))
+
+
+def test_an_exchange_is_asked_for_its_clock_once_a_timeframe() -> None:
+    listed = [("A-USDT", "1h", "binance"), ("B-USDT", "1h", "binance"), ("B-USDT", "4h", "binance"),
+              ("A-USDT", "1h", "kraken"), ("C-USDT", "1h", "binance")]  # fmt: skip
+    specs = tuple(
+        MarketSpec(Market(symbol if exchange == "binance" else f"K{symbol}", timeframe), "exchange", 100, exchange)
+        for symbol, timeframe, exchange in listed
+    )
+    ended = replace(specs[0], market=Market("ENDED-USDT", "1h"), until_ms=START)
+    questions: list[Market] = []
+
+    class Counted(Clocked):
+        def newest_closed_ms(self, market: Market) -> int | None:
+            questions.append(market)
+            return super().newest_closed_ms(market)
+
+    source = Counted(START + 3 * HOUR_MS)
+    parts = {"universe": Universe((*specs, ended), START, None), "source_of": staticmethod(lambda _: source)}
+    workspace: Workspace = type("W", (), parts | {"clock": staticmethod(lambda: NOW)})()
+
+    assert frontier(workspace) == SourceFrontier(START + 3 * HOUR_MS, ())
+    assert sorted(map(str, questions)) == ["A-USDT_1h", "B-USDT_4h", "ENDED-USDT_1h", "KA-USDT_1h"]
 
 
 def test_a_source_whose_clock_is_ahead_is_named_and_not_believed() -> None:

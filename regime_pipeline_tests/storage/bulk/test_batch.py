@@ -19,7 +19,7 @@ WINDOW = hours(0, 6)
 
 
 def batch_of(table, rows, config="cfg", market=ETH, window=WINDOW):
-    return prepare_batch(table, market, window, rows, config)
+    return prepare_batch(table, market, 1, window, rows, config)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def stored_seed(warehouse: Warehouse) -> int:
     for seed in SEEDS:
         rows = random_rows(CANDLE_REGIME, MINUTES, WINDOW, seed)
         if all(found[name].tobytes() == values.tobytes() for name, values in rows.items()):
-            assert np.array_equal(hashes, prepare_batch(CANDLE_REGIME, MINUTES, WINDOW, rows, "cfg").hashes)
+            assert np.array_equal(hashes, prepare_batch(CANDLE_REGIME, MINUTES, 1, WINDOW, rows, "cfg").hashes)
             return seed
     raise AssertionError("neither the old content nor the new")
 
