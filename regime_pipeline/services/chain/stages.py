@@ -345,9 +345,17 @@ def stale_hours(ws: Workspace) -> dict[str, dict[Market, int]]:
 
     Notes
     -----
-    Exact: an hour is stale if and only if the sections that its stage reads have other thresholds now. Hours outside
-    of the partitions are left out, since nothing can materialize them.
+    Exact: an hour is stale if and only if the sections that its stage reads have other thresholds now. Of listed
+    markets, hours outside of the partitions are left out, since nothing can materialize them.
     """
-    hashes, span = config_hashes(ws.policy, ws.nulls), (ws.universe.start_ms, ws.universe.end_ms)
-    found = {stage.name: ws.warehouse.stale_hours(stage.table, hashes[stage.name], *span) for stage in STAGES}
+    hashes = config_hashes(ws.policy, ws.nulls)
+    found = {stage.name: _stale_of(ws, stage.table, hashes[stage.name]) for stage in STAGES}
     return {name: found[name] for name, config_hash in hashes.items() if config_hash and found[name]}
+
+
+def _stale_of(ws: Workspace, table: str, config_hash: str) -> dict[Market, int]:
+    """Hours of a table that another policy wrote: of listed markets those with a partition, of others all."""
+    listed = ws.universe.markets
+    inside = ws.warehouse.stale_hours(table, config_hash, ws.universe.start_ms, ws.universe.end_ms)
+    every = ws.warehouse.stale_hours(table, config_hash, 0, None)
+    return inside | {market: hours for market, hours in every.items() if market not in listed}
