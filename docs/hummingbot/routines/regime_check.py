@@ -90,7 +90,7 @@ class Decision:
     spread_factor : Decimal
         What spreads are multiplied by.
     ranges : tuple of GridRange
-        The configured grid, `active` where orders may stand in it; empty where none is configured.
+        The configured grid, `active` where orders may be placed; empty where none is configured.
     ask : str
         What to ask of the API: "stop", so that the restart gates begin to count; "restart", to take the grid that they
         permit; empty for nothing.

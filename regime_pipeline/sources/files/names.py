@@ -139,7 +139,7 @@ def refuse_other_market(place: str, texts: Iterable[str], market: Market) -> Non
 
 
 def refuse_other_timeframe(place: str, texts: Iterable[str], market: Market) -> None:
-    """Refuse a file whose own cells name another timeframe (`1h`, `60`, `1HOUR`, `PT1H`); what is unclear is no word.
+    """Refuse a file whose own cells name another timeframe (`1h`, `1HOUR`, `PT1H`); what is unclear is passed over.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,9 @@ import pytest
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
-from regime_pipeline.services.chain.checks import market_fresh, revisions_rare, timeframes_agree
+from regime_pipeline.services.chain import checks
+from regime_pipeline.services.chain.checks import CheckResult, Finder
+from regime_pipeline.services.chain.reading import read_alone
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.universe import SourceName
@@ -22,6 +24,15 @@ from regime_pipeline_tests.factories import NOW, START, hours_from_start, simula
 
 HOURLY, QUARTERS = Market("ALFA-USDT", "1h"), Market("ALFA-USDT", "15m")
 WINDOW = hours_from_start(0, 48)
+
+
+def alone(find: Finder) -> Callable[[Workspace, Market, Window], CheckResult]:
+    """A check as it is of one market."""
+    return lambda ws, market, window: read_alone(ws, find(ws, market, window))
+
+
+market_fresh, revisions_rare = alone(checks.market_fresh), alone(checks.revisions_rare)
+timeframes_agree = alone(checks.timeframes_agree)
 
 
 @pytest.fixture

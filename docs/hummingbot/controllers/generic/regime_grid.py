@@ -94,7 +94,7 @@ class Decision:
     spread_factor : Decimal
         What spreads are multiplied by.
     ranges : tuple of GridRange
-        The configured grid, `active` where orders may stand in it; empty where none is configured.
+        The configured grid, `active` where orders may be placed; empty where none is configured.
     ask : str
         What to ask of the API: "stop", so that the restart gates begin to count; "restart", to take the grid that they
         permit; empty for nothing.
@@ -373,7 +373,7 @@ def _kind(decision: Decision) -> tuple[object, ...]:
 
 
 class RegimeGridRange(BaseModel):
-    """A range of the grid as the API has it; orders stand in it while it is active."""
+    """A range of the grid as the API has it; orders are placed in it while it is active."""
 
     id: str
     start_price: Decimal
