@@ -14,19 +14,25 @@ from rich.markup import escape
 
 from regime_pipeline.bootstrap import read_policy
 from regime_pipeline.cli.console import COLORS, out
+from regime_pipeline.cli.names import named_moment, stated_market
 from regime_pipeline.cli.output import Format, FormatOption, OutputOption, write_document, write_frame
+from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.services.analysis_service import RegimeAnalysisService
+from regime_pipeline.services.chain.workspace import system_clock
 from regime_pipeline.services.queries.json_records import plain
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.snapshots.reader import SnapshotReader
 from regime_pipeline.storage.snapshots.store import SnapshotStore
 
-SymbolArgument = Annotated[str, typer.Argument(help="BASE-QUOTE, for example ETH-USDT.")]
-TimeArgument = Annotated[str, typer.Argument(help="A moment of the hour, ISO-8601 with offset.")]
-TimeframeOption = Annotated[str, typer.Option(help="1m 5m 15m 1h 4h or 1d.")]
+MarketArgument = Annotated[str, typer.Argument(help="A market such as ETH-USDT_1h, or a symbol with --timeframe.")]
+TimeArgument = Annotated[
+    str, typer.Argument(help="A moment of the hour: latest, -6h, 2026-03-12 or ISO-8601; without offset it is UTC.")
+]
+TimeframeOption = Annotated[str, typer.Option(help="1m 5m 15m 1h 4h or 1d; 1h where nothing says another.")]
 SnapshotsOption = Annotated[str, typer.Option(help="Folder or URL of the snapshots; the home's own by default.")]
-AsOfOption = Annotated[str, typer.Option(help="What was known at this time, ISO-8601 with offset; the newest else.")]
+AsOfOption = Annotated[str, typer.Option(help="What was known at this time, in the same forms; the newest else.")]
 _SHOWN: Final = ("symbol", "hour_start", "verdict", "confidence", "direction", "dominant_risk", "trend_score")
 
 
@@ -37,10 +43,22 @@ def service(snapshots: str) -> RegimeAnalysisService:
     return RegimeAnalysisService(SnapshotReader(store), read_policy(settings))
 
 
+def _row(name: str, time: str, timeframe: str, snapshots: str, as_of: str, grid: Path | None = None) -> pd.Series:
+    """Analyze the hour that is meant."""
+    market = stated_market(name, timeframe) or Market(name, timeframe or "1h")
+    settings, now = Settings(), system_clock()
+    reader = SnapshotReader(SnapshotStore(snapshots or settings.snapshot_root))
+    is_latest = time == "latest"
+    moment = reader.newest_hour(market.symbol, market.timeframe, now) if is_latest else named_moment(time, now)
+    known = to_iso(named_moment(as_of, now)) if as_of else None
+    found = RegimeAnalysisService(reader, read_policy(settings))
+    return found.analyze_timestamp(market.symbol, to_iso(moment), market.timeframe, known, grid)
+
+
 def analyze_command(
-    symbol: SymbolArgument,
+    market: MarketArgument,
     time: TimeArgument,
-    timeframe: TimeframeOption = "1h",
+    timeframe: TimeframeOption = "",
     snapshots: SnapshotsOption = "",
     as_of: AsOfOption = "",
     grid: Annotated[
@@ -54,7 +72,7 @@ def analyze_command(
 
     Example: regime analyze ETH-USDT 2020-03-12T10:00:00Z --format json
     """
-    row = service(snapshots).analyze_timestamp(symbol, time, timeframe, as_of or None, grid)
+    row = _row(market, time, timeframe, snapshots, as_of, grid)
     if form == Format.JSON:
         write_document({"market": str(row.name), **_plain(row)}, output)
     elif form == Format.TABLE and output == "-":
@@ -65,8 +83,8 @@ def analyze_command(
 
 def analyze_range_command(
     symbols: Annotated[str, typer.Argument(help="One symbol, or several with commas: ETH-USDT,BTC-USDT.")],
-    start: Annotated[str, typer.Option(help="First hour, ISO-8601 with offset.")],
-    end: Annotated[str, typer.Option(help="End (exclusive), ISO-8601 with offset.")],
+    start: Annotated[str, typer.Option(help="First hour: -7d, 2026-03-12 or ISO-8601; without offset it is UTC.")],
+    end: Annotated[str, typer.Option(help="End (exclusive), in the same forms, or now.")] = "now",
     timeframe: TimeframeOption = "1h",
     snapshots: SnapshotsOption = "",
     form: FormatOption = Format.TABLE,
@@ -76,22 +94,24 @@ def analyze_range_command(
 
     Example: regime analyze-range ETH-USDT,BTC-USDT --start 2020-03-01T00:00:00Z --end 2020-04-01T00:00:00Z --format csv
     """
-    frame = service(snapshots).analyze_range(symbols.split(","), start, end, timeframe)
+    now = system_clock()
+    span = [to_iso(named_moment(text, now)) for text in (start, end)]
+    frame = service(snapshots).analyze_range(symbols.split(","), *span, timeframe)
     write_frame(frame, form, output, _SHOWN, f"{len(frame)} hours")
 
 
 def explain_command(
-    symbol: SymbolArgument,
+    market: MarketArgument,
     time: TimeArgument,
-    timeframe: TimeframeOption = "1h",
+    timeframe: TimeframeOption = "",
     snapshots: SnapshotsOption = "",
     as_of: AsOfOption = "",
 ) -> None:
     """Explain an hour's verdict in sentences: what decided it, what spoke against it, what else it could have been.
 
-    Example: regime explain ETH-USDT 2020-03-12T10:00:00Z
+    Example: regime explain ETH-USDT_1h latest
     """
-    row = service(snapshots).analyze_timestamp(symbol, time, timeframe, as_of or None)
+    row = _row(market, time, timeframe, snapshots, as_of)
     explain(str(row.name), _plain(row))
 
 

@@ -57,11 +57,13 @@ class LazyCommands(TyperGroup):
 
 def load_command(name: str) -> Any:
     """Import a command and return it under its name."""
-    module, _, attribute = COMMANDS[name].place.partition(":")
+    entry = COMMANDS[name]
+    module, _, attribute = entry.place.partition(":")
     found = getattr(import_module(f"regime_pipeline.cli.{module}"), attribute)
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-        alone.registered_commands.append(CommandInfo(name=name, callback=found))
+        settings = {"ignore_unknown_options": True} if entry.has_moments else None
+        alone.registered_commands.append(CommandInfo(name=name, callback=found, context_settings=settings))
         found = alone
     command = get_command(found)
     command.name = name

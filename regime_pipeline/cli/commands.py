@@ -10,11 +10,15 @@ from typing import Final, NamedTuple
 
 
 class CommandEntry(NamedTuple):
-    """A command: `module:name` of its function or `typer.Typer`, its line in the help, and its group there."""
+    """A command: `module:name` of its function or `typer.Typer`, its line in the help, and its group there.
+
+    Of a command with `has_moments` an argument may be a moment such as `-6h`, which looks like an option.
+    """
 
     place: str
     help: str
     group: str
+    has_moments: bool = False
 
 
 START, OPERATE, ANALYSE, SERVE, MAINTAIN = "Start here", "Operate", "Analyse", "Serve", "Maintain"
@@ -59,11 +63,13 @@ COMMANDS: Final[dict[str, CommandEntry]] = {
         "analyze:explain_command",
         "Explain an hour's verdict in sentences: what decided it, what spoke against it, what else it could have been.",
         ANALYSE,
+        has_moments=True,
     ),
     "analyze": CommandEntry(
         "analyze:analyze_command",
         "Say which regime an hour was in: verdict, confidence, scores, range, alternatives and factors.",
         ANALYSE,
+        has_moments=True,
     ),
     "analyze-range": CommandEntry(
         "analyze:analyze_range_command",

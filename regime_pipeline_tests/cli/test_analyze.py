@@ -10,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from regime_pipeline.cli import analyze
+from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.queries.json_records import records
@@ -125,3 +127,29 @@ def test_one_hour_as_csv(
     assert regime(monkeypatch, "analyze", "ETH-USDT", to_iso(hour(400)), *options) == 0
     (line,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
     assert line["verdict"]
+
+
+def test_a_market_and_a_moment_are_taken_in_every_form(
+    served: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`latest`, so long ago, a time without an offset; a market with its timeframe, or a symbol and the option."""
+    newest = hour(len(WINDOW) - 1)
+    monkeypatch.setattr(analyze, "system_clock", lambda: newest + HOUR_MS)
+    place = ("--snapshots", served.snapshots.root)
+    texts = []
+    for market in (("ETH-USDT_1h",), ("ETHUSDT",), ("ETH-USDT", "--timeframe", "1h")):
+        for moment in ("latest", "-1h", "-60m", to_iso(newest).removesuffix("Z")):
+            name, *options = market
+            assert regime(monkeypatch, "explain", name, moment, *options, *place) == 0, (market, moment)
+            texts.append(capsys.readouterr().out)
+    assert set(texts) == {texts[0]}
+    assert f"ETH-USDT_1h {to_iso(newest)}" in texts[0]
+
+    assert regime(monkeypatch, "explain", "ETH-USDT_1h", "latest", "--timeframe", "4h", *place) == 2
+    assert "ETH-USDT_1h is not on 4h" in capsys.readouterr().err
+    assert regime(monkeypatch, "explain", "DOGE-USDT", "latest", *place) == 1
+    assert "There is no snapshot of DOGE-USDT_1h" in capsys.readouterr().err
+    assert regime(monkeypatch, "analyze", "ETH-USDT_1h", "latest", "--unknown", *place) == 2
+    capsys.readouterr()
+    assert regime(monkeypatch, "analyze-range", "ETH-USDT", "--start", "-3h", *place, "--format", "csv") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 3

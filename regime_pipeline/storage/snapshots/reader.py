@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from fractions import Fraction
+from typing import Final
 
 from regime_pipeline.domain.errors import BadSnapshotError, MissingDataError
 from regime_pipeline.domain.market_data.candles import Candles
-from regime_pipeline.domain.market_data.market import HOUR_MS, TIMEFRAME_MINUTES, Market
+from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, TIMEFRAME_MINUTES, Market
 from regime_pipeline.domain.market_data.snapshot import PRICE_COLUMNS, HourSnapshot
 from regime_pipeline.domain.market_data.window import Int64, to_iso, to_ms
 from regime_pipeline.storage.snapshots.store import SnapshotStore
+
+_SEARCH_STEP_MS: Final = 30 * DAY_MS
+_SEARCHED_MS: Final = 3_650 * DAY_MS
 
 
 class SnapshotReader:
@@ -68,6 +72,26 @@ class SnapshotReader:
                 "Materialize hourly_snapshots for that hour.",
             )
         return snapshot
+
+    def newest_hour(self, symbol: str, timeframe: str, before_ms: int) -> int:
+        """Return the start of the newest hour with a snapshot that began before a moment, epoch milliseconds UTC.
+
+        Raises
+        ------
+        MissingDataError
+            There is none in the ten years before.
+        UsageError
+            The symbol or timeframe cannot be read.
+        """
+        market, end = Market(symbol, timeframe), before_ms
+        while end > before_ms - _SEARCHED_MS:
+            found = self._store.hours_present(market, end - _SEARCH_STEP_MS, end)
+            if len(found):
+                return int(found[-1])
+            end -= _SEARCH_STEP_MS
+        raise MissingDataError(
+            f"There is no snapshot of {market} under {self._store.root}.", "Materialize hourly_snapshots, or name the folder."
+        )
 
     def load_range(
         self, symbol: str, start: datetime | str, end: datetime | str, timeframe: str = "1h"
