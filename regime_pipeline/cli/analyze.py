@@ -95,8 +95,8 @@ def analyze_range_command(
     Example: regime analyze-range ETH-USDT,BTC-USDT --start 2020-03-01T00:00:00Z --end 2020-04-01T00:00:00Z --format csv
     """
     now = system_clock()
-    span = [to_iso(named_moment(text, now)) for text in (start, end)]
-    frame = service(snapshots).analyze_range(symbols.split(","), *span, timeframe)
+    first, last = (to_iso(named_moment(text, now)) for text in (start, end))
+    frame = service(snapshots).analyze_range(symbols.split(","), first, last, timeframe)
     write_frame(frame, form, output, _SHOWN, f"{len(frame)} hours")
 
 

@@ -97,7 +97,7 @@ def test_a_range_in_every_form(
     ("words", "code", "says"),
     [
         (("analyze", "ETH-USDT", "2030-01-01T00:00:00Z"), 1, "no snapshot of ETH-USDT_1h"),
-        (("analyze", "ETH-USDT", "2026-09-02"), 2, "no offset"),
+        (("analyze", "ETH-USDT", "yesterday"), 2, "is not a time. Write now, -6h"),
         (("analyze", "NOPE", "2026-09-02T00:00:00Z"), 2, "is not a symbol"),
         (("analyze", "ETH-USDT", "2026-09-10T00:00:00Z", "--format", "parquet"), 2, "Parquet is binary"),
         (("analyze", "ETH-USDT", "2026-09-10T00:00:00Z", "--output", "x.txt"), 2, "A table is for the terminal"),

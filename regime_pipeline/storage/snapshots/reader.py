@@ -90,7 +90,8 @@ class SnapshotReader:
                 return int(found[-1])
             end -= _SEARCH_STEP_MS
         raise MissingDataError(
-            f"There is no snapshot of {market} under {self._store.root}.", "Materialize hourly_snapshots, or name the folder."
+            f"There is no snapshot of {market} under {self._store.root}.",
+            "Materialize hourly_snapshots, or name the folder.",
         )
 
     def load_range(
