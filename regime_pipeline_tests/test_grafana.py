@@ -295,8 +295,8 @@ def test_settings_of_a_panel_name_columns_that_its_query_has(viewed: Viewed) -> 
 
 
 def test_names_and_colours_are_those_of_the_project() -> None:
-    css = (REPOSITORY / "regime_pipeline" / "dashboard" / "static" / "site.css").read_text("utf-8")
-    dark = dict(re.findall(r"--([A-Z_]+): (#[0-9a-f]{6});", css.partition("prefers-color-scheme: dark")[2]))
+    css = (REPOSITORY / "regime_pipeline" / "dashboard" / "static" / "dark.css").read_text("utf-8")
+    dark = dict(re.findall(r"--([A-Z_]+): (#[0-9a-f]{6});", css))
     (mapping,) = PANELS[2]["fieldConfig"]["defaults"]["mappings"]
 
     assert {each["text"]: each["color"] for each in mapping["options"].values()} == {

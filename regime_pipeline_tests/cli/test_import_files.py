@@ -76,6 +76,7 @@ def test_the_report_as_json(project: Path) -> None:
         "price_scale": 100,
         "start": "2020-02-09T00:00:00Z",
         "end": "2020-02-09T00:11:00Z",
+        "no_trade_bars": 0,
         "stored_bars_changed": 0,
         "stored_bars_removed": 0,
         "stored_bars_kept_in_holes": 0,

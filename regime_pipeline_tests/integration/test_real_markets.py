@@ -13,7 +13,7 @@ from regime_pipeline.cli.backfill import run_chain
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_ms
 from regime_pipeline.domain.schema import HOUR_STATUSES, VERDICTS
-from regime_pipeline.services.chain.stages import correction_reach
+from regime_pipeline.services.chain.stage_work import correction_reach
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.imports.plan import read_files
 from regime_pipeline.services.imports.write import import_candles

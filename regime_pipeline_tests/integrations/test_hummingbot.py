@@ -200,9 +200,11 @@ def test_from_a_range_through_a_trend_and_back(
 
         begun = await reach(bot, BEGIN, True)
         (running,) = bot.running
-        assert bot.controller.processed_data["decision"].spread_factor == Decimal("1.5"), "a weak range"
-        assert (running.level_id, running.start_price, running.end_price) == ("v1", 96, Decimal("102.4"))
-        assert (running.total_amount_quote, running.max_open_orders) == (1000, 5)
+        assert bot.controller.processed_data["decision"].spread_factor == 1, "RANGE_OK: the spreads as configured"
+        lower, upper, levels = Decimal(str(GRID["lower"])), Decimal(str(GRID["upper"])), int(GRID["levels"])
+        top = upper - (upper - lower) / levels
+        assert (running.level_id, running.start_price, running.end_price) == ("v1", lower, top)
+        assert (running.total_amount_quote, running.max_open_orders) == (1000, levels)
         assert (await routine.run(asked)).startswith("OK: 1 of 1 active\nALFA-USDT 1h: Active: RANGE")
 
         paused = await reach(bot, begun, False)

@@ -44,7 +44,9 @@ def reads_of(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[W
         patch.setattr(target, name, wrapper)
 
     with monkeypatch.context() as patch:
-        spied(ws.warehouse, "read_spans", lambda args: WRITER[args[0]])
+        for name in ("read_spans", "read_range"):  # of many markets, of one
+            spied(ws.warehouse, name, lambda args: WRITER[args[0]])
+        spied(ws.warehouse, "read_candles", lambda _: "raw_candles")
         spied(ws.snapshots, "read_candles", lambda _: SNAPSHOTS)
         yield replace(ws, source_of=source_of), found
 
@@ -67,7 +69,7 @@ def test_declared_dependencies_are_what_is_read(
             with reads_of(ws, monkeypatch) as (watched, read):
                 stage.run(watched, ws.start_run(""), MARKET, WINDOW)
             assert read - {stage.name} == declared[stage.name], stage.name
-        with reads_of(ws, monkeypatch) as read:
-            build_site(ws, tmp_path / "site")
+        with reads_of(ws, monkeypatch) as (watched, read):
+            build_site(watched, tmp_path / "site")
         assert read == declared["dashboard_site"]
     assert set(declared) == {stage.name for stage in STAGES} | {"dashboard_site"}

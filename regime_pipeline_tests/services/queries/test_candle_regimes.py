@@ -28,7 +28,7 @@ from regime_pipeline.services.queries.candle_regimes import (
     transition_events,
     transition_shares,
 )
-from regime_pipeline.storage import warehouse as warehouse_module
+from regime_pipeline.storage import bulk_reads
 from regime_pipeline_tests.factories import NOW, hours_from_start, run_stages, simulated_workspace
 from regime_pipeline_tests.served_home import BTC, ETH, HOURS, hour, with_other_policy
 
@@ -153,7 +153,7 @@ def test_what_is_written_between_two_looks_is_read_again(
         window = hours_from_start(0, 300)
         run_stages(ws, ETH, [window])
         later, reads = with_other_policy(ws), []
-        real = warehouse_module.load_regimes
+        real = bulk_reads.load_regimes
 
         def read_then_write(*given: Any) -> Any:
             found = real(*given)
@@ -161,7 +161,7 @@ def test_what_is_written_between_two_looks_is_read_again(
             run_stages(later, ETH, [window])
             return found
 
-        monkeypatch.setattr(warehouse_module, "load_regimes", read_then_write)
+        monkeypatch.setattr(bulk_reads, "load_regimes", read_then_write)
         found = series(later)
         candles = ws.warehouse.read_candles(ETH, 0, NOW)
 
