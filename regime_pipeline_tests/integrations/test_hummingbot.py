@@ -231,6 +231,8 @@ def test_from_a_range_through_a_trend_and_back(
             probation.upper,
             probation.levels,
         )
+        bot.provider.price = (probation.lower + probation.upper) / 2  # nothing is placed while the price is outside
+        await bot.tick()
         (running,) = bot.running
         assert running.start_price == probation.lower
         assert running.end_price < probation.upper

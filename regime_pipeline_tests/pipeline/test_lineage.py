@@ -72,4 +72,4 @@ def test_declared_dependencies_are_what_is_read(
         with reads_of(ws, monkeypatch) as (watched, read):
             build_site(watched, tmp_path / "site")
         assert read == declared["dashboard_site"]
-    assert set(declared) == {stage.name for stage in STAGES} | {"dashboard_site"}
+    assert set(declared) == {stage.name for stage in STAGES} | {"dashboard_site", SOURCE}
