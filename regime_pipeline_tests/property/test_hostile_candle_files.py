@@ -53,7 +53,17 @@ BYBIT = {"retCode": 0, "result": {"symbol": "ETHUSDT", "list": [[*map(str, row),
 KRAKEN = {"error": [], "result": {"ETHUSDT": [[*row[:5], "11", *row[5:], 7] for row in ROWS], "last": 1}}
 COINBASE = {"candles": [dict(zip(["start", *NAMES[1:]], row, strict=True)) for row in ROWS]}
 COLUMNS = {"s": "ok", **{letter: [row[at] for row in ROWS] for at, letter in enumerate("tohlcv")}}
-DOCUMENTS = (BYBIT, KRAKEN, COINBASE, COLUMNS, ROWS, RECORDS, KUCOIN, {"data": ROWS})
+BY_COLUMN = {name: {str(at): row[place] for at, row in enumerate(ROWS)} for place, name in enumerate(NAMES)}
+BY_TIME = {"Meta Data": {"1. Symbol": "ETH"}, "Series": {str(row[0]): {"1. open": 10.0, "2. high": 25.5, "3. low": 9.25,
+           "4. close": row[4], "5. volume": 100.5} for row in ROWS}}  # fmt: skip
+NESTED = [{"ticker": "ethusdt", "priceData": RECORDS}]
+QUOTE = {name: [row[at] for row in ROWS] for at, name in enumerate(NAMES) if at}
+YAHOO = {"chart": {"result": [{"meta": {"symbol": "ETH-USDT"}, "timestamp": [row[0] for row in ROWS],
+         "indicators": {"quote": [QUOTE]}}]}}  # fmt: skip
+STREAM = [{"t": row[0], "T": row[0] + 59_999, "s": "ETHUSDT", "i": "1m", "o": 10, "h": 26, "l": 9, "c": row[4], "v": 5}
+          for row in ROWS]  # fmt: skip
+VENUES = (BYBIT, KRAKEN, COINBASE, COLUMNS, KUCOIN, BY_COLUMN, BY_TIME, NESTED, YAHOO, STREAM)
+DOCUMENTS = (*VENUES, ROWS, RECORDS, {"data": ROWS})
 
 
 def columnar(kind: str, times: Any) -> bytes:

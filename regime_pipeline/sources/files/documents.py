@@ -103,7 +103,11 @@ def _row_lists(value: Any, path: tuple[str, ...], times: Mapping[str, Any]) -> I
     elif isinstance(value, dict):
         if _is_columns(value):
             columns = _lists(value)
-            yield path, columns if any(map(_is_time, columns)) else {**times, **columns}
+            rows = len(next(iter(columns.values())))
+            above = (
+                {} if any(map(_is_time, columns)) else {key: each for key, each in times.items() if len(each) == rows}
+            )
+            yield path, {**above, **columns}
         elif rows := _records(value):
             yield path, rows
         elif len(path) < _DEPTH:

@@ -257,6 +257,7 @@ OTHERS: Final[list[tuple[str, bytes, str]]] = [
     ("a.csv", b"\n<!DOCTYPE html><html>404</html>", "is a web page, not a table"),
     ("a.json", b'{"code": -1121, "msg": "Invalid symbol."}', r"no candles but a message: Invalid symbol\. Fetch"),
     ("a.json", b'{"code": "0", "data": []}', "contains no list of rows"),
+    ("a.json", json.dumps({"timestamp": MS[1:], "quote": [PRICES | {"volume": MS}]}).encode(), "no column for time"),
     ("a.csv", TEXTS["closes 1 ms before the next open"][0].encode(), "time is the end of a 1h bar.*--stamps close"),
     ("a.csv", TEXTS["tick volume by request"][0].encode(), r"<VOL> is 0 in every row.*Say --volume tickvol"),
     (
