@@ -29,7 +29,6 @@ from regime_pipeline.domain.verdicts.explanation import weights_of
 from regime_pipeline.services.chain.scheduling import LIVE_SOURCES
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.explanations import EXPLAINED, advice_factors, verdict_factors
-from regime_pipeline.services.universe import origin
 from regime_pipeline.storage.file_locks import FileLock
 
 DEFAULT_DAYS: Final = 30
@@ -99,7 +98,7 @@ def _end_note(ws: Workspace, market: Market, through_ms: int) -> str:
         return "the end of the project"
     if until_ms is not None and through_ms >= until_ms:
         return "the end of this market"
-    return "" if origin(ws.universe, market) in LIVE_SOURCES else "the end of what was imported"
+    return "" if ws.universe.origin(market).source in LIVE_SOURCES else "the end of what was imported"
 
 
 def _overview(

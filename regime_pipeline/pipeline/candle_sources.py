@@ -11,7 +11,7 @@ from typing import Final
 import dagster as dg
 
 from regime_pipeline.domain.market_data.market import Market
-from regime_pipeline.services.universe import SourceName, Universe, origin
+from regime_pipeline.services.universe import SourceName, Universe
 
 PREFIX: Final = "candle_source"
 _WHAT: Final[Mapping[SourceName, str]] = {
@@ -26,9 +26,8 @@ def build_candle_sources(universe: Universe) -> list[dg.AssetSpec]:
     """Return one external asset for each source that a market has, with the markets in its metadata."""
     found: dict[tuple[SourceName, str], list[Market]] = {}
     for spec in universe.specs:
-        source = origin(universe, spec.market)
-        exchange = universe.spec(spec.market.on("1m")).exchange if spec.source == "resampled" else spec.exchange
-        found.setdefault((source, exchange), []).append(spec.market)
+        origin = universe.origin(spec.market)
+        found.setdefault((origin.source, origin.exchange), []).append(spec.market)
     return [
         dg.AssetSpec(
             dg.AssetKey([PREFIX, f"{source}_{exchange}" if exchange else source]),

@@ -107,29 +107,22 @@ class Universe:
             raise UsageError(f"{market} is not in markets.toml (listed: {listed}).", "Add it at the end of the file.")
         return found
 
+    def origin(self, market: Market) -> MarketSpec:
+        """Return the entry that a market's candles come from in the end: of a resampled one, that of its minutes.
+
+        Raises
+        ------
+        UsageError
+            As `spec`.
+        """
+        spec = self.spec(market)
+        return self.spec(market.on("1m")) if spec.source == "resampled" else spec
+
     def within(self, window: Window) -> Window | None:
         """Return the part of a window that has partitions, None where none of it has."""
         start = max(window.start_ms, self.start_ms)
         end = window.end_ms if self.end_ms is None else min(window.end_ms, self.end_ms)
         return Window(start, end) if end > start else None
-
-
-def origin(universe: Universe, market: Market) -> SourceName:
-    """Return the source that a market's candles come from in the end: of resampled ones, that of the minutes.
-
-    Raises
-    ------
-    UsageError
-        The market is not listed.
-    """
-    source = universe.spec(market).source
-    return universe.spec(market.on("1m")).source if source == "resampled" else source
-
-
-def absent_bars_of(universe: Universe, market: Market) -> AbsentBars:
-    """Return what absent bars of a market mean, of a resampled one those of its minutes; errors as `origin`."""
-    spec = universe.spec(market)
-    return universe.spec(market.on("1m")).absent_bars if spec.source == "resampled" else spec.absent_bars
 
 
 class _Partitions(BaseModel):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
-from regime_pipeline.storage.bulk.columns import CANDLES, BulkTable, bulk_table
+from regime_pipeline.storage.bulk.columns import CANDLES, BulkTable, Rows, bulk_table
 from regime_pipeline.storage.bulk.regime_reads import (
     ReadVersion,
     RegimeQuery,
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 PAGE_ROWS: Final = 131_072
 """Most rows read by one statement: an array of texts stays far below PostgreSQL's 1 GB a value."""
 PRICES: Final = ("open", "high", "low", "close")
+
+
+def candles_of(market: Market, price_scale: int, rows: Rows) -> Candles:
+    """Return rows of the table `candles` as candles."""
+    return Candles.from_prices(market, price_scale, rows["open_time"], [rows[name] for name in PRICES], rows["volume"])
 
 
 class BulkReads(MarketRegistry):
@@ -91,9 +96,7 @@ class BulkReads(MarketRegistry):
     def read_candles(self, market: Market, start_ms: int, end_ms: int) -> Candles:
         """Read the candles that open in [start, end); errors as `series_id`."""
         scale = self.price_scale(market)
-        rows = self._read(CANDLES, market, start_ms, end_ms, CANDLES.names)
-        prices = [rows[name] for name in PRICES]
-        return Candles.from_prices(market, scale, rows["open_time"], prices, rows["volume"])
+        return candles_of(market, scale, self._read(CANDLES, market, start_ms, end_ms, CANDLES.names))
 
     def read_frame(
         self, table: str, market: Market, window: Window, columns: Sequence[str] | None = None

@@ -7,7 +7,7 @@ import pytest
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import to_ms
-from regime_pipeline.services.universe import MarketSpec, absent_bars_of, ensure_market, load_universe, universe_of
+from regime_pipeline.services.universe import MarketSpec, ensure_market, load_universe, universe_of
 
 SPAN = "[partitions]\nstart = 2020-02-01T00:00:00Z\n"
 BTC = '[[markets]]\nsymbol = "BTCUSDT"\ntimeframes = ["1m", "1h"]\nsource = "files"\n'
@@ -134,8 +134,8 @@ def test_a_market_may_declare_that_absent_bars_are_time_without_a_trade(tmp_path
     universe = load_universe(written(tmp_path, SPAN + minutes + quiet + resampled))
     plain = load_universe(written(tmp_path, SPAN + minutes + resampled))
 
-    assert [absent_bars_of(universe, market) for market in universe.markets] == ["no_trade", "no_trade"]
-    assert [absent_bars_of(plain, market) for market in plain.markets] == ["gap", "gap"]
+    assert [universe.origin(market).absent_bars for market in universe.markets] == ["no_trade", "no_trade"]
+    assert [plain.origin(market).absent_bars for market in plain.markets] == ["gap", "gap"]
     assert universe.specs[0].config_hash != plain.specs[0].config_hash, "it gets other candles"
     with pytest.raises(UsageError, match="of a resampled market is that of its 1m market: write it there"):
         load_universe(written(tmp_path, SPAN + minutes + resampled + quiet))

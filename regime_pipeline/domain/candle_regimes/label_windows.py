@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from regime_pipeline.domain.features.windows import has_values
 from regime_pipeline.domain.market_data.candles import Candles, concatenate
 from regime_pipeline.domain.market_data.holes import absent_between, has_history, run_starts
+from regime_pipeline.domain.market_data.no_trade import flat_bars
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.domain.schema import INCOMPLETE_WINDOW, OK, PARTIAL, WARMING_UP
 from regime_pipeline.policy import CandleRegimePolicy
@@ -62,11 +64,10 @@ def label_expected_ms(candles: Candles, policy: CandleRegimePolicy) -> int | Non
     """
     if not len(candles):
         return None
-    step, close = candles.market.step_ms, candles.close[-1:]
+    step = candles.market.step_ms
     ahead = policy.min_history_bars + policy.holes.tolerated(policy.min_history_bars) + policy.holes.longest_bars
     times: Int64 = int(candles.open_time_ms[-1]) + step * np.arange(1, ahead + 1, dtype=np.int64)
-    flat = np.repeat(close, ahead)
-    later = Candles(candles.market, candles.price_scale, times, flat, flat, flat, flat, np.zeros(ahead))
+    later = flat_bars(candles, times, np.repeat(candles.close[-1:], ahead))
     status = label_windows(concatenate([candles, later]), policy).status[len(candles) - 1 :]
-    first = int(np.argmax((status == OK) | (status == PARTIAL)))
+    first = int(np.argmax(has_values(status)))
     return None if first == 0 else int(candles.close_time_ms[-1]) + first * step

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from regime_pipeline.domain.market_data.candles import Candles, concatenate
 from regime_pipeline.domain.market_data.completeness import Spans, is_covered
 from regime_pipeline.domain.market_data.sorted_times import is_in
+from regime_pipeline.domain.market_data.window import Int64
 
 AbsentBars = Literal["gap", "no_trade"]
 """What an absent bar inside covered time means: nothing is known (`gap`), or nobody traded (`no_trade`)."""
@@ -23,6 +24,11 @@ NO_TRADE: Final = "no_trade"
 def is_no_trade(candles: Candles) -> NDArray[np.bool_]:
     """Return for each candle whether nobody traded in it: volume 0 and a single price; bool, shape (n,)."""
     return np.asarray((candles.volume == 0) & (candles.low == candles.high))
+
+
+def flat_bars(like: Candles, open_time_ms: Int64, close: Int64) -> Candles:
+    """Return bars without a trade, volume 0, at prices in the ticks of some candles of their market."""
+    return Candles(like.market, like.price_scale, open_time_ms, close, close, close, close, np.zeros(len(close)))
 
 
 def fill_no_trade(candles: Candles, covered: Spans, before: Candles | None = None) -> Candles:
@@ -57,6 +63,4 @@ def fill_no_trade(candles: Candles, covered: Spans, before: Candles | None = Non
     fills[fills] = known.open_time_ms[row[fills]] > newest_unknown[fills]
     if not fills.any():
         return candles
-    close = known.close[row[fills]]
-    flat = Candles(candles.market, candles.price_scale, times[fills], close, close, close, close, np.zeros(len(close)))
-    return concatenate([candles, flat])
+    return concatenate([candles, flat_bars(candles, times[fills], known.close[row[fills]])])

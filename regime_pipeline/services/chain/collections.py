@@ -16,7 +16,6 @@ from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso
 from regime_pipeline.services.chain.scheduling import LIVE_SOURCES
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.services.universe import origin
 
 _WANTS_KEPT: Final = timedelta(days=1)
 _CHAIN_END: Final = "dashboard_hours"
@@ -26,7 +25,7 @@ _CHAIN_END: Final = "dashboard_hours"
 def check_collectable(ws: Workspace, market: Market, hour_ms: int) -> None:
     """Raise `UsageError` where no run could collect the hour: another source, no partition, or one that is open."""
     spec = ws.universe.spec(market)
-    source = origin(ws.universe, market)
+    source = ws.universe.origin(market).source
     if source not in LIVE_SOURCES:
         raise UsageError(
             f"{market} has the source '{source}', which nothing can be collected from.",

@@ -24,7 +24,7 @@ from regime_pipeline.domain.restart_gates.machine import StopEvent
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.sources.base import Fetched
 from regime_pipeline.storage.bulk.columns import bulk_table
-from regime_pipeline.storage.bulk_reads import PRICES
+from regime_pipeline.storage.bulk_reads import candles_of
 
 Columns = dict[str, NDArray[Any]]
 _Result = TypeVar("_Result")
@@ -160,7 +160,7 @@ def registered(market: Market, venue: str, price_scale: int) -> Reading[None]:
 
 def _register(ws: Workspace, keys: Sequence[tuple[Market, str, int]]) -> list[RegimeError | None]:
     ws.warehouse.look_up(market for market, _, _ in keys)
-    return [_unless_failed(partial(_register_one, ws, *key)) for key in keys]
+    return [unless_failed(partial(_register_one, ws, *key)) for key in keys]
 
 
 def _register_one(ws: Workspace, market: Market, venue: str, price_scale: int) -> None:
@@ -194,8 +194,7 @@ def stored_rows(table: str, market: Market, window: Window, columns: Sequence[st
 def stored_candles(ws: Workspace, market: Market, start_ms: int, end_ms: int) -> Reading[Candles]:
     """Read what `Warehouse.read_candles` returns."""
     rows = yield from _rows("candles", market, start_ms, end_ms, bulk_table("candles").names)
-    prices = [rows[name] for name in PRICES]
-    return Candles.from_prices(market, ws.warehouse.price_scale(market), rows["open_time"], prices, rows["volume"])
+    return candles_of(market, ws.warehouse.price_scale(market), rows)
 
 
 def _rows(table: str, market: Market, start_ms: int, end_ms: int, names: tuple[str, ...]) -> Reading[Columns]:
@@ -225,7 +224,7 @@ def snapshot_candles(market: Market, start_ms: int, end_ms: int) -> Reading[Cand
 
 
 def _file_candles(ws: Workspace, keys: Sequence[tuple[Market, int, int]]) -> list[Candles | RegimeError]:
-    return [_unless_failed(partial(ws.snapshots.read_candles, *key)) for key in keys]
+    return [unless_failed(partial(ws.snapshots.read_candles, *key)) for key in keys]
 
 
 def snapshot_hours(market: Market, window: Window) -> Reading[Int64]:
@@ -236,7 +235,7 @@ def snapshot_hours(market: Market, window: Window) -> Reading[Int64]:
 
 def _file_hours(ws: Workspace, keys: Sequence[tuple[Market, Window]]) -> list[Int64 | RegimeError]:
     read = ws.snapshots.hours_present
-    return [_unless_failed(partial(read, market, window.start_ms, window.end_ms)) for market, window in keys]
+    return [unless_failed(partial(read, market, window.start_ms, window.end_ms)) for market, window in keys]
 
 
 def snapshot_statuses(market: Market, window: Window) -> Reading[NDArray[Any]]:
@@ -246,10 +245,11 @@ def snapshot_statuses(market: Market, window: Window) -> Reading[NDArray[Any]]:
 
 
 def _file_statuses(ws: Workspace, keys: Sequence[tuple[Market, Window]]) -> list[NDArray[Any] | RegimeError]:
-    return [_unless_failed(partial(ws.snapshots.read_statuses, *key)) for key in keys]
+    return [unless_failed(partial(ws.snapshots.read_statuses, *key)) for key in keys]
 
 
-def _unless_failed(read: Callable[[], _Result]) -> _Result | RegimeError:
+def unless_failed(read: Callable[[], _Result]) -> _Result | RegimeError:
+    """Return what a call returns, or the error that it raised."""
     try:
         return read()
     except RegimeError as error:
@@ -266,7 +266,7 @@ def _source_candles(ws: Workspace, keys: Sequence[tuple[Market, int, int]]) -> l
     """Ask the sources: venues over the network at the same time, each for one market after another."""
 
     def ask(key: tuple[Market, int, int]) -> Fetched | RegimeError:
-        return _unless_failed(lambda: ws.source_of(key[0]).fetch(*key))
+        return unless_failed(lambda: ws.source_of(key[0]).fetch(*key))
 
     return ask_by_venue(ws, keys, lambda key: key[0], ask)
 
@@ -282,7 +282,7 @@ def ask_by_venue(
     """
     queues: dict[str, list[int]] = defaultdict(list)
     for number, item in enumerate(items):
-        queues[_venue(ws, market_of(item))].append(number)
+        queues[ws.universe.origin(market_of(item)).exchange].append(number)  # empty: nothing goes over the network
 
     def ask_in_turn(numbers: list[int]) -> list[tuple[int, _Result]]:
         return [(number, ask(items[number])) for number in numbers]
@@ -292,12 +292,6 @@ def ask_by_venue(
     with ThreadPoolExecutor(min(len(queues), _VENUES_AT_ONCE)) as threads:
         answers = dict(pair for pairs in threads.map(ask_in_turn, queues.values()) for pair in pairs)
     return [answers[number] for number in range(len(items))]
-
-
-def _venue(ws: Workspace, market: Market) -> str:
-    """The exchange that a market's source asks in the end; empty where nothing goes over the network."""
-    spec = ws.universe.spec(market)
-    return ws.universe.spec(market.on("1m")).exchange if spec.source == "resampled" else spec.exchange
 
 
 def grid_history(symbol: str) -> Reading[History]:

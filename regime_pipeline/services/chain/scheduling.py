@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from regime_pipeline.domain.errors import RegimeError
 from regime_pipeline.domain.market_data.completeness import MISSING
 from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_iso
-from regime_pipeline.services.chain.reading import ask_by_venue
+from regime_pipeline.services.chain.reading import ask_by_venue, unless_failed
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.universe import NETWORK_SOURCES, Universe
@@ -56,7 +55,11 @@ def frontier(ws: Workspace) -> SourceFrontier:
     newest: list[int] = []
     failures: list[str] = []
     markets = _one_of_each_clock(ws.universe)
-    answers = ask_by_venue(ws, markets, lambda market: market, partial(_newest_closed, ws))
+
+    def ask(market: Market) -> int | RegimeError | None:
+        return unless_failed(lambda: ws.source_of(market).newest_closed_ms(market))
+
+    answers = ask_by_venue(ws, markets, lambda market: market, ask)
     for market, closed in zip(markets, answers, strict=True):
         if isinstance(closed, RegimeError):
             failures.append(str(closed))
@@ -77,13 +80,6 @@ def _one_of_each_clock(universe: Universe) -> list[Market]:
         is_remote = spec.source in NETWORK_SOURCES and spec.until_ms is None
         found.setdefault((spec.exchange, spec.market.timeframe) if is_remote else spec.market, spec.market)
     return list(found.values())
-
-
-def _newest_closed(ws: Workspace, market: Market) -> int | RegimeError | None:
-    try:
-        return ws.source_of(market).newest_closed_ms(market)
-    except RegimeError as error:
-        return error
 
 
 def repaired_cursor(ws: Workspace, cursor_ms: int | None) -> int | None:

@@ -48,7 +48,6 @@ from regime_pipeline.services.chain.reading import (
 )
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.explanations import factors_of, reasons_of
-from regime_pipeline.services.universe import absent_bars_of
 from regime_pipeline.sources.base import Fetched, joined
 from regime_pipeline.storage.warehouse import HourCandles
 
@@ -112,7 +111,7 @@ def raw_candles(ws: Workspace, market: Market, window: Window) -> Reading[Comput
     """
     source = ws.source_of(market)
     yield from registered(market, source.venue, ws.universe.spec(market).price_scale)
-    is_quiet = absent_bars_of(ws.universe, market) == NO_TRADE
+    is_quiet = ws.universe.origin(market).absent_bars == NO_TRADE
     whole = (yield from _with_lull(ws, market, window)) if is_quiet else window
     stored = yield from _stored_answer(ws, market, whole)
     try:
@@ -163,7 +162,7 @@ def hourly_snapshots(ws: Workspace, market: Market, window: Window) -> Reading[C
         source=spec.source,
         config_hash=spec.config_hash,
         collected_at_ms=ws.clock(),
-        absent_bars=absent_bars_of(ws.universe, market),
+        absent_bars=ws.universe.origin(market).absent_bars,
     )
     return Computed(market, window, content, {"bars": hours["present"]})
 

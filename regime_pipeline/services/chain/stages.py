@@ -111,15 +111,14 @@ def _each_stored(
     computed: Sequence[Computed | Exception], store: Callable[[Sequence[Computed]], list[StageReport]]
 ) -> list[StageReport | Exception]:
     """Store what was computed together; where that is refused, one after another, so that one alone is refused."""
-    found: list[StageReport | Exception] = [each for each in computed if isinstance(each, Exception)]
     sound = [each for each in computed if isinstance(each, Computed)]
     reports: list[StageReport | Exception]
     try:
         reports = list(store(sound)) if sound else []
     except StorageError as error:
         reports = [error] if len(sound) == 1 else [_stored_alone(each, store) for each in sound]
-    failed, done = iter(found), iter(reports)
-    return [next(failed) if isinstance(each, Exception) else next(done) for each in computed]
+    done = iter(reports)
+    return [each if isinstance(each, Exception) else next(done) for each in computed]
 
 
 def _stored_alone(

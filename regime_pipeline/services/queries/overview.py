@@ -19,7 +19,7 @@ from regime_pipeline.services.chain.scheduling import LIVE_SOURCES
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.services.queries.freshness import Freshness
 from regime_pipeline.services.queries.warm_up import verdict_expected_ms
-from regime_pipeline.services.universe import MarketSpec, origin
+from regime_pipeline.services.universe import MarketSpec
 from regime_pipeline.storage.bulk.newest_rows import NewestRow
 
 ATTENTION: Final = ("OUTSIDE", "RESTART", "ACT", "LATE", "")
@@ -194,7 +194,7 @@ def _is_live(ws: Workspace, spec: MarketSpec | None) -> bool:
     """New hours are expected: the market is listed and still trades, its source may know more, the span has no end."""
     if spec is None or spec.until_ms is not None or ws.universe.end_ms is not None:
         return False
-    return origin(ws.universe, spec.market) in LIVE_SOURCES
+    return ws.universe.origin(spec.market).source in LIVE_SOURCES
 
 
 def _patience_ms(ws: Workspace, market: Market) -> int:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from regime_pipeline.domain.features.hourly import feature_lookback_bars
 from regime_pipeline.domain.features.observations import Observations, lookback_hours
 from regime_pipeline.domain.features.windows import has_values, locate
-from regime_pipeline.domain.market_data.candles import Candles, concatenate
+from regime_pipeline.domain.market_data.candles import concatenate
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.no_trade import flat_bars
 from regime_pipeline.domain.market_data.window import Int64, Window
 from regime_pipeline.services.chain.workspace import Workspace
 
@@ -58,8 +59,7 @@ def _is_whole(ws: Workspace, market: Market, hour_ms: int, moments: Int64) -> ND
     start_ms = (close_ms // step - feature_lookback_bars(ws.policy)) * step
     known = ws.warehouse.read_candles(market, start_ms, close_ms // step * step)
     ahead = np.arange(close_ms // step * step, int(moments[-1]), step, dtype=np.int64)
-    flat = np.full(len(ahead), known.close[-1] if len(known) else 1)
-    later = Candles(market, known.price_scale, ahead, flat, flat, flat, flat, np.zeros(len(ahead)))
+    later = flat_bars(known, ahead, np.full(len(ahead), known.close[-1] if len(known) else 1))
     holes, window = ws.policy.candle_regime.holes, ws.policy.features.window_bars
     return has_values(locate(concatenate([known, later]), moments - HOUR_MS, window, holes).status)
 

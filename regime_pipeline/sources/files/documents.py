@@ -120,14 +120,14 @@ def _in_list(
     value: list[Any], path: tuple[str, ...], times: Mapping[str, Any]
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield a list of rows itself, or the rows inside of its records."""
-    if value and isinstance(value[0], dict) and not is_header(list(value[0])) and len(value) <= _WRAPPED:
-        inner = [found for item in value for found in _row_lists(item, path, times)]
-        if inner:
-            yield from inner
-            return
-    if value and isinstance(value[0], dict) and _is_columns(value[0]):
-        yield from (found for item in value for found in _row_lists(item, path, times))
-    elif value and (isinstance(value[0], dict | list) or not path):
+    first = value[0] if value else None
+    is_envelope = isinstance(first, dict) and (
+        _is_columns(first) or (not is_header(list(first)) and len(value) <= _WRAPPED)
+    )
+    inner = [found for item in value for found in _row_lists(item, path, times)] if is_envelope else []
+    if inner:
+        yield from inner
+    elif value and (isinstance(first, dict | list) or not path):
         yield path, value
 
 
