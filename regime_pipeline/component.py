@@ -17,6 +17,7 @@ from pydantic import Field
 from regime_pipeline.bootstrap import build_definitions
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.market import DAY_MS
+from regime_pipeline.domain.market_data.no_trade import GAP, AbsentBars
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.services.universe import SourceName, Timeframe, Universe, universe_of
 from regime_pipeline.settings import Settings
@@ -34,6 +35,7 @@ class ListedMarket(dg.Model):
     exchange: str = Field(default="", description="Its name in ccxt; of the sources exchange and archive.")
     price_scale: int = Field(default=100, description="Ticks per unit of quote currency.")
     until: str | None = Field(default=None, description="When it stopped trading, with its UTC offset.")
+    absent_bars: AbsentBars = Field(default=GAP, description="What a bar is that the source confirms to be absent.")
 
 
 class RegimeChainScaffolder(dg.Scaffolder):

@@ -17,11 +17,13 @@ from dagster.components.testing import DefsFolderSandbox, create_defs_folder_san
 
 from regime_pipeline import RegimeChain
 from regime_pipeline.bootstrap import build_definitions
+from regime_pipeline.component import ListedMarket
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_ms
 from regime_pipeline.pipeline.build import CHAIN_JOB
 from regime_pipeline.pipeline.partitions import range_tags
+from regime_pipeline.services.universe import _Entry, load_universe, universe_of
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.admin import migrate
 from regime_pipeline.storage.warehouse import Warehouse
@@ -110,6 +112,17 @@ def test_the_file_and_the_list_give_the_same_partitions() -> None:
     assert partitions[0] == partitions[1]
     assert partitions[0] is not None
     assert partitions[0].get_first_partition_key() == "2026-10-01-00:00|ETH-USDT_15m"
+
+
+def test_a_listed_market_has_every_key_of_a_markets_file() -> None:
+    """But for the demo's own: the page says that entries are as in the file."""
+    text = FILE + 'absent_bars = "no_trade"\nuntil = 2026-11-01T00:00:00Z\nprice_scale = 1000\n'
+    entry = {"symbol": "ETH-USDT", "timeframes": ["15m", "1h"], "source": "simulated", "absent_bars": "no_trade"}
+    listed = ListedMarket(**entry, until="2026-11-01T00:00:00Z", price_scale=1_000)
+    Path("markets.toml").write_text(text, "utf-8")
+
+    assert universe_of([listed.model_dump()], "2026-10-01T00:00:00Z") == load_universe(Path("markets.toml"))
+    assert set(ListedMarket.model_fields) == set(_Entry.model_fields) - {"simulated_from"}
 
 
 def test_days_are_a_field() -> None:
