@@ -167,7 +167,8 @@ def _print_outcome(report: ImportReport) -> None:
         err.print(f"Next: {printable(said)}", markup=False, soft_wrap=True)
         return
     written = report.written
-    there = "" if written.inserted_rows == len(report.plan.candles) else ", the others were there"
+    given = len(report.plan.candles) + joined.no_trade
+    there = "" if written.inserted_rows == given else ", the others were there"
     err.print(f"{written.inserted_rows:,} candles in {written.written_partitions:,} hours written{there}.")
     err.print(f"Next: {report.next_command}", markup=False, soft_wrap=True)
 

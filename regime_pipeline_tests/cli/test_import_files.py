@@ -154,6 +154,17 @@ def test_candles_are_stored_and_markets_listed(project: Path, database: str) -> 
 
 
 @pytest.mark.postgres
+@pytest.mark.usefixtures("database")
+def test_time_without_a_trade_is_counted_and_what_was_there_is_said(project: Path) -> None:
+    path = write(project / "a.csv", [0, 1, 4])
+    first = run(path, "--market", "BTC-USDT_1m", "--absent-bars", "no_trade")
+    assert "2 absent bars count as time without a trade: flat, volume 0." in first
+    assert "5 candles in 1 hours written." in first
+
+    again = run(path, "--market", "BTC-USDT_1m")
+    assert "0 candles in 0 hours written, the others were there." in again
+
+
 def test_finer_prices_refine_the_market_and_what_is_resampled_from_it(project: Path, database: str) -> None:
     run(write(project / "a.csv", [0, 1]), "--market", "BTC-USDT_1m", "--resample", "15m")
     finer = (write(project / "b.csv", [2, 3], "1.125"), "--market", "BTC-USDT_1m", "--resample", "1h")
