@@ -36,23 +36,23 @@ AsOfOption = Annotated[str, typer.Option(help="What was known at this time, in t
 _SHOWN: Final = ("symbol", "hour_start", "verdict", "confidence", "direction", "dominant_risk", "trend_score")
 
 
-def service(snapshots: str) -> RegimeAnalysisService:
-    """Return the service on a folder of snapshots, or on the home's."""
-    settings = Settings()
-    store = SnapshotStore(snapshots or settings.snapshot_root)
-    return RegimeAnalysisService(SnapshotReader(store), read_policy(settings))
+def _reader(snapshots: str) -> SnapshotReader:
+    """Return the reader of a folder of snapshots, or of the home's."""
+    return SnapshotReader(SnapshotStore(snapshots or Settings().snapshot_root))
+
+
+def _service(reader: SnapshotReader) -> RegimeAnalysisService:
+    return RegimeAnalysisService(reader, read_policy(Settings()))
 
 
 def _row(name: str, time: str, timeframe: str, snapshots: str, as_of: str, grid: Path | None = None) -> pd.Series:
     """Analyze the hour that is meant."""
     market = stated_market(name, timeframe) or Market(name, timeframe or "1h")
-    settings, now = Settings(), system_clock()
-    reader = SnapshotReader(SnapshotStore(snapshots or settings.snapshot_root))
+    reader, now = _reader(snapshots), system_clock()
     is_latest = time == "latest"
     moment = reader.newest_hour(market.symbol, market.timeframe, now) if is_latest else named_moment(time, now)
     known = to_iso(named_moment(as_of, now)) if as_of else None
-    found = RegimeAnalysisService(reader, read_policy(settings))
-    return found.analyze_timestamp(market.symbol, to_iso(moment), market.timeframe, known, grid)
+    return _service(reader).analyze_timestamp(market.symbol, to_iso(moment), market.timeframe, known, grid)
 
 
 def analyze_command(
@@ -96,7 +96,7 @@ def analyze_range_command(
     """
     now = system_clock()
     first, last = (to_iso(named_moment(text, now)) for text in (start, end))
-    frame = service(snapshots).analyze_range(symbols.split(","), first, last, timeframe)
+    frame = _service(_reader(snapshots)).analyze_range(symbols.split(","), first, last, timeframe)
     write_frame(frame, form, output, _SHOWN, f"{len(frame)} hours")
 
 
