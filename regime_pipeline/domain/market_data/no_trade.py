@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regime_pipeline.domain.market_data.candles import Candles, concatenate
-from regime_pipeline.domain.market_data.completeness import Spans, is_covered
-from regime_pipeline.domain.market_data.sorted_times import is_in
+from regime_pipeline.domain.market_data.completeness import Spans, absent_bars, is_covered
 from regime_pipeline.domain.market_data.window import Int64
 
 AbsentBars = Literal["gap", "no_trade"]
@@ -50,13 +49,12 @@ def fill_no_trade(candles: Candles, covered: Spans, before: Candles | None = Non
         An absent bar stays absent where no bar is known directly before it: before the first trade, and behind time
         that no span covers, since a trade may be hidden there. So a bar depends on earlier bars alone.
     """
-    step = candles.market.step_ms
     known = candles if before is None or not len(before) else concatenate([before, candles])
     if not covered or not len(known):
         return candles
-    times = np.arange(min(covered[0][0] // step * step, int(known.open_time_ms[0])), covered[-1][1], step)
+    start = min(covered[0][0], int(known.open_time_ms[0]))
+    times, is_absent = absent_bars(candles.market, start, covered[-1][1], known)
     row = np.searchsorted(known.open_time_ms, times, side="right") - 1
-    is_absent = ~is_in(times, known.open_time_ms)
     is_unknown = is_absent & ~is_covered(times, covered)
     newest_unknown = np.maximum.accumulate(np.where(is_unknown, times, np.iinfo(np.int64).min))
     fills = is_absent & (row >= 0)
