@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Error, Page
 
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.domain.market_data.market import HOUR_MS
@@ -80,6 +81,26 @@ def pixels(page: Page, chart: str, points: Sequence[tuple[float, float]]) -> lis
 def painted(page: Page) -> None:
     """Return when the page has taken up what was emulated: in its next frame it sends events and draws charts."""
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def wait_until(page: Page, condition: str, given: object = None) -> None:
+    """Return once a condition holds in the page.
+
+    Playwright's own `wait_for_function` asks again from within the page, by `eval`, which the server's policy refuses.
+    """
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while not _holds(page, condition, given):
+        assert time.monotonic() < deadline, f"never true: {condition}"
+        page.wait_for_timeout(20)
+
+
+def _holds(page: Page, condition: str, given: object) -> bool:
+    try:
+        return bool(page.evaluate(condition, given))
+    except Error as fault:
+        if "navigat" not in str(fault) and "context was destroyed" not in str(fault):
+            raise
+        return False  # a page that is on its way elsewhere has nothing to say yet
 
 
 def lines(page: Page, chart: str, shares: Sequence[float]) -> list[list[float]]:

@@ -18,7 +18,7 @@ from regime_pipeline.dashboard.data.candles import candle_payload
 from regime_pipeline.dashboard.data.payload import market_payload
 from regime_pipeline.dashboard.site.parts import script, shared_files
 from regime_pipeline.domain.market_data.market import Market
-from regime_pipeline_tests.dashboard.browser import PATIENCE_MS, opened
+from regime_pipeline_tests.dashboard.browser import PATIENCE_MS, opened, wait_until
 from regime_pipeline_tests.dashboard.factories import ALFA, make_rows, with_grid, write
 from regime_pipeline_tests.dashboard.real_markets import simulated_rows
 
@@ -109,8 +109,8 @@ def test_the_layout_stands_still_while_scripts_are_late(chromium: Browser, http:
         shown = visit("about:blank")
         shown.route("**/*.js*", late)
         shown.goto(http + page)
-        shown.wait_for_function("document.querySelector('.age-text').textContent.includes('old')")
-        shown.wait_for_function("!document.querySelector('#price') || document.documentElement.dataset.ready")
+        wait_until(shown, "document.querySelector('.age-text').textContent.includes('old')")
+        wait_until(shown, "!document.querySelector('#price') || document.documentElement.dataset.ready")
         shift = shown.evaluate(_SHIFT)
 
     assert shift <= BUDGET["layout_shift"]

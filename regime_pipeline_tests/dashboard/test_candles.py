@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
-from regime_pipeline_tests.dashboard.browser import Open, height, ink, link, opened, painted
+from regime_pipeline_tests.dashboard.browser import Open, height, ink, link, opened, painted, wait_until
 from regime_pipeline_tests.dashboard.data.test_candles import with_bodies
 from regime_pipeline_tests.dashboard.factories import make_rows, write
 
@@ -47,7 +47,7 @@ def folder(rows: MarketRows, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def as_candles(page: Page) -> Page:
     page.click(CHOOSE)
-    page.wait_for_function("document.documentElement.dataset.shown === 'candles'")
+    wait_until(page, "document.documentElement.dataset.shown === 'candles'")
     page.mouse.move(2, 2)
     painted(page)
     return page
@@ -121,7 +121,7 @@ def test_candles_are_asked_for_once_they_are_chosen_and_remembered(chromium: Bro
         page.click("[data-price=line]")
         page.click(CHOOSE)
         page.reload()
-        page.wait_for_function("document.documentElement.dataset.shown === 'candles'")
+        wait_until(page, "document.documentElement.dataset.shown === 'candles'")
         assert sum(".candles.js?v=" in url for url in asked) == 2
         assert page.locator(CHOOSE).get_attribute("aria-pressed") == "true"
         page.click("[data-price=line]")
@@ -136,7 +136,7 @@ def test_a_page_without_its_candles_goes_on_with_the_line(visit: Open, tmp_path:
 
     page.click(CHOOSE)
 
-    page.wait_for_function("document.documentElement.dataset.shown === 'line'")
+    wait_until(page, "document.documentElement.dataset.shown === 'line'")
     assert page.locator("[data-price=line]").get_attribute("aria-pressed") == "true"
 
 
@@ -148,12 +148,12 @@ def test_a_page_left_open_takes_up_the_candles_of_new_hours(visit: Open, tmp_pat
     page.goto(f"{tmp_path.as_uri()}/{market.key}.html")
     page.click(CHOOSE)
     page.clock.run_for(1_000)
-    page.wait_for_function("document.documentElement.dataset.shown === 'candles'")
+    wait_until(page, "document.documentElement.dataset.shown === 'candles'")
     write([with_bodies(make_rows(243, market))], tmp_path)
 
     page.clock.run_for(61_000)
-    page.wait_for_function("document.querySelector('.age[data-ms=\"1789095600000\"]')")
-    page.wait_for_function("document.documentElement.dataset.shown === 'candles'")
+    wait_until(page, "document.querySelector('.age[data-ms=\"1789095600000\"]')")
+    wait_until(page, "document.documentElement.dataset.shown === 'candles'")
 
     page.click("[data-days='1']")
     page.clock.run_for(1_000)

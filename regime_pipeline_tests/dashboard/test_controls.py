@@ -15,7 +15,17 @@ from regime_pipeline.domain.factors import deciding
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.domain.schema import VERDICTS
-from regime_pipeline_tests.dashboard.browser import Open, ink, is_close, link, minute, opened, painted, pixels
+from regime_pipeline_tests.dashboard.browser import (
+    Open,
+    ink,
+    is_close,
+    link,
+    minute,
+    opened,
+    painted,
+    pixels,
+    wait_until,
+)
 from regime_pipeline_tests.dashboard.factories import ABSENT, ALFA, QUARTERS, site_rows
 
 pytestmark = pytest.mark.slow
@@ -41,7 +51,7 @@ def still(page: Page) -> Page:
     """Make the page's clock stand still; only a test moves it."""
     page.clock.install(time="2026-11-01T00:00:00Z")
     page.reload()
-    page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+    wait_until(page, "document.documentElement.dataset.ready === 'true'")
     page.clock.pause_at("2026-11-01T06:00:00Z")
     return page
 
@@ -182,6 +192,23 @@ def test_an_address_holds_period_hour_and_hidden_states(visit: Open, address: st
     assert again.locator("[data-days='7']").get_attribute("aria-pressed") == "false"
     other = again.locator("a.keep", has_text="15m").evaluate("link => link.href")
     assert other == f"{address}{QUARTERS.key}.html#from={start}&to={end}&at={at}&hide=verdict.TREND"
+
+
+def test_what_the_page_writes_into_its_address_is_not_read_back_over_a_choice_made_since(
+    visit: Open, address: str
+) -> None:
+    page = visit(f"{address}{ALFA.key}.html")
+    page.evaluate("addEventListener('hashchange', () => { document.body.dataset.reread = 'yes'; })")
+
+    page.uncheck("input[data-label='TREND']")
+    wait_until(page, "location.hash.endsWith('hide=verdict.TREND')")
+    page.check("input[data-label='TREND']")
+    wait_until(page, "location.hash && !location.hash.includes('hide')")
+
+    assert page.locator("body").get_attribute("data-reread") is None
+    page.evaluate("location.hash = '#hide=verdict.TREND'")
+    wait_until(page, "document.body.dataset.reread")
+    assert not page.is_checked("input[data-label='TREND']")
 
 
 def test_a_page_that_nobody_touched_keeps_its_plain_address(visit: Open, address: str) -> None:

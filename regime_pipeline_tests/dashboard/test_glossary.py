@@ -15,7 +15,7 @@ from regime_pipeline.dashboard.glossary import GLOSSARY
 from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline_tests.conftest import REPOSITORY
-from regime_pipeline_tests.dashboard.browser import Open, opened
+from regime_pipeline_tests.dashboard.browser import Open, opened, wait_until
 from regime_pipeline_tests.dashboard.factories import ALFA
 
 PAGE = REPOSITORY / "docs" / "definitions.md"
@@ -76,7 +76,7 @@ def test_a_term_tells_its_meaning_to_pointer_and_keyboard(visit: Open, http: str
     page.keyboard.press("Tab")
     assert GLOSSARY["TREND"].text in tip.inner_text()
     page.locator("#csv").focus()
-    page.wait_for_function("document.querySelector('[role=tooltip]').hidden")
+    wait_until(page, "document.querySelector('[role=tooltip]').hidden")
 
 
 @pytest.mark.slow

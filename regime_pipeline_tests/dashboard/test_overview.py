@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.schema import VERDICTS
-from regime_pipeline_tests.dashboard.browser import Open, opened
+from regime_pipeline_tests.dashboard.browser import Open, opened, wait_until
 from regime_pipeline_tests.dashboard.factories import ALFA, CHARLIE, QUARTERS, make_rows, site_rows, write
 from regime_pipeline_tests.dashboard.test_budgets import BUDGET
 
@@ -67,7 +67,7 @@ def test_search_and_filters_leave_what_they_say_and_the_address_keeps_them(
     assert page.url.endswith("#verdict=RANGE_OK&timeframe=1h")
     assert set(shown(visit(page.url))) == wanted
     page.click("button[type=reset]")
-    page.wait_for_function("!location.hash")
+    wait_until(page, "!location.hash")
     assert len(shown(page)) == 300
     page.select_option("[name=only]", "grid")
     assert shown(page) == [markets[0].market.key]
@@ -125,7 +125,7 @@ def test_the_overview_of_300_markets_is_soon_there(
     for _ in range(3):
         with opened(chromium) as visit:
             page = visit(large)
-            page.wait_for_function("performance.getEntriesByName('overview-ready').length")
+            wait_until(page, "performance.getEntriesByName('overview-ready').length")
             took.append(float(page.evaluate("performance.getEntriesByName('overview-ready')[0].startTime")))
 
     record_property("overview_ready_ms", sorted(took)[1])
@@ -154,14 +154,14 @@ def test_a_page_left_open_takes_up_new_hours_and_one_in_use_offers_them(visit: O
         if "#" in name:
             page.get_by_text("New hours are there: show them").click()
         stamp = page.locator(f"{'tr[data-key=' + CHARLIE.key + ']' if name == 'index.html' else '.summary'} .age")
-        page.wait_for_function("document.querySelector('.age[data-ms=\"1789088400000\"]')")
+        wait_until(page, "document.querySelector('.age[data-ms=\"1789088400000\"]')")
         assert stamp.get_attribute("data-ms") == "1789088400000"  # 2026-09-11 01:00
 
 
 def test_the_way_to_another_market_is_typed(visit: Open, living: Path) -> None:
     page = visit(f"{living.as_uri()}/{QUARTERS.key}.html")
     page.locator("#goto").focus()
-    page.wait_for_function("document.querySelectorAll('#markets option, #markets *').length === 4")
+    wait_until(page, "document.querySelectorAll('#markets option, #markets *').length === 4")
 
     page.keyboard.type("charlie")
     page.keyboard.press("Enter")
@@ -171,7 +171,7 @@ def test_the_way_to_another_market_is_typed(visit: Open, living: Path) -> None:
 
 def test_the_symbols_timeframes_stand_side_by_side_with_their_verdicts(visit: Open, living: Path) -> None:
     page = visit(f"{living.as_uri()}/{ALFA.key}.html")
-    page.wait_for_function("document.querySelectorAll('.now')[1].textContent")
+    wait_until(page, "document.querySelectorAll('.now')[1].textContent")
 
     assert page.locator(".tabs .unseen").all_inner_texts() == [
         VERDICTS[int(newest(rows, "verdict"))].replace("_", " ").capitalize() for rows in site_rows()[:2]

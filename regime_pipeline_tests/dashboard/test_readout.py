@@ -13,7 +13,7 @@ from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
 from regime_pipeline.domain.grids.schema import ACTIONS
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.schema import DIRECTIONS, HOUR_STATUSES, VERDICTS
-from regime_pipeline_tests.dashboard.browser import Open, link, minute
+from regime_pipeline_tests.dashboard.browser import Open, link, minute, wait_until
 from regime_pipeline_tests.dashboard.factories import ABSENT, BARLESS, site_rows
 
 pytestmark = pytest.mark.slow
@@ -48,7 +48,7 @@ def point_at(page: Page, chart: str, hour: int) -> None:
 
 def wait_for_hour(page: Page, rows: MarketRows, hour: int) -> None:
     close = minute(rows.start_ms + (hour + 1) * HOUR_MS).replace("T", " ")
-    page.wait_for_function("said => document.getElementById('r-time').textContent === said", arg=close)
+    wait_until(page, "said => document.getElementById('r-time').textContent === said", close)
 
 
 def facts(page: Page) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from regime_pipeline.dashboard.components.templates import ZONES
-from regime_pipeline_tests.dashboard.browser import Open, ink, link, opened, painted
+from regime_pipeline_tests.dashboard.browser import Open, ink, link, opened, painted, wait_until
 from regime_pipeline_tests.dashboard.factories import ALFA, site_rows
 
 pytestmark = pytest.mark.slow
@@ -78,7 +78,7 @@ def test_spoilt_storage_is_as_good_as_none(chromium: Browser, http: str, kept: s
         page = visit(http + PAGE)
         page.evaluate("kept => localStorage.setItem('regime', kept)", kept)
         page.reload()
-        page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+        wait_until(page, "document.documentElement.dataset.ready === 'true'")
 
         assert (ground(page), page.locator("#zone").input_value(), page.locator("#theme").input_value()) == (
             LIGHT, "UTC", "",

@@ -15,7 +15,7 @@ from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.schema import ACTIONS, GATE_STATES
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.restart_gates.machine import StopEvent
-from regime_pipeline_tests.dashboard.browser import Open, link, painted
+from regime_pipeline_tests.dashboard.browser import Open, link, painted, wait_until
 from regime_pipeline_tests.dashboard.factories import make_rows, write
 
 pytestmark = pytest.mark.slow
@@ -72,9 +72,9 @@ def replace_time(config: GridConfig, time_ms: int) -> GridConfig:
 
 def seen(page: Page, kind: str) -> dict[str, object]:
     """All that a reader can see, read or save of a page, with the price as a line or as candles."""
-    page.wait_for_function("[...document.querySelectorAll('.now')].every((sign) => sign.textContent)")
+    wait_until(page, "[...document.querySelectorAll('.now')].every((sign) => sign.textContent)")
     page.click(f"[data-price={kind}]")
-    page.wait_for_function("kind => document.documentElement.dataset.shown === kind", arg=kind)
+    wait_until(page, "kind => document.documentElement.dataset.shown === kind", kind)
     page.check("#veil")
     page.mouse.move(2, 2)  # the page has moved up under the pointer, which may be on a chart now
     painted(page)

@@ -65,7 +65,7 @@
     if (!isUsed) return;
     address = setTimeout(() => {
       const [from, to, at] = [...state.view, model.start + state.at * HOUR].map(isoMinute);
-      location.replace(`#from=${from}&to=${to}&at=${at}${state.hidden.size ? `&hide=${[...state.hidden]}` : ""}`);
+      history.replaceState(null, "", `#from=${from}&to=${to}&at=${at}${state.hidden.size ? `&hide=${[...state.hidden]}` : ""}`);  // no hashchange: that one is the reader's
       keepLinks();
     }, 250);
   }

@@ -17,7 +17,7 @@ from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.services.backtest.hours import BacktestHours
 from regime_pipeline.services.backtest.runner import Backtest
-from regime_pipeline_tests.dashboard.browser import Open, height, ink, is_close, lines, opened, pixels
+from regime_pipeline_tests.dashboard.browser import Open, height, ink, is_close, lines, opened, pixels, wait_until
 from regime_pipeline_tests.factories import hours_from_start
 from regime_pipeline_tests.services.backtest.factories import ALFA, BRAVO, GAP, JUDGED, judged, store_snapshots
 
@@ -67,8 +67,8 @@ def over_time(page: Page, symbol: str) -> Locator:
 def shown(page: Page, symbol: str) -> Page:
     """The page with a market's charts in view and drawn."""
     over_time(page, symbol).scroll_into_view_if_needed()
-    page.wait_for_function(
-        "symbol => document.querySelector(`[data-payload='over-at-${symbol}']`).dataset.ready === 'true'", arg=symbol
+    wait_until(
+        page, "symbol => document.querySelector(`[data-payload='over-at-${symbol}']`).dataset.ready === 'true'", symbol
     )
     return page
 
