@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -22,6 +22,7 @@ from regime_pipeline.policy import Policy, default_policy, load_policy
 from regime_pipeline.retry import RetryPolicy
 from regime_pipeline.services.chain.stages import config_hashes
 from regime_pipeline.services.chain.workspace import Workspace, system_clock
+from regime_pipeline.services.last_good_markets import load_last_good
 from regime_pipeline.services.null_table import default_null_table
 from regime_pipeline.services.universe import Universe, load_universe
 from regime_pipeline.settings import Settings
@@ -34,6 +35,7 @@ from regime_pipeline.sources.imported import ImportedSource
 from regime_pipeline.sources.quiet import QuietSource
 from regime_pipeline.sources.simulated import SimulatedSource
 from regime_pipeline.storage.databases import DatabaseUrls, resolve_database
+from regime_pipeline.storage.disk_room import require_room
 from regime_pipeline.storage.revision import is_current
 from regime_pipeline.storage.snapshots.store import SnapshotStore
 from regime_pipeline.storage.warehouse import Warehouse
@@ -162,6 +164,10 @@ def read_universe(settings: Settings) -> Universe:
     return load_universe(settings.markets, settings.partition_start, settings.partition_end)
 
 
+def _read_last_good(settings: Settings) -> Universe:
+    return load_last_good(settings.markets, settings.home, settings.partition_start, settings.partition_end)
+
+
 def build_definitions(
     settings: Settings, universe: Universe | None = None, *, is_whole_location: bool = True
 ) -> dg.Definitions:
@@ -172,7 +178,8 @@ def build_definitions(
     settings : Settings
         Everything that can be set.
     universe : Universe, optional
-        The markets; those of the settings' markets file if None, which every run reads again.
+        The markets; those of the settings' markets file if None, which every run reads again: while it is broken, the
+        last sound list.
     is_whole_location : bool
         See `pipeline.build.build_pipeline`.
     """
@@ -180,8 +187,8 @@ def build_definitions(
     from regime_pipeline.pipeline.build import build_pipeline  # Dagster takes two seconds to import
 
     return build_pipeline(
-        universe or read_universe(settings),
-        partial(open_workspace, settings, universe=universe),
+        universe or _read_last_good(settings),
+        partial(_open_pipelines_workspace, settings, universe),
         site=settings.home / FOLDER,
         grain=settings.partition,
         backfill=settings.backfill,
@@ -198,6 +205,11 @@ def build_definitions(
 def read_policy(settings: Settings) -> Policy:
     """Return the policy of these settings: a file of the user's, or the one shipped with the package."""
     return load_policy(settings.policy) if settings.policy else default_policy()
+
+
+def _open_pipelines_workspace(settings: Settings, universe: Universe | None) -> AbstractContextManager[Workspace]:
+    require_room(settings.home)
+    return open_workspace(settings, universe=universe or _read_last_good(settings))
 
 
 @contextmanager

@@ -5,9 +5,10 @@ See `commands` for the list, the module of each command for its work.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.markup import escape
@@ -96,13 +97,41 @@ def _options(
 
 def main() -> None:
     """Run the command line; a `RegimeError` becomes one sentence and an exit code, never a traceback."""
+    if sys.getfilesystemencoding() != "utf-8":
+        _begin_again_in_utf8()
     try:
         app()
     except ModuleNotFoundError as error:
         _say_what_to_install(error)
     except _expected() as error:
-        err.print(f"[red]Error:[/] {escape(printable(str(error)))}", highlight=False, markup=True, soft_wrap=True)
-        raise SystemExit(DATA_MISSING if isinstance(error, MissingDataError | StorageError) else USAGE) from None
+        _end((isinstance(error, StorageError) and _room_fault(error)) or error)
+    except Exception as error:
+        fault = _room_fault(error)
+        if fault is None:
+            raise
+        _end(fault)
+
+
+def _begin_again_in_utf8() -> NoReturn:
+    """Start this process anew in Python's UTF-8 mode, and all that it starts: other encodings lack what we print."""
+    os.environ["PYTHONUTF8"] = "1"
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - this very command
+
+
+def _end(error: Exception) -> NoReturn:
+    err.print(f"[red]Error:[/] {escape(printable(str(error)))}", highlight=False, markup=True, soft_wrap=True)
+    raise SystemExit(DATA_MISSING if isinstance(error, MissingDataError | StorageError) else USAGE) from None
+
+
+def _room_fault(error: Exception) -> StorageError | None:
+    """Return the sentence for what a full disk has broken; None where the disk is not the reason."""
+    from regime_pipeline.settings import Settings
+    from regime_pipeline.storage.disk_room import room_fault
+
+    try:
+        return room_fault(error, Settings().home)
+    except RegimeError:
+        return None
 
 
 def _say_what_to_install(missing: ModuleNotFoundError) -> None:

@@ -29,6 +29,7 @@ from regime_pipeline.services.chain.summary import summarize
 from regime_pipeline.services.chain.workspace import system_clock
 from regime_pipeline.services.universe import Universe
 from regime_pipeline.settings import Settings
+from regime_pipeline.storage.disk_room import require_room
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ def run_chain(settings: Settings, markets: Sequence[Market], window: Window) -> 
         for market in markets:
             bar.update(task, description=f"{market}, {len(window)} hours")
             started = time.monotonic()
+            require_room(settings.home)  # Dagster's own storage would try for most of a minute, market by market
             result = materialize_range(definitions, instance, market, market, window, settings.partition)
             runs.append(_report(market, result, time.monotonic() - started))
             bar.advance(task)

@@ -15,13 +15,14 @@ from rich.text import Text
 from regime_pipeline.bootstrap import open_databases, open_workspace, read_policy, read_universe
 from regime_pipeline.cli.console import PARTLY_DONE, out
 from regime_pipeline.cli.instance import opened_instance
-from regime_pipeline.domain.errors import RegimeError
+from regime_pipeline.domain.errors import RegimeError, UsageError
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.policy import PolicyError
 from regime_pipeline.services.alerts.rules import load_rules
 from regime_pipeline.services.chain.scheduling import holes
 from regime_pipeline.services.chain.stages import stale_hours
 from regime_pipeline.services.imports.scale_check import scale_faults
+from regime_pipeline.services.last_good_markets import kept_copy
 from regime_pipeline.services.null_table import default_null_table
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.urls import redacted
@@ -60,6 +61,7 @@ def _questions(settings: Settings) -> Iterator[tuple[str, Callable[[], ApiCheck]
     yield "holes", lambda: _holes(settings)
     yield "backfills", lambda: _backfills(settings)
     yield "sensors", lambda: _sensors(settings)
+    yield "workers", lambda: _workers(settings)
 
 
 def _answer(ask: Callable[[], ApiCheck]) -> ApiCheck:
@@ -70,7 +72,14 @@ def _answer(ask: Callable[[], ApiCheck]) -> ApiCheck:
 
 
 def _markets(settings: Settings) -> ApiCheck:
-    universe = read_universe(settings)
+    try:
+        universe = read_universe(settings)
+    except UsageError as error:
+        kept = kept_copy(settings.markets, settings.home)
+        if not kept.exists():
+            raise
+        since = to_iso(int(kept.stat().st_mtime) * 1000)
+        return False, f"{error} Until it is mended, Dagster goes on with the list of {since} ({kept})."
     return True, f"{len(universe.markets)} in {settings.markets}, from {to_iso(universe.start_ms)}"
 
 
@@ -160,3 +169,23 @@ def _sensors(settings: Settings) -> ApiCheck:
     if off:
         return True, f"off: {', '.join(off)}. No hour runs by itself until `regime sensors on`."
     return True, f"live operation is on{'' if is_alive else ', and begins when `regime up` runs'}"
+
+
+def _workers(settings: Settings) -> ApiCheck:
+    """Whether a deployment has its daemon, without which no run begins, and its workers, without which none goes on."""
+    from regime_pipeline.pipeline.instance import is_deployment
+    from regime_pipeline.pipeline.sensor_states import is_daemon_alive
+
+    if not is_deployment(settings.dagster_home):
+        return True, "none needed: runs go on beside the daemon"
+    with opened_instance(settings) as instance:
+        is_alive = is_daemon_alive(instance)
+        ask = getattr(instance.run_launcher, "answering_workers", None)
+        workers = None if ask is None else ask()
+    if not is_alive:
+        return False, "no daemon has reported for minutes: sensors and backfills wait. Start it (docs/deploy.md)."
+    if workers is None:
+        return True, f"{type(instance.run_launcher).__name__} starts a worker for each run"
+    if not workers:
+        return False, "no worker answers: runs wait in the broker. Start one (docs/deploy.md)."
+    return True, f"{len(workers)} answer: {', '.join(workers[:_MOST_NAMED])}"

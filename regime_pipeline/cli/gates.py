@@ -17,9 +17,10 @@ from rich.text import Text
 from regime_pipeline.bootstrap import open_workspace
 from regime_pipeline.cli.console import PARTLY_DONE, out
 from regime_pipeline.cli.names import MarketName, named_market
+from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.graduation import has_graduated
 from regime_pipeline.domain.grids.named_conditions import condition_of
-from regime_pipeline.domain.market_data.market import parse_symbol
+from regime_pipeline.domain.market_data.market import HOUR_MS, parse_symbol
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.services.grids import check_quick_stops, stop_grid
 from regime_pipeline.services.queries.advice import advice_frame, newest_advice
@@ -102,8 +103,9 @@ def show_command(market: MarketName) -> None:
         place = named_market(workspace, market)
         found = gates_now(workspace, place)
         advice = newest_advice(workspace, place) if found is None else None
+        grids = workspace.warehouse.grids.history(place.symbol) if found is None else ()
     if found is None:
-        _print_probation(str(place), advice or {})
+        _print_probation(str(place), advice or {}, grids[-1] if grids else None)
         return
     document = found.document()
     out.print(f"{escape(str(place))}: [bold]{found.gate_state}[/]", highlight=False, markup=True)
@@ -114,10 +116,19 @@ def show_command(market: MarketName) -> None:
         out.print_json(data=found.restart_grid["grid"])
 
 
-def _print_probation(market: str, advice: dict[str, Any]) -> None:
+def _print_probation(market: str, advice: dict[str, Any], grid: GridConfig | None) -> None:
     """Say that no stop is in force, and what a probationary grid has shown."""
     hour = f"{advice['hour_start']:%Y-%m-%dT%H:%M:%SZ}"
     out.print(f"{escape(market)} {hour}: no stop is in force.", highlight=False, soft_wrap=True)
+    if grid is not None and grid.origin == "RESTART" and advice["config_version"] != grid.version:
+        first = to_iso((grid.valid_from_ms // HOUR_MS + 1) * HOUR_MS)
+        out.print(
+            f"  The probationary grid of version {grid.version} started {to_iso(grid.valid_from_ms)}; "
+            f"its graduation is judged by closed hours, the first of them at {first}.",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return
     checks = advice["graduation"]
     if checks:
         state = "has graduated" if has_graduated([condition_of(made) for made in checks]) else "is on probation"

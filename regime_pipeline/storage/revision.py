@@ -11,7 +11,7 @@ import psycopg
 
 from regime_pipeline.storage.urls import libpq_url
 
-HEAD: Final = "0009"
+HEAD: Final = "0010"
 """Newest revision of `migrations`; a test holds the two equal."""
 _READ: Final = "SELECT version_num FROM regime_alembic_version"
 

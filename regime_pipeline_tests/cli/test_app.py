@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -27,6 +28,20 @@ def test_help_names_every_command(tmp_path: Path) -> None:
 
     assert done.returncode == 0
     assert all(name in done.stdout for name in COMMANDS)
+
+
+def test_a_home_beyond_ascii_works_where_the_locale_knows_ascii_alone(tmp_path: Path) -> None:
+    home = tmp_path / "höme"
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", "from regime_pipeline.cli.app import main; main()"]
+    environment["REGIME_HOME"] = str(home)
+
+    for words in (["init"], ["markets", "list"]):
+        done = subprocess.run([*command, *words], env=environment, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+
+    assert (home / "markets.toml").exists()
+    assert "ALFA-USDT" in done.stdout.decode("utf-8")
 
 
 def test_the_help_of_a_command_is_its_own_first_sentence() -> None:

@@ -20,7 +20,7 @@ from dagster_celery.config import TASK_EXECUTE_JOB_NAME
 from psycopg import sql
 
 from regime_pipeline.settings import Settings
-from regime_pipeline.storage.urls import database_name, with_database
+from regime_pipeline.storage.urls import dagster_url, database_name, with_database
 from regime_pipeline_tests.conftest import REPOSITORY, SECOND_SERVER, fresh_database
 from regime_pipeline_tests.e2e.regime_up import Up, free_port, is_listening, until
 
@@ -100,6 +100,22 @@ def end(process: subprocess.Popen[bytes]) -> None:
             return
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def doctor(settings: Settings, redis: str) -> dict[str, str]:
+    """What `regime doctor` says of a deployment, by the name of each line."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("regime"), "doctor"],
+        env={
+            **os.environ, "COLUMNS": "2000", "REGIME_HOME": str(settings.home),
+            "DAGSTER_HOME": str(settings.dagster_home), "REGIME_DATABASE_URL": settings.database_url or "",
+            "REGIME_DAGSTER_DATABASE_URL": settings.dagster_database_url or "",
+            "DAGSTER_PG_URL": dagster_url(settings.dagster_database_url or ""),
+            "REGIME_CELERY_BROKER": f"{redis}/0", "REGIME_CELERY_BACKEND": f"{redis}/1",
+        },
+        stdout=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    return {name: said for _, name, said in (line.split(None, 2) for line in done.stdout.splitlines())}
 
 
 def order(redis: str, command: str, workers: int = 2) -> int:

@@ -17,7 +17,14 @@ from regime_pipeline.pipeline.partitions import partition_key
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.settings import Settings
 from regime_pipeline.storage.admin.migrate import upgrade
-from regime_pipeline_tests.e2e.cluster import order, redis_server, running_cluster, runs_by_worker, two_databases
+from regime_pipeline_tests.e2e.cluster import (
+    doctor,
+    order,
+    redis_server,
+    running_cluster,
+    runs_by_worker,
+    two_databases,
+)
 from regime_pipeline_tests.e2e.regime_up import Up, until
 from regime_pipeline_tests.factories import assert_same_bytes, dump, run_stages
 
@@ -84,6 +91,7 @@ def test_two_workers_share_a_backfill(cluster: Up, redis: str, tcp_postgres_url:
         build_in_this_process(single)
         await_and_compare(cluster, redis, keys, single)
     add_a_market(cluster)
+    a_slip_in_the_list_stops_nothing(cluster, redis)
 
 
 def await_and_compare(cluster: Up, redis: str, keys: list[str], single: Settings) -> None:
@@ -132,3 +140,18 @@ def until_ready(cluster: Up) -> str:
         return None
 
     return until(60, ready, "the API")
+
+
+def a_slip_in_the_list_stops_nothing(cluster: Up, redis: str) -> None:
+    """A broken list leaves code location and workers with the one before; `doctor` says so, and names the workers."""
+    before, markets = len(cluster.runs()), cluster.settings.markets
+    sound = markets.read_text("utf-8")
+    *_, newest = read_universe(cluster.settings).markets
+    markets.write_text(sound + "[[markets]", "utf-8")
+    cluster.reload("regime_pipeline")
+    cluster.launch_backfill([partition_key(newest, hour) for hour in WINDOW.hours[2:4].tolist()])
+    until(120, lambda: cluster.statuses() == ["SUCCESS"] * (before + 1) or None, "a run with the last sound list")
+    assert "Dagster goes on with the list of" in doctor(cluster.settings, redis)["markets"]
+    markets.write_text(sound, "utf-8")
+    cluster.reload("regime_pipeline")
+    assert doctor(cluster.settings, redis)["workers"].startswith("2 answer: ")

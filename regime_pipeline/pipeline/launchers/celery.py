@@ -10,10 +10,13 @@ import sys
 from typing import Final
 
 import dagster as dg
+from celery.exceptions import OperationalError
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster_celery.cli import get_config_dir, get_worker_name
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
+
+from regime_pipeline.domain.errors import StorageError
 
 PRELOADED: Final = "regime_pipeline.bootstrap,regime_pipeline.pipeline.build"
 """What each run's process finds loaded already: code and libraries, but not `definitions`, which reads the markets."""
@@ -71,6 +74,18 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
         if self._any_has(None, run.run_id):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, "Its worker is gone or has lost the run.")
+
+    def answering_workers(self) -> list[str]:
+        """Return the names of the workers that answer within the patience; raises `StorageError` without a broker."""
+        try:
+            with self.celery.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, timeout=PATIENCE_S)
+                answers = self.celery.control.ping(timeout=PATIENCE_S, connection=connection)
+        except OperationalError as fault:
+            raise StorageError(
+                "The broker does not answer, so no run reaches a worker.", "Start Redis, or set REGIME_CELERY_BROKER."
+            ) from fault
+        return sorted(name for answer in answers for name in answer)
 
     def _named_worker_has(self, run: dg.DagsterRun) -> bool:
         """Whether the worker that Celery names is at the run; as long as it names none yet, that counts as well."""

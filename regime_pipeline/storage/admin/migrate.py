@@ -18,6 +18,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
 from regime_pipeline.domain.errors import StorageError
+from regime_pipeline.storage.admin.comments import write_comments
 from regime_pipeline.storage.urls import redacted, sqlalchemy_url
 
 VERSION_TABLE: Final = "regime_alembic_version"
@@ -68,6 +69,7 @@ def upgrade(url: str) -> str:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        write_comments(connection)
     return head()
 
 

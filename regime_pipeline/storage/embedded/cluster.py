@@ -77,7 +77,7 @@ class Cluster:
     @property
     def url(self) -> str:
         """URL of the maintenance database, in libpq form, without a password (the socket's directory is private)."""
-        return f"postgresql://{_SUPERUSER}@/postgres?host={quote(str(self.place.socket), safe='/,:')}"
+        return f"postgresql://{_SUPERUSER}@/postgres?host={quote(os.fsencode(self.place.socket), safe='/,:')}"
 
     def ping(self) -> Ping:
         """Ask whether the server takes connections, as `pg_isready` does."""
