@@ -98,7 +98,7 @@ def _options(
 def main() -> None:
     """Run the command line; a `RegimeError` becomes one sentence and an exit code, never a traceback."""
     if sys.getfilesystemencoding() != "utf-8":
-        _begin_again_in_utf8()
+        _restart_in_utf8()
     try:
         app()
     except ModuleNotFoundError as error:
@@ -112,8 +112,8 @@ def main() -> None:
         _end(fault)
 
 
-def _begin_again_in_utf8() -> NoReturn:
-    """Start this process anew in Python's UTF-8 mode, and all that it starts: other encodings lack what we print."""
+def _restart_in_utf8() -> NoReturn:
+    """Restart this process in Python's UTF-8 mode, and all that it starts: other encodings lack what we print."""
     os.environ["PYTHONUTF8"] = "1"
     os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - this very command
 

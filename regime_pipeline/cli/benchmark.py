@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -142,13 +143,17 @@ def gates_command(
     options = ReadOptions(is_dropping_unaligned=True)
     read = read_files(candles, Market.parse(market), options, system_clock()).candles if candles else None
     with progress_bar() as progress:
-        bar = progress.add_task("judging", total=len(seeds))
-        simulated = gates_report.judge_seeds(policy, seeds, bars, jobs, lambda: progress.advance(bar))
+        picked = {kind: list(theirs)[:markets] for kind, (_, theirs) in gates_report.OTHERS.items()}
+        bar = progress.add_task("judging", total=len(seeds) + sum(map(len, picked.values())))
+        judge = partial(gates_report.judge_seeds, policy, bars=bars, jobs=jobs, tell=lambda: progress.advance(bar))
+        simulated = judge(seeds)
+        others = {kind: judge(theirs, kind=kind) for kind, theirs in picked.items()}
     real = [] if read is None else [gates_report.judge_candles(policy, read)]
     output.mkdir(parents=True, exist_ok=True)
     command = " ".join(["regime benchmark gates", *sys.argv[3:]])
-    (output / "restart-gates.md").write_text(gates_report.to_markdown(command, seeds, bars, simulated, real), "utf-8")
-    content = orjson.dumps(gates_report.to_json(simulated, real), option=orjson.OPT_INDENT_2)
+    page = gates_report.to_markdown(command, seeds, bars, simulated, others, real)
+    (output / "restart-gates.md").write_text(page, "utf-8")
+    content = orjson.dumps(gates_report.to_json(simulated, others, real), option=orjson.OPT_INDENT_2)
     (output / "restart-gates.json").write_bytes(content)
     own = gates_report.summarize(simulated)["the restart gates"]
     out.print(f"false restarts: {own['false restarts'][0]:.0%}, median wait: {own['median_wait_bars']:.0f} bars")

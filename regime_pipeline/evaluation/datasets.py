@@ -13,7 +13,9 @@ import numpy as np
 from regime_pipeline.domain.market_data.candles import Candles, Float64
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.scoring.null_table import NullTable
-from regime_pipeline.domain.simulation.regimes import Difficulty, simulate, simulate_null
+from regime_pipeline.domain.simulation.family import simulate_member
+from regime_pipeline.domain.simulation.foreign import simulate_foreign
+from regime_pipeline.domain.simulation.regimes import Difficulty, Simulation, simulate, simulate_null
 from regime_pipeline.domain.verdicts.engine import Analysis, analyze
 from regime_pipeline.policy import Policy
 from regime_pipeline.services.backtest.classes import ABSTAIN, CLASS_OF_LABEL, Classes
@@ -70,7 +72,21 @@ def labelled_market(
     difficulty: Difficulty, seed: int, policy: Policy, nulls: NullTable, bars: int = BARS
 ) -> LabelledMarket:
     """Return a simulated market with its true classes."""
-    simulated = simulate(_MARKET, bars, seed, difficulty)
+    return labelled(simulate(_MARKET, bars, seed, difficulty), policy, nulls)
+
+
+def labelled_member(seed: int, policy: Policy, nulls: NullTable, bars: int = BARS) -> LabelledMarket:
+    """Return a member of the simulator family with its true classes."""
+    return labelled(simulate_member(_MARKET, bars, seed), policy, nulls)
+
+
+def labelled_foreign(seed: int, policy: Policy, nulls: NullTable, bars: int = BARS) -> LabelledMarket:
+    """Return a market of the generator that nothing is fitted on, with its true classes."""
+    return labelled(simulate_foreign(_MARKET, bars, seed), policy, nulls)
+
+
+def labelled(simulated: Simulation, policy: Policy, nulls: NullTable) -> LabelledMarket:
+    """Return any simulation with the engine's rows and its true classes."""
     return _track(simulated.candles, CLASS_OF_LABEL[simulated.labels], policy, nulls)
 
 

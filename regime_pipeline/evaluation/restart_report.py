@@ -6,7 +6,7 @@ See `restart_rules` for the rules, `grid_strategies` for whole grids.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,7 +17,7 @@ import numpy as np
 
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.verdicts.engine import analyze
-from regime_pipeline.evaluation.datasets import LabelledMarket, labelled_market
+from regime_pipeline.evaluation.datasets import LabelledMarket, labelled_foreign, labelled_market, labelled_member
 from regime_pipeline.evaluation.grid_strategies import ARMS, ArmResult, run_arm
 from regime_pipeline.evaluation.markdown import markdown_table
 from regime_pipeline.evaluation.restart_rules import RULES, STOP_AFTER_BARS, Restart, restarts
@@ -27,8 +27,16 @@ from regime_pipeline.services.backtest.metrics import interval
 from regime_pipeline.services.null_table import default_null_table
 
 WARM_UP_BARS: Final = 900
-HOLDS: Final = (1, 3, 6, 9, 12)
-"""`hold_bars` of the trade-off curve."""
+WEIGHTS: Final = (0.4, 0.5, 0.6, 0.7, 0.8)
+"""`range_since_stop_from` of the trade-off curve."""
+HELD_INSTEAD: Final = "gate 3 held 6 bars instead"
+"""The rule before the probabilities were counted from the stop."""
+OTHERS: Final[dict[str, tuple[Callable[..., LabelledMarket], range]]] = {
+    "members of the family": (labelled_member, range(301, 313)),
+    "foreign generator": (labelled_foreign, range(501, 509)),
+}
+"""Simulated stops of other kinds, on seeds that neither the posterior nor the gates were fitted or tuned on."""
+_APART: Final = ("true range, known at once (HINDSIGHT)", "verdict RANGE_OK", "the restart gates")
 _FIGURES: Final = ("false restarts", "next 24 bars in range", "loss in them, %")
 
 
@@ -55,11 +63,34 @@ def judge_seed(policy: Policy, bars: int, seed: int) -> MarketEvidence:
     """Judge every rule and arm on one simulated "medium" market."""
     market = labelled_market("medium", seed, policy, default_null_table(), bars)
     found = {name: restarts(market, WARM_UP_BARS, rule, policy) for name, rule in RULES.items()}
-    for hold in HOLDS:
-        default = policy.gates.default.model_copy(update={"hold_bars": hold})
-        held = policy.model_copy(update={"gates": policy.gates.model_copy(update={"default": default})})
-        found[f"hold {hold}"] = restarts(market, WARM_UP_BARS, RULES["the restart gates"], held)
+    for weight in WEIGHTS:
+        found[_from(weight)] = _by_gates(market, policy, range_since_stop_from=weight)
+    found[HELD_INSTEAD] = _held_instead(market, policy)
     return MarketEvidence(str(seed), found, {arm: run_arm(arm, market, WARM_UP_BARS, policy) for arm in ARMS})
+
+
+def judge_other(policy: Policy, bars: int, kind: str, seed: int) -> MarketEvidence:
+    """Judge the rules that matter on one market of another kind, a key of `OTHERS`."""
+    generate, _ = OTHERS[kind]
+    market = generate(seed, policy, default_null_table(), bars)
+    found = {name: restarts(market, WARM_UP_BARS, RULES[name], policy) for name in _APART}
+    return MarketEvidence(str(seed), found | {HELD_INSTEAD: _held_instead(market, policy)}, {})
+
+
+def _from(weight: float) -> str:
+    return f"from {weight:g}"
+
+
+def _held_instead(market: LabelledMarket, policy: Policy) -> list[Restart]:
+    held = policy.gates.default.hold_bars
+    return _by_gates(market, policy, range_since_stop_from=0.0, weighed_hold_bars=held)
+
+
+def _by_gates(market: LabelledMarket, policy: Policy, **update: float) -> list[Restart]:
+    """What the gates do with other thresholds."""
+    default = policy.gates.default.model_copy(update=update)
+    changed = policy.model_copy(update={"gates": policy.gates.model_copy(update={"default": default})})
+    return restarts(market, WARM_UP_BARS, RULES["the restart gates"], changed)
 
 
 def judge_candles(policy: Policy, candles: Candles) -> MarketEvidence:
@@ -91,10 +122,13 @@ def _joined(parts: Sequence[ArmResult], markets: Sequence[LabelledMarket]) -> Ar
 
 
 def judge_seeds(
-    policy: Policy, seeds: Iterable[int], bars: int, jobs: int, tell: Callable[[], None]
+    policy: Policy, seeds: Iterable[int], bars: int, jobs: int, tell: Callable[[], None], kind: str = ""
 ) -> list[MarketEvidence]:
-    """Judge simulated markets in order, in worker processes unless `jobs` is 0; `tell` is called after each."""
-    work = partial(judge_seed, policy, bars)
+    """Judge simulated markets in order, in worker processes unless `jobs` is 0; `tell` is called after each.
+
+    `kind` is a key of `OTHERS`, or empty for the "medium" markets that every rule and arm is judged on.
+    """
+    work = partial(judge_other, policy, bars, kind) if kind else partial(judge_seed, policy, bars)
     if not jobs:
         return [work(seed) for seed in seeds]
     found = []
@@ -148,6 +182,16 @@ A restart is false when the market is not in a range at that bar. The goal is fe
 most 175 bars: what raw thresholds reached on other simulated stops. Here the next true range itself begins later than
 that, as the first line shows, so no honest rule can wait so short; decision 10 says what was tried."""
 
+_CURVE_HEAD: Final = """### The trade-off
+
+Gate 3 asks, beside its other conditions, for the probability of a range counted from the stop (decision 26). The
+threshold and the filter were chosen on members 201 to 212 of the family and "medium" seeds 8200 to 8205."""
+
+_OTHERS_HEAD: Final = """### Other simulated stops
+
+Half-lives, drifts, spells, tails and waves of volatility drawn for each market, and a generator of another design
+([probabilities.md](probabilities.md) describes both)."""
+
 _ARMS_HEAD: Final = """## Whole grids
 
 The policy's default grid around the price, with its fees. "Always on" is re-centred every 500 bars; "stopped and gated"
@@ -156,15 +200,26 @@ of one grid's capital, summed over all runs of a market: a filter that stands on
 
 
 def to_markdown(
-    command: str, seeds: Sequence[int], bars: int, simulated: Sequence[MarketEvidence], real: Sequence[MarketEvidence]
+    command: str,
+    seeds: Sequence[int],
+    bars: int,
+    simulated: Sequence[MarketEvidence],
+    others: Mapping[str, Sequence[MarketEvidence]],
+    real: Sequence[MarketEvidence],
 ) -> str:
-    """Return the page `docs/restart-gates.md`."""
+    """Return the page `docs/restart-gates.md`; `others` by key of `OTHERS`."""
     head = _HEAD.format(command=command, first=seeds[0], last=seeds[-1], bars=bars, after=STOP_AFTER_BARS)
     figures = summarize(simulated)
     rules = _rules_table({name: figures[name] for name in RULES}, "rule")
-    curve = _rules_table({f"{hold} bars": figures[f"hold {hold}"] for hold in HOLDS}, "gate 3 must hold")
+    shown = [*map(_from, WEIGHTS), HELD_INSTEAD]
+    curve = _rules_table({name: figures[name] for name in shown}, "probability of a range since the stop")
     arms = _arms_table(simulated, real)
-    return f"{head}\n\n{rules}\n\n### The trade-off\n\n{curve}\n\n{_ARMS_HEAD}\n\n{arms}\n"
+    sections = [head, rules, _CURVE_HEAD, curve, _OTHERS_HEAD]
+    for kind, found in others.items():
+        seeds_of = OTHERS[kind][1]
+        title = f"{kind[0].upper()}{kind[1:]}, seeds {seeds_of[0]} to {seeds_of[len(found) - 1]}:"
+        sections += [title, _rules_table(summarize(found), "rule")]
+    return "\n\n".join([*sections, _ARMS_HEAD, arms]) + "\n"
 
 
 def _rules_table(figures: dict[str, dict[str, Any]], first: str) -> str:
@@ -202,10 +257,15 @@ def _with_interval(values: Sequence[float], digits: int = 2) -> str:
     return "-" if mean != mean else f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def to_json(simulated: Sequence[MarketEvidence], real: Sequence[MarketEvidence]) -> dict[str, Any]:
+def to_json(
+    simulated: Sequence[MarketEvidence],
+    others: Mapping[str, Sequence[MarketEvidence]],
+    real: Sequence[MarketEvidence],
+) -> dict[str, Any]:
     """Return summary and every market's figures as JSON values."""
     return {
         "summary": summarize(simulated),
+        "others": {kind: summarize(found) for kind, found in others.items()},
         "simulated": [asdict(m) for m in simulated],
         "real": [asdict(m) for m in real],
     }

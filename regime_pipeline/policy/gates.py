@@ -32,8 +32,15 @@ class GateThresholds(PolicySection):
         Gate 3: short over long realised volatility.
     width_min_atr, width_max_atr : float
         Gate 3: width of the range discovered since the stop.
-    hold_bars, fail_bars, floor_bars : int
-        Bars gate 3 must hold in a row; bars a passed gate must fail in a row to be lost; bars since the stop.
+    range_since_stop_from : float
+        Gate 3: probability of a range, counted from the stop, where the scores have class probabilities.
+    regime_stays, bar_weight : float
+        How that is counted (`domain.restart_gates.range_since_stop`): the probability that a regime outlasts a bar,
+        and the exponent of a bar's probabilities.
+    hold_bars, weighed_hold_bars : int
+        Bars gate 3 must hold in a row: where the scores have no class probabilities, and where they have.
+    fail_bars, floor_bars : int
+        Bars a passed gate must fail in a row to be lost; bars since the stop.
     permit_bars : int
         Bars that a permission lasts, unless gate 1 fails or the verdict turns TREND or TRANSITION.
     """
@@ -49,7 +56,11 @@ class GateThresholds(PolicySection):
     volatility_ratio_below: Positive
     width_min_atr: Positive
     width_max_atr: Positive
+    range_since_stop_from: Share
+    regime_stays: Share
+    bar_weight: Share
     hold_bars: Bars
+    weighed_hold_bars: Bars
     fail_bars: Bars
     floor_bars: Bars
     permit_bars: Bars

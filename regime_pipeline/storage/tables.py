@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, JSONB, TIMES
 from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED
 from regime_pipeline.domain.schema import HOUR_STATUSES
 from regime_pipeline.storage.bulk.columns import CANDLE_HOURS, CANDLES, HOURLY_TABLES, BulkTable, StoredColumn
+from regime_pipeline.storage.column_comments import column_comment
 
 _REGIME_NAMES: Final = "ARRAY[" + ", ".join(f"'{name}'" for name in SIMPLIFIED) + "]"
 
@@ -351,3 +352,6 @@ def _hourly(table: BulkTable) -> sa.Table:
 
 
 hourly: Final = {table.name: _hourly(table) for table in HOURLY_TABLES}
+for _table in metadata.tables.values():
+    for _column in _table.columns:
+        _column.comment = column_comment(_table.name, _column.name)

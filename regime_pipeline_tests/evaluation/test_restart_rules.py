@@ -16,7 +16,16 @@ from regime_pipeline.domain.grids.grid_run import simulate_grid
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.evaluation.datasets import LabelledMarket, labelled_market
 from regime_pipeline.evaluation.grid_strategies import ARMS, _always, _filtered, _gated, grid_around, run_arm
-from regime_pipeline.evaluation.restart_report import judge_candles, judge_seed, summarize, to_markdown
+from regime_pipeline.evaluation.restart_report import (
+    HELD_INSTEAD,
+    OTHERS,
+    MarketEvidence,
+    judge_candles,
+    judge_other,
+    judge_seed,
+    summarize,
+    to_markdown,
+)
 from regime_pipeline.evaluation.restart_rules import RULES, STOP_AFTER_BARS, labelled_stops, restarts
 from regime_pipeline.services.backtest.classes import RANGE, TREND
 from regime_pipeline_tests.domain.verdicts.factories import NULLS, POLICY
@@ -118,14 +127,24 @@ def test_real_candles_are_judged_piece_by_piece() -> None:
     assert short.arms["always on"].runs == 0
 
 
+def figures_of(evidence: list[MarketEvidence]) -> dict[str, str]:
+    """Text, for NaN is not NaN."""
+    return {name: repr(figures) for name, figures in summarize(evidence).items()}
+
+
 def test_the_page_holds_every_rule_and_arm() -> None:
     evidence = [judge_seed(POLICY, 1_700, seed) for seed in (1, 2)]
 
-    page = to_markdown("regime benchmark gates", [1, 2], 1_700, evidence, [judge_candles(POLICY, market().candles)])
+    others = {kind: [judge_other(POLICY, 1_700, kind, theirs[0])] for kind, (_, theirs) in OTHERS.items()}
 
-    for name in (*RULES, *ARMS, "6 bars", "JUDGED-USDT_1h"):
+    real = [judge_candles(POLICY, market().candles)]
+    page = to_markdown("regime benchmark gates", [1, 2], 1_700, evidence, others, real)
+
+    for name in (*RULES, *ARMS, "from 0.6", HELD_INSTEAD, "JUDGED-USDT_1h"):
         assert f"| {name} |" in page
-    assert "nan" not in page
+    assert "Members of the family, seeds 301 to 301:" in page
+    assert page.count("| the restart gates |") == 1 + len(OTHERS)
+    assert figures_of(evidence)["from 0.6"] == figures_of(evidence)["the restart gates"]
     figures = summarize(evidence)["the restart gates"]
     assert figures["stops"] == sum(len(market.restarts["the restart gates"]) for market in evidence)
 

@@ -34,7 +34,7 @@ def test_nothing_begins_on_a_disk_that_is_nearly_full(tmp_path: Path, left: dict
         require_room(tmp_path / "not" / "there" / "yet")
 
 
-def test_a_folder_that_cannot_be_asked_is_no_reason_to_refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_asked_is_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: Path) -> Usage:
         raise PermissionError(errno.EACCES, "Permission denied")
 

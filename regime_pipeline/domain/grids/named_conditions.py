@@ -33,6 +33,7 @@ _CONDITIONS: Final[dict[str, tuple[str, Comparison]]] = {
     "WIDTH_MIN": ("width of that range in ATR", ge),
     "WIDTH_MAX": ("width of that range in ATR", le),
     "CAPACITY": ("levels that it carries net of fees", ge),
+    "RANGE_SINCE_STOP": ("probability of a range, counted from the stop", ge),
     "POST_STOP_BARS": ("unbroken bars since the stop", ge),
     "CONSENSUS": ("range that the methods agree on since the stop (1 = yes)", ge),
     "SPACING_MAX": ("spacing in ticks", le),

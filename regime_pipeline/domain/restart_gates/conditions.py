@@ -17,15 +17,19 @@ from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.named_conditions import Condition, check
 from regime_pipeline.domain.grids.probation import FreshRange, fresh_range
 from regime_pipeline.domain.market_data.candles import Candles
+from regime_pipeline.domain.restart_gates.range_since_stop import ClassWeights
+from regime_pipeline.domain.schema import CLASS_PROBABILITIES
 from regime_pipeline.domain.scoring.grid_capacity import carries_grid, grid_capacity
 from regime_pipeline.policy import Policy
 from regime_pipeline.policy.gates import GateThresholds
 
 MEASURED: Final = (
     *("adx", "adx_change", "efficiency_ratio_short", "bars_since_extreme", "median_crossings", "ou_half_life_bars"),
-    *("vol_log_ratio", "mean_rev_score"),
+    *("vol_log_ratio", "mean_rev_score", *CLASS_PROBABILITIES),
 )
 """What gates 1 to 3 read of a bar's features and scores; nothing else, and no confidence."""
+OF_SCORES: Final = ("mean_rev_score", *CLASS_PROBABILITIES)
+"""Those that are columns of the scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +80,17 @@ def mean_reversion(bar: GateBar, thresholds: GateThresholds) -> tuple[Condition,
 
 
 def tradable_range(
-    bar: GateBar, stopped_at_ms: int, config: GridConfig, policy: Policy, thresholds: GateThresholds
+    bar: GateBar,
+    stopped_at_ms: int,
+    config: GridConfig,
+    policy: Policy,
+    thresholds: GateThresholds,
+    weights: ClassWeights | None = None,
 ) -> tuple[Condition, ...]:
-    """Gate 3: volatility is usual, and the bars since the stop alone show a range that carries the grid."""
+    """Gate 3: volatility is usual, and the bars since the stop alone show a range that carries the grid.
+
+    With weights since the stop (`range_since_stop`) that of the range must be large enough, too.
+    """
     ratio = exp(bar.measured["vol_log_ratio"])
     found = fresh_range(bar.candles, stopped_at_ms, policy)
     tick = float(config.tick)
@@ -91,6 +103,7 @@ def tradable_range(
         check("WIDTH_MIN", width, thresholds.width_min_atr),
         check("WIDTH_MAX", width, thresholds.width_max_atr),
         check("CAPACITY", levels, policy.grid_capacity.min_levels),
+        *(() if weights is None else (check("RANGE_SINCE_STOP", weights[0], thresholds.range_since_stop_from),)),
     )
 
 

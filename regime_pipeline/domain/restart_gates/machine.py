@@ -14,6 +14,7 @@ from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.schema import GATE_STATES
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import to_iso
+from regime_pipeline.domain.restart_gates.range_since_stop import ClassWeights
 from regime_pipeline.policy.gates import GateThresholds
 
 FOREVER_MS = 2**62
@@ -131,6 +132,8 @@ class GateState:
         Close of the newest bar seen, epoch milliseconds UTC; None before the first.
     permit_bars : int
         Bars for which a fresh grid is still permitted, this one included; 0 without a permission.
+    range_weights : tuple of float or None
+        Weights of RANGE, TREND and VOLATILE since the stop (`range_since_stop`); None while nothing is known of them.
     """
 
     stopped_at_ms: int
@@ -140,6 +143,7 @@ class GateState:
     bars: int = 0
     last_close_ms: int | None = None
     permit_bars: int = 0
+    range_weights: ClassWeights | None = None
 
     @property
     def name(self) -> str:
@@ -169,7 +173,7 @@ def step(
         Whether gate 1, 2 or 3 (given as 0, 1, 2) holds on the bar. A gate is asked only if every gate before it holds
         on this very bar.
     thresholds : GateThresholds
-        `hold_bars`, `fail_bars`, `floor_bars`, `permit_bars`.
+        `hold_bars` and `weighed_hold_bars`, `fail_bars`, `floor_bars`, `permit_bars`.
     is_barred : bool
         The verdict on the bar is TREND or TRANSITION: nothing is permitted, whatever the gates say.
 
@@ -220,7 +224,10 @@ def _refuse_older(state: GateState, close_ms: int) -> None:
 
 
 def _advance(state: GateState, holds: Callable[[int], bool], thresholds: GateThresholds) -> GateState:
-    """Look at the gate that is waited for: gates 1 and 2 pass with one bar, gate 3 after holding some."""
+    """Look at the gate that is waited for: gates 1 and 2 pass with one bar, gate 3 after holding some.
+
+    Where the weights since the stop are among its conditions they have done the waiting.
+    """
     if state.passed == GATES:
         return state
     if not holds(state.passed):
@@ -228,4 +235,5 @@ def _advance(state: GateState, holds: Callable[[int], bool], thresholds: GateThr
     if state.passed < GATES - 1:
         return replace(state, passed=state.passed + 1)
     held = state.held + 1
-    return replace(state, held=held, passed=GATES if held >= thresholds.hold_bars else state.passed)
+    needed = thresholds.hold_bars if state.range_weights is None else thresholds.weighed_hold_bars
+    return replace(state, held=held, passed=GATES if held >= needed else state.passed)

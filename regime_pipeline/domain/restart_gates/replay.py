@@ -6,7 +6,7 @@ See `machine` and `conditions` for the rules.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,12 +24,15 @@ from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.domain.restart_gates.conditions import (
     MEASURED,
+    OF_SCORES,
     GateBar,
     directional_energy,
     mean_reversion,
     tradable_range,
 )
 from regime_pipeline.domain.restart_gates.machine import Episode, GateState, StopEvent, episodes, step
+from regime_pipeline.domain.restart_gates.range_since_stop import after_bar
+from regime_pipeline.domain.schema import CLASS_PROBABILITIES
 from regime_pipeline.domain.verdicts.rules import TRANSITION, TREND
 from regime_pipeline.policy import Policy
 
@@ -144,7 +147,7 @@ class GateHistory:
         """Return `MEASURED` at the observations that close then, float64, shape (n,) each; NaN without a row."""
         feature_rows = Observations.of(self.features, self.market)
         score_rows = Observations.of(self.scores, self.market)
-        tables = {name: score_rows if name == "mean_rev_score" else feature_rows for name in MEASURED}
+        tables = {name: score_rows if name in OF_SCORES else feature_rows for name in MEASURED}
         return {name: _at(table, name, closes_ms) for name, table in tables.items()}
 
     def is_barred(self, closes_ms: Int64) -> NDArray[np.bool_]:
@@ -181,7 +184,7 @@ class _Asked:
     """The gates of one bar; each is measured when it is asked for, once."""
 
     bar: GateBar
-    stopped_at_ms: int
+    state: GateState
     config: GridConfig
     policy: Policy
     found: dict[int, tuple[Condition, ...]] = field(default_factory=dict)
@@ -196,13 +199,18 @@ class _Asked:
             return directional_energy(self.bar, thresholds)
         if gate == 1:
             return mean_reversion(self.bar, thresholds)
-        return tradable_range(self.bar, self.stopped_at_ms, self.config, self.policy, thresholds)
+        state = self.state
+        return tradable_range(self.bar, state.stopped_at_ms, self.config, self.policy, thresholds, state.range_weights)
 
 
 def take(state: GateState, bar: GateBar, config: GridConfig, policy: Policy) -> GateStep:
     """Return the state after one more bar, with what was looked at; see `machine.step`."""
-    asked = _Asked(bar, state.stopped_at_ms, config, policy)
-    after = step(state, bar.close_ms, asked.holds, policy.gates.of(config.symbol), bar.is_barred)
+    thresholds = policy.gates.of(config.symbol)
+    if bar.close_ms != state.last_close_ms:
+        probabilities = [bar.measured[name] for name in CLASS_PROBABILITIES]
+        state = replace(state, range_weights=after_bar(state.range_weights, probabilities, thresholds))
+    asked = _Asked(bar, state, config, policy)
+    after = step(state, bar.close_ms, asked.holds, thresholds, bar.is_barred)
     return GateStep(after, tuple((gate + 1, made) for gate in sorted(asked.found) for made in asked.found[gate]))
 
 

@@ -26,6 +26,8 @@ from regime_pipeline.services.chain.workspace import Workspace
 OWNERS = ["team:regimes"]
 SOURCE_POOL = "candle_source"
 """Steps that ask exchanges; the instance limits how many run at once, so that rate limits hold."""
+MOST_PLOTS = 24
+"""Up to so many markets each has its own plots in the UI; of more the page would be too long to read."""
 FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3), warn_window=timedelta(hours=2))
 """Of the badge in the UI; a backfill of old hours turns it green too, so the check `market_fresh` looks at the data."""
 _STAGE = {stage.name: stage for stage in STAGES}
@@ -109,8 +111,10 @@ def _run_slices(context: dg.AssetExecutionContext, workspace: Workspace, stage: 
     run_id = workspace.start_run(config_hash, context.run.run_id)
     slices = list(MarketHours(context))
     reports = _reports(context, stage.run_together(workspace, run_id, [(p.market, p.window) for p in slices]))
+    is_plotted_apart = len(workspace.universe.markets) <= MOST_PLOTS
     parts = zip(slices, reports, strict=True)
-    add_partition_metadata(context, {k: v for part, report in parts for k, v in _per_partition(part, report).items()})
+    found = (_per_partition(part, report, is_plotted_apart).items() for part, report in parts)
+    add_partition_metadata(context, {key: scalars for each in found for key, scalars in each})
     failures = [report.failure for report in reports if report.failure]
     if failures and len(failures) == len(slices):
         raise dg.Failure(f"No source answered. {failures[0]}")
@@ -144,11 +148,18 @@ def _reports(context: dg.AssetExecutionContext, found: Sequence[StageReport | Ex
     return reports
 
 
-def _per_partition(part: Slice, report: StageReport) -> dict[str, dict[str, int | float | str]]:
-    """Scalars of the last hour of each partition; in hour partitions that is the hour itself."""
+def _per_partition(part: Slice, report: StageReport, is_plotted_apart: bool) -> dict[str, dict[str, int | float | str]]:
+    """Scalars of the last hour of each partition; in hour partitions that is the hour itself.
+
+    Dagster draws a plot for every name, over all partitions: measured values bear their market's name where that gives
+    few enough plots, so that none jumps from one market to the next.
+    """
     hours_each = len(part.window) // len(part.keys)
     last_hours = np.arange(1, len(part.keys) + 1) * hours_each - 1
-    columns = {name: values[last_hours].tolist() for name, values in report.per_hour.items()}
+    columns = {
+        f"{name} {part.market}" if is_plotted_apart and values.dtype.kind == "f" else name: values[last_hours].tolist()
+        for name, values in report.per_hour.items()
+    }
     columns[ROW_COUNT] = _rows(report, hours_each)
     return {
         key: {name: values[row] for name, values in columns.items() if values[row] == values[row]}  # NaN != NaN

@@ -26,6 +26,7 @@ from regime_pipeline.domain.market_data.no_trade import NO_TRADE, is_no_trade
 from regime_pipeline.domain.market_data.snapshot import HourSnapshot, build_snapshots
 from regime_pipeline.domain.market_data.sorted_times import difference
 from regime_pipeline.domain.market_data.window import Window, bars_closing_in, hour_of_close
+from regime_pipeline.domain.restart_gates.conditions import OF_SCORES
 from regime_pipeline.domain.restart_gates.replay import GateHistory, first_needed_ms, gate_rows
 from regime_pipeline.domain.schema import FEATURES, HOUR_STATUSES, SCORES, VARIANCES, VERDICTS
 from regime_pipeline.domain.scoring.scores import compute_scores, score_lookback_hours, scores_hash
@@ -259,7 +260,7 @@ def gates_of(ws: Workspace, market: Market, window: Window, grids: Sequence[Grid
     whole = _since(since, window)
     candles = yield from snapshot_candles(market, since, window.end_ms)
     feature_rows = yield from stored_rows("features", market, whole)
-    score_rows = yield from stored_rows("scores", market, whole, ["hour_start", "as_of_bar", "mean_rev_score"])
+    score_rows = yield from stored_rows("scores", market, whole, ["hour_start", "as_of_bar", *OF_SCORES])
     verdict_rows = yield from stored_rows("regime_verdicts", market, whole, ["hour_start", "as_of_bar", "verdict"])
     history = GateHistory(candles=candles, features=feature_rows, scores=score_rows, verdicts=verdict_rows)
     return gate_rows(window.hours, history, stops, grids, ws.policy)

@@ -34,6 +34,7 @@ from regime_pipeline_tests.domain.restart_gates.factories import (
 GOOD = {
     "adx": 18.0, "adx_change": -1.0, "efficiency_ratio_short": 0.1, "bars_since_extreme": 9.0,
     "mean_rev_score": 70.0, "median_crossings": 8.0, "ou_half_life_bars": 5.0, "vol_log_ratio": 0.0,
+    "p_range": 0.8, "p_trend": 0.1, "p_volatile": 0.1,
 }  # fmt: skip
 T = thresholds()
 UP, DOWN = np.nextafter(25.0, 30), np.nextafter(25.0, 0)

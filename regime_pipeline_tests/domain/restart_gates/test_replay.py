@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from regime_pipeline.domain.grids.schema import GATE_COLUMNS, GATE_STATES, witho
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.domain.restart_gates.conditions import MEASURED
+from regime_pipeline.domain.restart_gates.conditions import MEASURED, OF_SCORES
 from regime_pipeline.domain.restart_gates.machine import FOREVER_MS, GateState, StopEvent, episodes, stop_in_force
 from regime_pipeline.domain.restart_gates.replay import (
     GateHistory,
@@ -28,7 +29,7 @@ from regime_pipeline.domain.restart_gates.replay import (
     replay,
     worded_restart,
 )
-from regime_pipeline.domain.schema import VERDICTS
+from regime_pipeline.domain.schema import CLASS_PROBABILITIES, VERDICTS
 from regime_pipeline.policy import Policy
 from regime_pipeline_tests.domain.restart_gates.factories import (
     MARKET,
@@ -47,6 +48,7 @@ GRID = grid_around(HISTORY, STOP)
 LOOSE = with_gates(
     adx_falling_below=60, adx_weak_below=50, efficiency_ratio_below=0.8, bars_since_extreme_from=1, mean_rev_from=20,
     median_crossings_from=1, half_life_max_bars=60, volatility_ratio_below=3, width_min_atr=1, width_max_atr=40,
+    range_since_stop_from=0.3,
 )  # fmt: skip
 """Gates wide open, so that every state is reached."""
 
@@ -79,7 +81,7 @@ def test_every_state_occurs() -> None:
 
 def test_property_68_every_hour_has_every_column_and_the_conditions_that_were_looked_at() -> None:
     assert list(WHOLE) == [column.name for column in GATE_COLUMNS]
-    counts = {1: 3, 2: 4, 3: 6}
+    counts = {1: 3, 2: 4, 3: 7}
     for place, code in enumerate(WHOLE["gate_state"].tolist()):
         checks = json.loads(WHOLE["gate_checks"][place])
         gates = sorted({made["gate"] for made in checks})
@@ -114,7 +116,7 @@ def test_property_70_other_symbols_thresholds_change_nothing(score: float, hold:
 
 def test_property_70_a_symbol_holds_and_waits_as_long_as_its_own_thresholds_say() -> None:
     loose = LOOSE.gates.default.model_dump()
-    patient = with_gates(MARKET.symbol, **(loose | {"hold_bars": 590}))
+    patient = with_gates(MARKET.symbol, **(loose | {"weighed_hold_bars": 590}))
 
     assert "PERMITTED" not in {GATE_STATES[code] for code in rows(policy=patient)["gate_state"]}
 
@@ -224,7 +226,7 @@ def test_property_74_any_confidence_gives_the_same_rows(seed: int) -> None:
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=3)
 def test_property_74_whatever_the_gates_do_not_measure_changes_nothing(seed: int) -> None:
-    """Every other column of every table is shuffled: weights, probabilities, scores, ranges, confidence."""
+    """Every other column of every table is shuffled: weights, scores, ranges, confidence."""
     rng = np.random.default_rng(seed)
 
     def drawn(table: Rows, *kept: str) -> Rows:
@@ -237,7 +239,7 @@ def test_property_74_whatever_the_gates_do_not_measure_changes_nothing(seed: int
     fuzzed = GateHistory(
         HISTORY.candles,
         drawn(HISTORY.features, *keys, *MEASURED),
-        drawn(HISTORY.scores, *keys, "mean_rev_score"),
+        drawn(HISTORY.scores, *keys, *OF_SCORES),
         drawn(HISTORY.verdicts, *keys, "verdict"),
     )
     assert any(fuzzed.verdicts["confidence"] != HISTORY.verdicts["confidence"])
@@ -249,7 +251,7 @@ def test_property_74_whatever_the_gates_do_not_measure_changes_nothing(seed: int
 def test_property_74_whatever_the_gates_measure_is_read_from_its_table_and_no_other(name: str) -> None:
     """One value per column that is like no other: it is seen where it is read, and nowhere else."""
     odd = np.full(len(HOURS), 12.345)
-    table = "scores" if name == "mean_rev_score" else "features"
+    table = "scores" if name in OF_SCORES else "features"
     read = replace(HISTORY, **{table: {**getattr(HISTORY, table), name: odd}})
     other = "features" if table == "scores" else "scores"
     unread = replace(HISTORY, **{other: {**getattr(HISTORY, other), name: odd}})
@@ -338,6 +340,40 @@ def test_a_verdict_of_danger_withdraws_a_permission_and_no_other_does(verdict: s
     assert (found["gate_state"][place] == permitted) == (not is_danger)
     assert (found["permit_bars"][place] == 0) == is_danger
     assert found["gate_state"][place - 1] == permitted
+
+
+def test_without_class_probabilities_gate_three_is_held_for_its_bars_instead() -> None:
+    """Scores of a null table without a posterior model, or of another policy than it was fitted with."""
+    unknown = {name: np.full(len(HOURS), np.nan) for name in CLASS_PROBABILITIES}
+    plain = replace(HISTORY, scores=HISTORY.scores | unknown)
+
+    found = rows(history=plain)
+    names = {made["name"] for text in found["gate_checks"] for made in json.loads(text)}
+    taken = [step.state for step in replay(GateState(STOP), LAST, plain, GRID, LOOSE)]
+
+    assert "PERMITTED" in {GATE_STATES[code] for code in found["gate_state"]}
+    assert "CAPACITY" in names
+    assert "RANGE_SINCE_STOP" not in names
+    assert {state.range_weights for state in taken} == {None}
+    passes = [after.held for before, after in pairwise(taken) if after.passed == 3 > before.passed]
+    assert passes
+    assert set(passes) == {LOOSE.gates.default.hold_bars}
+
+
+def test_gate_three_waits_for_the_probability_of_a_range_since_the_stop() -> None:
+    """The condition is met exactly where the filtered weight is large enough, and no permission begins without it."""
+    seen = 0
+    for before, after in pairwise(STEPS):
+        made = {condition.name: condition for _, condition in after.checks}.get("RANGE_SINCE_STOP")
+        if made is not None:
+            seen += 1
+            assert after.state.range_weights is not None
+            assert made.value == after.state.range_weights[0]
+            assert made.is_met == (made.value >= LOOSE.gates.default.range_since_stop_from)
+        if after.state.passed == 3 > before.state.passed:
+            assert made is not None
+            assert made.is_met
+    assert seen > 50
 
 
 def test_no_bars_no_permission() -> None:
