@@ -57,7 +57,7 @@ class Story:
 STORIES: Final = (
     Story("ALFA-USDT", "2019-04-13T20:00:00Z", "ranges, inside its grid", 270),
     Story("BRAVO-USDT", "2018-01-21T02:00:00Z", "ranges, then leaves its grid", 88),
-    Story("CHARLIE-USDT", "2018-05-24T23:00:00Z", "its grid was stopped; a restart is permitted", 228, 299),
+    Story("CHARLIE-USDT", "2019-02-03T09:00:00Z", "its grid was stopped; a restart is permitted", 192, 222),
     Story("DELTA-USDT", "2021-03-11T02:00:00Z", "trends, without a grid"),
     Story("ECHO-USDT", "2018-10-20T02:00:00Z", "is quiet, without a grid"),
 )

@@ -16,7 +16,7 @@ ClassWeights = tuple[float, float, float]
 """Of RANGE, TREND and VOLATILE; they sum to 1."""
 AT_THE_STOP: Final[ClassWeights] = (0.02, 0.49, 0.49)
 _LEAST: Final = 1e-9
-"""A bar that calls a class impossible leaves it this much, so that no filter is stuck for ever."""
+"""A bar that calls a class impossible leaves it this much, so that no filter is stuck."""
 
 
 def after_bar(

@@ -81,7 +81,7 @@ def test_unknown_bars_are_no_evidence_and_known_ones_count_from_the_first() -> N
     assert after[0] == pytest.approx(T.regime_stays * before[0] + (1 - T.regime_stays) * (1 - before[0]) / 2)
 
 
-def test_no_class_is_lost_for_ever() -> None:
+def test_no_class_is_lost_for_good() -> None:
     certain = run([(0.0, 0.0, 1.0)] * 30)[-1]
     assert certain is not None
     assert certain[0] > 0.0
