@@ -29,7 +29,7 @@ def after_bar(
     weights : tuple of float or None
         Before the bar; None while no bar since the stop has had probabilities.
     probabilities : sequence of float, length 3
-        Of RANGE, TREND and VOLATILE on the bar, from the scores; NaN where they are not known, which is no evidence.
+        Of RANGE, TREND and VOLATILE on the bar, from the scores; NaN where they are not known, which say nothing.
     thresholds : GateThresholds
         `regime_stays`, `bar_weight`.
 
