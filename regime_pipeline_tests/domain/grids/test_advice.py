@@ -20,7 +20,7 @@ from regime_pipeline_tests.domain.grids.one_hour import Advice, advise
 P = POLICY.grids
 DANGER = st.sampled_from(["TREND", "TRANSITION"])
 VERDICT = st.sampled_from(VERDICTS)
-CLOSES = st.lists(st.one_of(st.floats(80, 120), st.sampled_from([90.0, 110.0, 84.99, 115.01])), max_size=4)
+CLOSES = st.lists(st.one_of(st.floats(80, 120), st.sampled_from([90.0, 110.0, 84.99, 85.0, 115.0, 115.01])), max_size=4)
 RANGES = st.one_of(st.none(), st.tuples(st.floats(60, 100), st.floats(101, 140)))
 AGES = st.lists(st.integers(0, 60), max_size=3)
 FAR = (110.0, 130.0)

@@ -92,7 +92,10 @@ def test_property_60_gate_two_is_complete_and_right_whatever_is_measured(values:
     [(24.99, -0.1, True), (25.0, -0.1, False), (24.99, 0.0, False), (20.0, 0.0, False), (19.99, 3.0, True)],
 )
 def test_property_56_adx_must_be_falling_below_25_or_below_20(adx: float, change: float, holds: bool) -> None:
-    assert met(directional_energy(bar(adx=adx, adx_change=change), T))["ADX_DECAY"] is holds
+    decay, *_ = directional_energy(bar(adx=adx, adx_change=change), T)
+
+    assert decay.is_met is holds
+    assert decay.detail == ("falling over 6 bars" if change < 0 else "not falling over 6 bars")
 
 
 @pytest.mark.parametrize(
