@@ -118,6 +118,16 @@ def test_every_row_is_one_line_and_a_telephone_scrolls_one_way(chromium: Browser
     assert max(cards) <= 190
 
 
+@pytest.mark.parametrize("width", [721, 860, 1000, 1001, 1180])
+def test_no_width_between_a_telephone_and_a_desk_scrolls_sideways(chromium: Browser, large: str, width: int) -> None:
+    with opened(chromium, viewport={"width": width, "height": 900}) as visit:
+        page = visit(large)
+        needed = page.evaluate("[document.documentElement, document.querySelector('.rows')].map(e => e.scrollWidth)")
+        had = page.evaluate("[document.documentElement, document.querySelector('.rows')].map(e => e.clientWidth)")
+
+    assert needed == had
+
+
 def test_the_overview_of_300_markets_is_soon_there(
     chromium: Browser, large: str, record_property: Callable[[str, object], None]
 ) -> None:
