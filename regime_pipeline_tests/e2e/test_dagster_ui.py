@@ -147,3 +147,6 @@ def test_the_newest_materialization_of_an_asset_is_its_newest_hour(desk: Desk, b
     page.get_by_text(partition_key(ALFA, hour(FILLED - 1))).first.wait_for()
 
     assert page.get_by_text(f"|{ALFA.key}").count() == 1, "no other hour is named"
+    page.get_by_text("Plots", exact=True).first.click()
+    page.get_by_text(f"close {ALFA.key}", exact=True).first.wait_for()
+    page.locator("canvas").first.wait_for()

@@ -13,6 +13,7 @@ import pytest
 from regime_pipeline.domain.errors import MissingDataError, SourceError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.pipeline.assets import hourly_chain
 from regime_pipeline.pipeline.build import CHAIN_JOB, build_pipeline
 from regime_pipeline.pipeline.catalog import ROW_COUNT
 from regime_pipeline.pipeline.partitions import range_tags
@@ -85,6 +86,21 @@ def test_a_rectangle_runs_in_one_run_and_reports_every_partition(workspace: Work
     verdict = materializations(result, "regime_verdicts")["2026-09-01-01:00|ALFA-USDT_1h"]
     assert verdict["verdict"] == "INSUFFICIENT_DATA"
     assert len(str(verdict["policy_hash"])) == 16
+
+
+@pytest.mark.parametrize("most", [0, 3])
+def test_measured_values_bear_their_market_where_that_gives_few_plots(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """Dagster draws one plot for each name over all partitions; texts and counts are not drawn apart."""
+    monkeypatch.setattr(hourly_chain, "MOST_PLOTS", most)
+    result = run(workspace, MARKETS[1], MARKETS[2], hours_from_start(0, 1))
+
+    for partition, metadata in materializations(result, "dashboard_hours").items():
+        market = partition.partition("|")[2]
+        assert isinstance(metadata[f"close {market}" if most else "close"], float)
+        assert [name for name in metadata if " " in name] == ([f"close {market}"] if most else [])
+        assert {"verdict", ROW_COUNT} <= set(metadata)
 
 
 def test_every_check_is_evaluated_and_passes(workspace: Workspace) -> None:
