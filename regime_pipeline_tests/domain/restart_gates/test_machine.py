@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.grids.schema import GATE_STATES
-from regime_pipeline.domain.market_data.market import HOUR_MS
-from regime_pipeline.domain.restart_gates.machine import GateState, step
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.restart_gates.machine import GateState, permitted_until_ms, step
 from regime_pipeline.policy.gates import GateThresholds
 from regime_pipeline_tests.domain.restart_gates.factories import COURSES, STOP_MS, THRESHOLDS, Course, run, thresholds
 
@@ -269,3 +269,22 @@ def test_property_65_nothing_but_gate_three_makes_a_restart_possible(course: Cou
     for before, after in pairwise(run(course, limits)):
         if after.passed == 3 > before.passed:
             assert (before.passed, after.held) == (2, limits.hold_bars)
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "close_hour", "bars", "until_hour"),
+    [
+        ("1h", 10, 6, 16),
+        ("1h", 10, 1, 11),
+        ("15m", 10, 6, 16),
+        ("4h", 8, 2, 16),
+        ("4h", 10, 2, 16),
+        ("1h", 10, 0, None),
+    ],
+)
+def test_property_66_a_permission_ends_that_many_observations_after_the_newest(
+    timeframe: str, close_hour: int, bars: int, until_hour: int | None
+) -> None:
+    until = permitted_until_ms(Market("TEST-USDT", timeframe), close_hour * HOUR_MS, bars)
+
+    assert until == (None if until_hour is None else until_hour * HOUR_MS)
