@@ -60,7 +60,8 @@ def _full(place: Path, left: int) -> StorageError:
 
 def _left(place: Path) -> int | None:
     with suppress(OSError):
-        return shutil.disk_usage(next(each for each in (place, *place.parents) if each.exists())).free
+        usage = shutil.disk_usage(next(each for each in (place, *place.parents) if each.exists()))
+        return usage.free if usage.total else None  # some network and virtual file systems tell neither
     return None
 
 

@@ -42,6 +42,8 @@ def test_a_folder_that_cannot_be_asked_is_not_refused(tmp_path: Path, monkeypatc
 
     require_room(tmp_path)
     assert room_fault(ValueError("anything"), tmp_path) is None
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 0))
+    require_room(tmp_path)
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
