@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -356,15 +356,26 @@ def recorded_policy(document: Mapping[str, Any]) -> Policy:
 
 
 def _known(section: type[PolicySection], document: Mapping[str, Any], shipped: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a section, from a document where it has them."""
+    """The fields of a section, from a document where it has them; of a symbol's own section likewise."""
+    kinds = {name: _kind(field.annotation) for name, field in section.model_fields.items()}
     fields: dict[str, Any] = {}
-    for name, field in section.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, PolicySection):
-            fields[name] = _known(kind, document.get(name, {}), shipped[name])
-        else:
+    for name, (kind, is_by_symbol) in kinds.items():
+        if kind is None:
             fields[name] = document.get(name, shipped[name])
+        elif is_by_symbol:
+            common = next(shipped[other] for other, found in kinds.items() if found == (kind, False))
+            fields[name] = {symbol: _known(kind, own, common) for symbol, own in document.get(name, {}).items()}
+        else:
+            fields[name] = _known(kind, document.get(name, {}), shipped[name])
     return fields
+
+
+def _kind(annotation: Any) -> tuple[type[PolicySection] | None, bool]:
+    """The section that a field holds, None for a threshold, and whether it holds one for each symbol."""
+    of_each = get_args(annotation)[-1:]
+    (kind,) = of_each or (annotation,)
+    is_section = isinstance(kind, type) and issubclass(kind, PolicySection)
+    return (kind, bool(of_each)) if is_section else (None, False)
 
 
 @lru_cache(maxsize=1)

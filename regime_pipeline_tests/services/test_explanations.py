@@ -64,6 +64,19 @@ def test_a_policy_of_another_version_keeps_what_both_know() -> None:
     assert found.scores == default_policy().scores
 
 
+def test_a_symbols_own_thresholds_of_another_version_are_completed_too() -> None:
+    document = default_policy().model_dump(mode="json")
+    before = {name: value for name, value in document["gates"]["default"].items() if name != "range_since_stop_from"}
+    document["gates"]["symbols"] = {"ETH-USDT": before | {"hold_bars": 9, "threshold_of_another_version": 1}}
+    document["grids"]["symbol_defaults"]["BTC-USDT"].pop("levels")
+
+    found = recorded_policy(document)
+
+    assert found.gates.of("ETH-USDT") == default_policy().gates.default.model_copy(update={"hold_bars": 9})
+    assert found.gates.of("BTC-USDT") == default_policy().gates.default
+    assert found.grids.symbol_defaults["BTC-USDT"].levels == default_policy().grids.defaults.levels
+
+
 def test_conditions_and_grids_of_stored_advice_get_their_sentences_back() -> None:
     assert worded([]) == []
     assert worded_restart(None) is None
