@@ -20,13 +20,15 @@ from regime_pipeline.domain.grids.schema import GATE_COLUMNS, GATE_STATES, witho
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.domain.restart_gates.conditions import MEASURED, OF_SCORES
+from regime_pipeline.domain.restart_gates.conditions import MEASURED, OF_SCORES, GateBar
 from regime_pipeline.domain.restart_gates.machine import FOREVER_MS, GateState, StopEvent, episodes, stop_in_force
 from regime_pipeline.domain.restart_gates.replay import (
     GateHistory,
+    GateStep,
     first_needed_ms,
     gate_rows,
     replay,
+    take,
     worded_restart,
 )
 from regime_pipeline.domain.schema import CLASS_PROBABILITIES, VERDICTS
@@ -340,6 +342,18 @@ def test_a_verdict_of_danger_withdraws_a_permission_and_no_other_does(verdict: s
     assert (found["gate_state"][place] == permitted) == (not is_danger)
     assert (found["permit_bars"][place] == 0) == is_danger
     assert found["gate_state"][place - 1] == permitted
+
+
+@pytest.mark.parametrize("place", [1, 50, 300])
+def test_property_71_a_bar_that_is_taken_twice_changes_neither_gates_nor_weights(place: int) -> None:
+    state = STEPS[place].state
+    assert state.last_close_ms is not None
+    assert state.range_weights is not None
+    measured = HISTORY.measured(np.array([state.last_close_ms]))
+    values = {name: float(column[0]) for name, column in measured.items()}
+    again = GateBar(state.last_close_ms, values, HISTORY.candles.closed_by(state.last_close_ms))
+
+    assert take(state, again, GRID, LOOSE) == GateStep(state, ())
 
 
 def test_without_class_probabilities_gate_three_is_held_for_its_bars_instead() -> None:
