@@ -206,6 +206,9 @@ def test_a_stop_and_the_way_back(day: Day, monkeypatch: pytest.MonkeyPatch, caps
     started = ws.warehouse.grids.history("ALFA-USDT")[-1]
     assert (started.origin, started.enabled, started.levels) == ("RESTART", True, 5)
     assert (started.allocation_quote, day.row()["grid"]) == (5500, "enabled")
+    shown = said("gates", "show", "ALFA-USDT")
+    assert f"The probationary grid of version {started.version} started {to_iso(started.valid_from_ms)}" in shown
+    assert f"the first of them at {to_iso(START + (hour + 2) * HOUR_MS)}." in shown
 
     # Probation, and graduation after a day, by the shipped thresholds.
     day.at(hour + 3)

@@ -23,13 +23,13 @@ from regime_pipeline.domain.scoring.grid_capacity import carries_grid, grid_capa
 from regime_pipeline.policy import Policy
 from regime_pipeline.policy.gates import GateThresholds
 
+OF_SCORES: Final = ("mean_rev_score", *CLASS_PROBABILITIES)
+"""What gates read of the scores."""
 MEASURED: Final = (
     *("adx", "adx_change", "efficiency_ratio_short", "bars_since_extreme", "median_crossings", "ou_half_life_bars"),
-    *("vol_log_ratio", "mean_rev_score", *CLASS_PROBABILITIES),
+    *("vol_log_ratio", *OF_SCORES),
 )
 """What gates 1 to 3 read of a bar's features and scores; nothing else, and no confidence."""
-OF_SCORES: Final = ("mean_rev_score", *CLASS_PROBABILITIES)
-"""Those that are columns of the scores."""
 
 
 @dataclass(frozen=True, slots=True)
