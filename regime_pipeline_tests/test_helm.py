@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+from dagster._config import validate_config
 from fastapi.routing import APIRoute
+from jsonschema import Draft7Validator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT7
 
 from regime_pipeline.api import monitoring as health_routes
 from regime_pipeline_tests.conftest import REPOSITORY
 from regime_pipeline_tests.test_docker import DATABASES, DOCKER, FOR_THE_API, KNOWN, read
 
-VALUES, WORKERS, API = (DOCKER / "helm" / name for name in ("values.yaml", "workers.yaml", "api.yaml"))
+VALUES, RUN_PODS = (DOCKER / "helm" / name for name in ("values.yaml", "run-pods.yaml"))
+WORKERS, API, UPGRADE = (DOCKER / "helm" / name for name in ("workers.yaml", "api.yaml", "upgrade.yaml"))
 ROLE = {"enabled", "image", "env", "envSecrets", "volumes", "volumeMounts"}
 CHART: dict[str, set[str]] = {
     "": {
@@ -37,7 +46,8 @@ CHART: dict[str, set[str]] = {
 }  # fmt: skip
 """Keys of the chart, by section, of those that we use; most sections of the chart refuse unknown ones."""
 DEPLOYMENT = {
-    "name", "image", "codeServerArgs", "port", "env", "envSecrets", "podSecurityContext", "volumes", "volumeMounts",
+    "name", "image", "codeServerArgs", "port", "env", "envSecrets", "includeConfigInLaunchedRuns",
+    "podSecurityContext", "volumes", "volumeMounts",
 }  # fmt: skip
 
 
@@ -103,8 +113,10 @@ def test_whoever_mounts_the_volume_may_write_to_it() -> None:
     (deployment,) = read(VALUES)["dagster-user-deployments"]["deployments"]
     pods = [next(yaml.safe_load_all(path.read_text("utf-8"))) for path in (WORKERS, API)]
 
+    run = read(RUN_PODS)["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["podSpecConfig"]
+
     contexts = [deployment["podSecurityContext"], *(pod["spec"]["template"]["spec"]["securityContext"] for pod in pods)]
-    assert contexts == [{"fsGroup": int(user)}] * 3
+    assert [*contexts, run["securityContext"]] == [{"fsGroup": int(user)}] * 4
 
 
 def test_workers_are_those_of_compose_with_the_volumes_of_the_code_server() -> None:
@@ -163,6 +175,71 @@ def test_every_setting_has_a_place() -> None:
     secrets = {"REGIME_ALERT_URL", "REGIME_HOOK_URL", "REGIME_HOOK_SECRET"}
     assert all(f"`{name}`" in page for name in secrets)
     assert not secrets & (here | served)
+
+
+def merged(below: Any, above: Any) -> Any:
+    """Values of two files as Helm lays one over the other: sections are merged, null removes, all else replaces."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    both = {key: merged(below.get(key), value) for key, value in above.items() if value is not None}
+    return {**{key: value for key, value in below.items() if key not in above}, **both}
+
+
+def test_a_pod_per_run_replaces_the_workers_alone() -> None:
+    """Read by the launcher's own configuration, under the names that the chart's template gives the values."""
+    dagster_k8s = pytest.importorskip("dagster_k8s", reason="the extra `kubernetes` is not installed")
+    both = merged(read(VALUES), read(RUN_PODS))
+    launcher = both["runLauncher"]["config"].pop("k8sRunLauncher")
+
+    assert both["runLauncher"] == {"type": "K8sRunLauncher", "config": {}}
+    assert {**both, "runLauncher": None} == {**read(VALUES), "runLauncher": None}
+    (deployment,) = both["dagster-user-deployments"]["deployments"]
+    assert deployment["includeConfigInLaunchedRuns"] == {"enabled": True}
+    config = {
+        "service_account_name": "regime", "instance_config_map": "i", "postgres_password_secret": "p",
+        **{key: value for key, value in snake(launcher).items() if key != "run_k8s_config"},
+        "run_k8s_config": {
+            "pod_spec_config": snake(launcher["runK8sConfig"]["podSpecConfig"]),
+            "job_spec_config": snake(launcher["runK8sConfig"]["jobSpecConfig"]),
+        },
+    }  # fmt: skip
+    checked = validate_config(dagster_k8s.K8sRunLauncher.config_type(), config)
+    assert checked.success, checked.errors
+
+
+def chart() -> Path:
+    """The official chart's folder."""
+    folder = Path(os.environ.get("REGIME_TEST_CHART", ""))
+    if not (folder / "values.schema.json").is_file():
+        pytest.skip("REGIME_TEST_CHART names no folder with the chart's values.schema.json")
+    return folder
+
+
+def kubernetes_is_elsewhere(_: str) -> Resource[dict[str, Any]]:
+    """The chart refers to Kubernetes' own definitions by web address; those are `kubernetes_validate`'s to check."""
+    return Resource(contents={}, specification=DRAFT7)
+
+
+@pytest.mark.parametrize("files", [(VALUES,), (VALUES, RUN_PODS)], ids=["workers", "pods"])
+def test_the_values_fit_the_charts_own_schema(files: tuple[Path, ...]) -> None:
+    folder = chart()
+    values = read(folder / "values.yaml")
+    for file in files:
+        values = merged(values, read(file))
+    schema = json.loads((folder / "values.schema.json").read_text("utf-8"))
+    shallow = json.loads(re.sub(r'"https://kubernetes[^"#]+#[^"]+"', '"urn:kubernetes"', json.dumps(schema)))
+    registry: Registry[Any] = Registry(retrieve=kubernetes_is_elsewhere)
+
+    faults = [fault.message for fault in Draft7Validator(shallow, registry=registry).iter_errors(values)]
+
+    assert faults == []
+
+
+@pytest.mark.parametrize("path", [WORKERS, API, UPGRADE], ids=lambda path: str(path.stem))
+def test_the_manifests_fit_kubernetes_own_schema(path: Path) -> None:
+    validator = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed")
+    for manifest in yaml.safe_load_all(path.read_text("utf-8")):
+        validator.validate(manifest, "1.30", strict=True)
 
 
 def test_the_launcher_can_be_imported() -> None:

