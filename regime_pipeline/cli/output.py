@@ -5,11 +5,12 @@ See `console` for sentences and errors.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
 import typer
@@ -20,6 +21,9 @@ from regime_pipeline.domain.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t")
+_NUMBER: Final = re.compile(r"[+-]?[0-9.]+(?:e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
 class Format(StrEnum):
@@ -72,6 +76,8 @@ def _encoded(frame: pd.DataFrame, form: Format) -> bytes:
     for name in (name for name in frame if _is_nested(frame[name])):
         flat[name] = frame[name].map(_json_text)
     if form == Format.CSV:
+        for name in flat.select_dtypes(["object", "str"]):
+            flat[name] = flat[name].map(_no_formula)
         return flat.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%SZ").encode()
     try:
         return bytes(flat.to_parquet(index=False))
@@ -81,6 +87,13 @@ def _encoded(frame: pd.DataFrame, form: Format) -> bytes:
 
 def _is_nested(column: pd.Series) -> bool:
     return column.dtype == object and len(column) > 0 and isinstance(column.iloc[0], list | dict)
+
+
+def _no_formula(value: Any) -> Any:
+    """A text that a spreadsheet would run as a formula gets an apostrophe before it, which spreadsheets do not show."""
+    return (
+        f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) and not _NUMBER.fullmatch(value) else value
+    )
 
 
 def _json_text(value: Any) -> str:

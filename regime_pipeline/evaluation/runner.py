@@ -110,7 +110,7 @@ class MarketResult:
 def available_methods(policy: Policy, with_peers: bool = True) -> tuple[tuple[Method, ...], tuple[Method, ...]]:
     """Return the methods that can run here, and the peers whose library is not installed."""
     peers = PEERS if with_peers else ()
-    absent = tuple(peer for peer in peers if importlib.util.find_spec(peer.requires) is None)
+    absent = tuple(peer for peer in peers if peer.requires and importlib.util.find_spec(peer.requires) is None)
     return (*own_methods(policy), *(peer for peer in peers if peer not in absent)), absent
 
 

@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 import psycopg
 
 from regime_pipeline.bootstrap import open_databases, read_universe
+from regime_pipeline.cli.up import UP_MARK
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.pipeline.build import CHAIN_JOB
 from regime_pipeline.pipeline.instance import LOCATION
@@ -135,6 +137,25 @@ class Up:
         found = self.graphql(_BACKFILL, {"id": backfill})["partitionBackfillOrError"]
         assert not found.get("error"), found
         return None if found["status"] in ("REQUESTED", "COMPLETING") else str(found["status"])
+
+    def end_of_backfill_if_known(self, backfill: str) -> str | None:
+        """The same; None too while the UI is away."""
+        try:
+            return self.end_of_backfill(backfill)
+        except (OSError, AssertionError, KeyError):
+            return None
+
+    def processes(self, words: str) -> list[psutil.Process]:
+        """What `up` has started whose command line holds these words."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                is_mine = process.environ().get(UP_MARK) == str(self.settings.home)
+                if is_mine and words in " ".join(process.cmdline()):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
 
     def runs(self) -> list[dict[str, Any]]:
         """Every run there is."""

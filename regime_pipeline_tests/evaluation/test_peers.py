@@ -19,6 +19,7 @@ from regime_pipeline.evaluation.datasets import (
     null_market,
 )
 from regime_pipeline.evaluation.peers import PEERS, best_mapping, filtered_states
+from regime_pipeline.evaluation.runner import available_methods
 from regime_pipeline.services.backtest.classes import ABSTAIN
 from regime_pipeline.services.backtest.metrics import score
 from regime_pipeline_tests.domain.verdicts.factories import NULLS, POLICY
@@ -110,3 +111,12 @@ def test_a_driftless_walk_has_no_truth() -> None:
 
     assert set(walk.truth.tolist()) == {ABSTAIN}
     assert replace(walk, truth=walk.truth).features.shape == (300, 8)
+
+
+def test_a_peer_that_needs_no_library_runs_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+
+    present, absent = available_methods(POLICY)
+
+    assert [peer for peer in PEERS if not peer.requires] == [method for method in present if method in PEERS] != []
+    assert all(peer.requires for peer in absent)

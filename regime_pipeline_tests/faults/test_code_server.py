@@ -8,10 +8,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import psutil
 import pytest
 
-from regime_pipeline.cli.up import UP_MARK
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import Window, to_ms
 from regime_pipeline_tests.e2e.regime_up import Up, running_up, until
@@ -34,30 +32,9 @@ source = "simulated"
 )
 
 
-def processes(up: Up, words: str) -> list[psutil.Process]:
-    """What `up` has started whose command line holds these words."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            is_mine = process.environ().get(UP_MARK) == str(up.settings.home)
-            if is_mine and words in " ".join(process.cmdline()):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
 def kill(up: Up, words: str) -> None:
-    for process in processes(up, words):
+    for process in up.processes(words):
         process.kill()
-
-
-def ended(up: Up, backfill: str) -> str | None:
-    """Status of the backfill once it has ended; None while it runs or the UI is away."""
-    try:
-        return up.end_of_backfill(backfill)
-    except (OSError, AssertionError, KeyError):
-        return None
 
 
 def status_of(url: str, headers: dict[str, str], body: bytes | None = None) -> int:
@@ -81,14 +58,14 @@ def test_a_backfill_outlives_its_code_server_and_dagster_and_foreign_pages_comma
         until(120, lambda: True if "STARTED" in up.statuses() else None, "the first run's start", 0.1)
         kill(up, "code-server start")
         kill(up, "api grpc")
-        assert until(400, lambda: ended(up, backfill), "the backfill's end") == "COMPLETED_SUCCESS"
+        assert until(400, lambda: up.end_of_backfill_if_known(backfill), "the backfill's end") == "COMPLETED_SUCCESS"
 
         backfill = up.launch_hours(Window(START_MS + HOURS * HOUR_MS, START_MS + 2 * HOURS * HOUR_MS))
         until(120, lambda: True if "STARTED" in up.statuses() else None, "the first run's start", 0.1)
         kill(up, "guarded.dev")  # what the kernel takes first when memory is short
-        assert until(400, lambda: ended(up, backfill), "the backfill's end") == "COMPLETED_SUCCESS"
-        assert len(processes(up, "guarded.daemon")) == 1
+        assert until(400, lambda: up.end_of_backfill_if_known(backfill), "the backfill's end") == "COMPLETED_SUCCESS"
+        assert len(up.processes("guarded.daemon")) == 1
 
         up.process.send_signal(signal.SIGTERM)
         assert up.process.wait(90) == 0
-        assert processes(up, "") == []
+        assert up.processes("") == []

@@ -148,9 +148,7 @@ class GateState:
     @property
     def name(self) -> str:
         """One of `GATE_STATES`, never NONE."""
-        if self.is_permitted:
-            return "PERMITTED"
-        return GATE_STATES[1 + self.passed] if self.passed < GATES else "PASSED"
+        return "PERMITTED" if self.is_permitted else GATE_STATES[1 + self.passed]
 
     @property
     def is_permitted(self) -> bool:

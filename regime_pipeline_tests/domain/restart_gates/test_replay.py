@@ -324,6 +324,9 @@ def test_a_stop_ends_with_the_next_one_or_with_an_enabled_version(is_enabled: bo
     assert stop_in_force([stop_at(STOP)], [GRID, against]) == stop_at(STOP)
     assert (stop_in_force([stop_at(STOP)], [GRID, again]) is None) == is_enabled
     second = stop_at(STOP + 7)
+    assert stop_in_force([stop_at(STOP), second], [GRID]) == second
+    (at_once,) = episodes([stop_at(GRID.valid_from_ms)], [GRID])  # in the moment in which its first version begins
+    assert (at_once.config, at_once.end_ms) == (GRID, FOREVER_MS)
     found = episodes([stop_at(GRID.valid_from_ms - 1), stop_at(STOP), second], [GRID])
     assert [(e.start_ms, e.end_ms) for e in found] == [(STOP, STOP + 7), (STOP + 7, FOREVER_MS)]
 

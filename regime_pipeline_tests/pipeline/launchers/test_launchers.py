@@ -61,7 +61,7 @@ def test_the_shipped_instance_has_the_launcher(tmp_path: Path) -> None:
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert isinstance(instance.run_launcher, WatchedRunLauncher)
         assert instance.run_monitoring_enabled
-        assert instance.run_retries_max_retries == 2
+        assert instance.run_retries_max_retries == 5
 
 
 class Workers:

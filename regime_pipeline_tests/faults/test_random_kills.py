@@ -1,0 +1,111 @@
+"""One after the other, in a drawn order, whatever `regime up` runs is killed while a backfill goes on."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from regime_pipeline.bootstrap import open_databases
+from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS
+from regime_pipeline.domain.market_data.window import Window, to_ms
+from regime_pipeline.storage.embedded.server import embedded_server
+from regime_pipeline_tests.e2e.regime_up import Up, running_up, until
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
+SYMBOLS = tuple(f"M{number}" for number in range(12))
+SPAN = Window(to_ms("2026-01-01T00:00:00Z"), to_ms("2026-01-01T00:00:00Z") + 90 * DAY_MS)
+MARKETS = """
+[partitions]
+start = 2026-01-01T00:00:00Z
+end = 2026-04-01T00:00:00Z
+""" + "".join(
+    f'''
+[[markets]]
+symbol = "{symbol}-USDT"
+timeframes = ["1m", "1h"]
+source = "simulated"
+'''
+    for symbol in SYMBOLS
+)
+ROWS = "SELECT symbol, timeframe, count(*) FROM market_dashboard_hours GROUP BY symbol, timeframe"
+
+
+def run_of(up: Up) -> int | None:
+    """The process of a run."""
+    found = [
+        process.pid
+        for process in up.processes("forkserver")
+        if "forkserver" in " ".join(psutil.Process(process.ppid()).cmdline())
+    ]
+    return found[0] if found else None
+
+
+def first(up: Up, words: str) -> int | None:
+    found = up.processes(words)
+    return found[0].pid if found else None
+
+
+def fork_server(up: Up) -> int | None:
+    """What runs are forks of."""
+    run = run_of(up)
+    return psutil.Process(run).ppid() if run else None
+
+
+VICTIMS: dict[str, tuple[int, Callable[[Up], int | None]]] = {
+    "a run": (6, run_of),
+    "what runs are forks of": (3, fork_server),
+    "the code server": (3, lambda up: first(up, "api grpc")),
+    "PostgreSQL": (3, lambda up: embedded_server(up.settings.home).status().postmaster_pid),
+    "the daemon": (2, lambda up: first(up, "guarded.daemon")),
+    "the webserver": (2, lambda up: first(up, "guarded.webserver")),
+    "Dagster's parent": (1, lambda up: first(up, "guarded.dev")),
+}
+"""How often each is killed, and its process, None while it is away."""
+
+
+def kill(up: Up, name: str, backfill: str, pause_s: float) -> None:
+    """Kill one of them once it is there, while the backfill goes on, and wait."""
+    victim = until(400, lambda: VICTIMS[name][1](up), name, 0.05)  # a run lost at its start is missed after 180 s
+    os.kill(victim, signal.SIGKILL)
+    time.sleep(pause_s)
+    assert up.end_of_backfill_if_known(backfill) is None, f"the backfill ended before {name} was killed"
+
+
+def test_a_backfill_completes_through_21_kills_in_any_order(home: Path) -> None:
+    seed = random.SystemRandom().randrange(1_000_000)
+    print(f"seed {seed}")
+    drawn = random.Random(seed)
+    order = [name for name, (times, _) in VICTIMS.items() for _ in range(times)]
+    drawn.shuffle(order)
+    half = drawn.randrange(5, 15)
+    with running_up(home, MARKETS) as up:
+        backfill = up.launch_hours(SPAN)
+        until(180, lambda: True if "STARTED" in up.statuses() else None, "the first run's start", 0.1)
+        for name in order[:half]:
+            kill(up, name, backfill, drawn.uniform(1, 8))
+        up.process.kill()
+        assert up.process.wait(30) == -signal.SIGKILL
+    with running_up(home, MARKETS) as up:
+        for name in order[half:]:
+            kill(up, name, backfill, drawn.uniform(1, 8))
+        assert (
+            until(1_200, lambda: up.end_of_backfill_if_known(backfill), "the backfill's end", 2) == "COMPLETED_SUCCESS"
+        )
+        with psycopg.connect(open_databases(up.settings).regimes) as database:
+            rows = {(symbol, timeframe): hours for symbol, timeframe, hours in database.execute(ROWS)}
+        hours = (SPAN.end_ms - SPAN.start_ms) // HOUR_MS
+        assert rows == {(f"{symbol}-USDT", timeframe): hours for symbol in SYMBOLS for timeframe in ("1m", "1h")}
+        assert len(up.processes("guarded.daemon")) == 1
+
+        up.process.send_signal(signal.SIGTERM)
+        assert up.process.wait(90) == 0
+        assert up.processes("") == []
