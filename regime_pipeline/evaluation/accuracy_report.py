@@ -133,9 +133,9 @@ is a promise about one. {count} seeds ({first} to {last}); thresholds were chose
 on the first {train:,} hourly bars, {embargo:,} are left out, all are judged on the next {test:,}.
 RANGE_OK and RANGE_WEAK count as RANGE, TRANSITION as VOLATILE. Learned states get the names that fit the training bars
 best. Means over seeds with 95 % bootstrap intervals. Delay: bars from a true change to the first right prediction. Flip
-ratio: changes predicted per true change. A method marked LOOKAHEAD uses later bars; it is a ceiling, not a baseline. Condor's
-check, which learns nothing, sees prices scaled to 60,000 dollars, for which its constants are made; UNCERTAIN counts as
-VOLATILE."""
+ratio: changes predicted per true change. A method marked LOOKAHEAD uses later bars; it is a ceiling, not a baseline.
+Condor's check, which learns nothing, sees prices scaled to 60,000 dollars, for which its constants are made; UNCERTAIN
+counts as VOLATILE."""
 
 
 def _introduction(command: str, seeds: Sequence[int], lengths: Lengths) -> str:

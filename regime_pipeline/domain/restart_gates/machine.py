@@ -75,7 +75,7 @@ def episodes(stops: Sequence[StopEvent], grids: Sequence[GridConfig]) -> tuple[E
         before = [config for config in grids if config.valid_from_ms <= stop.stopped_at_ms]
         if not before:
             continue
-        again = [later.stopped_at_ms for later in stops[place + 1 : place + 2]]
+        again = [later.stopped_at_ms for later in stops[place + 1 :]]
         again += [g.valid_from_ms for g in grids if _ends_stops(g) and g.valid_from_ms > stop.stopped_at_ms]
         found.append(Episode(stop.stopped_at_ms, min(again, default=FOREVER_MS), before[-1]))
     return tuple(found)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from psycopg.pq import Ping
 
@@ -19,13 +20,16 @@ from regime_pipeline.domain.errors import StorageError
 from regime_pipeline.storage.embedded.cluster import Cluster
 from regime_pipeline.storage.embedded.directory import (
     DEFAULT_ACCOUNT,
-    WAYS_OUT,
     Account,
     existing_place,
     make_place,
     server_account,
 )
 from regime_pipeline.storage.file_locks import FileLock
+
+_ELSEWHERE: Final = (
+    "Set REGIME_HOME to a folder that can be written to, or REGIME_DATABASE_URL to a PostgreSQL server of your own."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +205,8 @@ class EmbeddedServer:
             with self._mutex:
                 yield
         except OSError as error:
-            raise StorageError(f"The embedded PostgreSQL of {self._home} cannot be used: {error}.", WAYS_OUT) from error
+            why = f"{error.strerror} ({error.filename})" if error.filename else str(error)
+            raise StorageError(f"The embedded PostgreSQL of {self._home} cannot be used: {why}.", _ELSEWHERE) from error
 
     def _register(self, cluster: Cluster) -> None:
         """Take the shared lock of a client; it is free of exclusive holders while the start lock is held."""

@@ -181,7 +181,8 @@ def test_unusable_home_is_one_sentence(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.touch()
     with pytest.raises(
-        StorageError, match=r"file cannot be used: .* Run as an ordinary user, or set REGIME_DATABASE_URL"
+        StorageError,
+        match=r"file cannot be used: .* \(.*\)\. Set REGIME_HOME to a folder that can be written to, or REGIME_",
     ):
         EmbeddedServer(blocked).attach()
 
