@@ -15,11 +15,12 @@ from regime_pipeline.domain.errors import MissingDataError
 from regime_pipeline.domain.grids.advice_hourly import advice_hash, advice_lookback_bars, explain_rows, grid_advice_rows
 from regime_pipeline.domain.grids.comparison import compare
 from regime_pipeline.domain.grids.config import GridConfigError
-from regime_pipeline.domain.grids.schema import ACTIONS, ADVICE_STATUSES, GRID_ADVICE, INVENTORY
+from regime_pipeline.domain.grids.schema import ACTIONS, ADVICE_STATUSES, GRID_ADVICE, INVENTORY, without_stop
 from regime_pipeline.domain.grids.versions import History, new_version
 from regime_pipeline.domain.market_data.candles import Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
-from regime_pipeline.domain.schema import FEATURES, VERDICT_COLUMNS, VERDICTS
+from regime_pipeline.domain.schema import FEATURES, VARIANCES, VERDICT_COLUMNS, VERDICTS
+from regime_pipeline.services.hold_model import default_hold_model
 from regime_pipeline_tests.domain.grids.factories import FIELDS, MARKET, POLICY, START, START_MS, bars, history_of
 from regime_pipeline_tests.domain.grids.one_hour import advise
 from regime_pipeline_tests.domain.verdicts.factories import assert_same, blank_rows, take
@@ -222,3 +223,38 @@ def test_the_hash_follows_verdict_and_policy() -> None:
     assert advice_hash("0", POLICY) != advice_hash("1", POLICY)
     assert advice_hash("0", POLICY) != advice_hash("0", other)
     assert (FIELDS["symbol"], TREND) == (MARKET.symbol, 3)
+
+
+def test_the_distance_to_the_nearer_edge_is_in_atr_and_an_edge_itself_is_inside() -> None:
+    prices = [8_900, 9_000, 10_000, 11_000, 11_300, 11_300]
+    verdicts, features = rows_of(6, verdict=RANGE_OK, range_low=90.0, range_high=110.0)
+    features["atr"][-1] = 0.0  # a tick takes its place
+
+    rows = grid_advice_rows(AT[:6], verdicts, features, bars([[p] * 4 for p in prices]), history_of({}), POLICY)
+
+    assert rows["edge_distance_atr"] == pytest.approx([0.5, 0.0, -5.0, 0.0, 1.5, 300.0])
+    assert rows["closes_outside"].tolist() == [1, 0, 0, 0, 1, 2]
+
+
+def test_gates_of_a_stop_are_in_the_rows() -> None:
+    verdicts, features = rows_of(3, verdict=RANGE_OK, range_low=90.0, range_high=110.0)
+    still = bars([[10_000] * 4] * 3)
+    gates = without_stop(3) | {"gate_state": np.array([0, 1, 5], dtype=np.int8)}
+
+    stopped = grid_advice_rows(AT[:3], verdicts, features, still, history_of({}), POLICY, gates)
+    free = grid_advice_rows(AT[:3], verdicts, features, still, history_of({}), POLICY)
+
+    assert stopped["gate_state"].tolist() == [0, 1, 5]
+    assert free["gate_state"].tolist() == [0, 0, 0]
+
+
+def test_the_hold_probability_is_that_of_the_newest_close() -> None:
+    verdicts, features = rows_of(2, verdict=RANGE_OK, range_low=90.0, range_high=110.0)
+    scores: Rows = {"hour_start": AT[:2], **{name: np.full(2, 1e-4) for name in VARIANCES}}
+    falls = bars([[10_900] * 4, [10_000] * 4])
+
+    rows = grid_advice_rows(
+        AT[:2], verdicts, features, falls, history_of({}), POLICY, scores=scores, hold=default_hold_model()
+    )
+
+    assert rows["hold_24h"][1] > 2 * rows["hold_24h"][0] > 0

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from regime_pipeline.domain.errors import UsageError
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.graduation import (
+    _range_ok_bars,
     graduation_rows,
     has_graduated,
     is_probationary,
@@ -151,3 +152,11 @@ def test_a_grid_that_cannot_be_run_over_the_bars_does_not_graduate() -> None:
     checks = {made["name"]: made for made in json.loads(rows[-1])}
     assert (checks["ROUND_TRIPS"]["value"], checks["ROUND_TRIPS"]["is_met"]) == (None, False)
     assert checks["BARS"]["is_met"]
+
+
+def test_only_observations_since_the_start_count_as_range() -> None:
+    hours = START_MS + HOUR_MS * np.arange(6, dtype=np.int64)
+    config, still = probationary(START_MS + 2 * HOUR_MS), bars([[100, 101, 99, 100]] * 6, scale=1)
+
+    found = _range_ok_bars(hours[2:] + HOUR_MS, config.valid_from_ms, 100, verdict_rows([OK] * 6), still)
+    assert found.tolist() == [1.0, 2.0, 3.0, 4.0]

@@ -203,6 +203,27 @@ def test_property_67_the_bar_opened_at_the_stop_counts_and_the_one_before_does_n
     assert fresh_range(too_long, START_MS, POLICY).bars == 34
 
 
+def test_a_fresh_range_needs_just_the_bars_that_the_policy_names() -> None:
+    least = P.min_post_stop_bars
+    for count in (least - 1, least):
+        found = fresh_range(swing(count, 1), START_MS, POLICY)
+        assert (found.bars, bool(np.isfinite(found.low))) == (count, count == least)
+
+
+@pytest.mark.parametrize(("seed", "is_central"), [(1, True), (7, True), (2, False), (8, False)])
+def test_a_grid_narrower_than_the_range_lies_around_the_price_or_at_an_edge(seed: int, is_central: bool) -> None:
+    candles = swing(60, seed, height=1_500)
+    fresh, found = fresh_range(candles, START_MS, POLICY), probation(candles)
+
+    assert found.grid is not None
+    lower, upper = float(found.grid.lower), float(found.grid.upper)
+    assert upper - lower < 0.6 * (fresh.high - fresh.low)
+    if is_central:
+        assert (lower + upper) / 2 == pytest.approx(fresh.close, abs=0.01)
+    else:
+        assert lower == pytest.approx(fresh.low, abs=0.01) or upper == pytest.approx(fresh.high, abs=0.01)
+
+
 def test_a_fresh_range_bears_no_more_holes_than_any_other_window() -> None:
     """5 % of its bars, 2 of 58, and none of the newest two."""
     whole = swing(60, 1)

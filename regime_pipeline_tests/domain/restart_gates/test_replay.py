@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regime_pipeline.domain.columnar import Rows
+from regime_pipeline.domain.features.observations import Observations
 from regime_pipeline.domain.grids.config import GridConfig
 from regime_pipeline.domain.grids.named_conditions import condition_of, worded
 from regime_pipeline.domain.grids.probation import probationary_grid
@@ -25,6 +26,7 @@ from regime_pipeline.domain.restart_gates.machine import FOREVER_MS, GateState, 
 from regime_pipeline.domain.restart_gates.replay import (
     GateHistory,
     GateStep,
+    _at,
     first_needed_ms,
     gate_rows,
     replay,
@@ -420,3 +422,24 @@ def test_stored_grids_and_conditions_get_their_sentences_back() -> None:
     checks = [made for text in WHOLE["gate_checks"] for made in json.loads(text)]
     assert checks
     assert [made["sentence"] for made in worded(checks)] == [condition_of(made).sentence for made in checks]
+
+
+def test_the_past_is_needed_from_the_first_stop_that_reaches_into_the_hours() -> None:
+    second = stop_at(STOP + 10 * HOUR_MS)
+    stops = [stop_at(STOP), second]
+    for start, end, wanted in (
+        (STOP - 5 * HOUR_MS, STOP - 2 * HOUR_MS, None),
+        (STOP - 5 * HOUR_MS, STOP - HOUR_MS, STOP),  # the last hour closes as the grid is stopped
+        (STOP + 8 * HOUR_MS, STOP + 20 * HOUR_MS, STOP),
+        (STOP + 9 * HOUR_MS, STOP + 20 * HOUR_MS, STOP + 10 * HOUR_MS),
+    ):
+        asked = np.arange(start, end + 1, HOUR_MS, dtype=np.int64)
+        assert first_needed_ms(asked, stops, [GRID]) == wanted
+
+
+def test_observations_outside_the_table_have_no_value() -> None:
+    table = Observations.of(HISTORY.verdicts, HISTORY.market)
+    first = (table.first + 1) * HISTORY.market.observation_ms
+    closes = first + HISTORY.market.observation_ms * np.array([-3, -1, 0, 10**6], dtype=np.int64)
+
+    assert np.isnan(_at(table, "verdict", closes)).tolist() == [True, True, False, True]

@@ -86,6 +86,7 @@ def test_a_range_without_consensus_has_no_edges_in_the_verdict(engine: Any) -> N
         ({}, {"mean_rev_score": 10.0, "trend_score": 65.0, "range_quality_score": 10.0, "grid_levels": 0}, 1.0),
         ({}, {"trend_score": 80.0, "trend_votes": -2}, 2 / 3),
         ({}, {"vol_change_score": 80.0, "rank_log_volatility": 95.0, "rank_vol_log_ratio": 69.0}, 0.5),
+        ({}, {"vol_change_score": 80.0, "rank_log_volatility": 70.0, "rank_vol_log_ratio": 70.5}, 1.0),
     ],
 )
 def test_consensus_is_the_share_of_the_verdicts_own_indicators(
