@@ -10,7 +10,6 @@ import binascii
 import hashlib
 import hmac
 import time
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -25,8 +24,6 @@ from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.retry import RequestError, RetryPolicy, is_passing_status, retry
 from regime_pipeline.services.chain.workspace import Workspace
 
-TIMEOUT_SECONDS: Final = 10
-
 
 def send_alert(url: str, alert: Mapping[str, str]) -> None:
     """Post an alert as JSON.
@@ -35,14 +32,12 @@ def send_alert(url: str, alert: Mapping[str, str]) -> None:
     ------
     UsageError
         The URL is not an http(s) URL.
-    OSError
-        The receiver could not be reached or refused.
+    RequestError
+        The receiver could not be reached, refused, or named another address: a redirect is not followed.
     """
     if not url.startswith(("https://", "http://")):
         raise UsageError(f"REGIME_ALERT_URL is '{url}', not an http(s) URL.")
-    request = urllib.request.Request(url, orjson.dumps(dict(alert)), {"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310 - http(s) only, see above
-        pass
+    _post(url, orjson.dumps(dict(alert)), {"Content-Type": "application/json"})
 
 
 TIMEOUT_S: Final = 5.0
@@ -178,6 +173,7 @@ def post_signed(url: str, secret: str, document: Mapping[str, Any], delivery: st
 
 
 def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    """Post once. No redirect is followed: a receiver could name an address that only we can reach."""
     import httpx  # only those who subscribe to changes need it
 
     try:

@@ -19,10 +19,11 @@ from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.pipeline.build import CHAIN_JOB, build_pipeline
 from regime_pipeline.pipeline.sensors import build_sensors
+from regime_pipeline.retry import RequestError, RetryPolicy
 from regime_pipeline.services.chain.scheduling import Correction
 from regime_pipeline.services.chain.stages import STAGES
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.services.webhooks import send_alert
+from regime_pipeline.services.webhooks import post_signed, send_alert
 from regime_pipeline.sources.base import Fetched
 from regime_pipeline.sources.simulated import SimulatedSource
 from regime_pipeline_tests.factories import NOW, START, run_stages, simulated_workspace
@@ -204,7 +205,7 @@ def simulated_nothing() -> Iterator[Any]:
 
 
 @contextmanager
-def receiver(status: int = 204) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def receiver(status: int = 204, location: str = "") -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """A webhook that remembers what it got."""
     got: list[dict[str, Any]] = []
 
@@ -212,6 +213,12 @@ def receiver(status: int = 204) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         def do_POST(self) -> None:
             got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(status)
+            self.send_header("Location", location)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            got.append({"GET": self.path})
+            self.send_response(204)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -220,9 +227,11 @@ def receiver(status: int = 204) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/alert", got
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/alert", got
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_failed_run_is_posted_to_the_webhook() -> None:
@@ -253,7 +262,21 @@ def test_a_failed_run_is_posted_to_the_webhook() -> None:
 
 
 def test_an_alert_that_nobody_takes_is_an_error() -> None:
-    with receiver(500) as (url, _), pytest.raises(OSError, match="500"):
+    with receiver(500) as (url, _), pytest.raises(RequestError, match="HTTP 500"):
         send_alert(url, {"run_id": "x"})
+    with pytest.raises(RequestError, match="ConnectError"):
+        send_alert("http://127.0.0.1:9/alert", {"run_id": "x"})
     with pytest.raises(UsageError, match="not an http"):
         send_alert("file:///etc/passwd", {})
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_receiver_that_names_another_address_is_not_followed(status: int) -> None:
+    """It could name one that only we can reach."""
+    with receiver() as (inside, reached), receiver(status, inside) as (url, got):
+        with pytest.raises(RequestError, match=f"HTTP {status}"):
+            send_alert(url, {"run_id": "x"})
+        with pytest.raises(SourceError, match=f"HTTP {status}"):
+            post_signed(url, "secret", {"verdict": "TREND"}, "id", RetryPolicy.of_this_machine(1))
+    assert len(got) == 2
+    assert reached == []
