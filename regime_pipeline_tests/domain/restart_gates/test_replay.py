@@ -441,6 +441,6 @@ def test_observations_outside_the_table_have_no_value() -> None:
     table = Observations.of(HISTORY.verdicts, HISTORY.market)
     first = (table.first + 1) * HISTORY.market.observation_ms
     last = len(table.column("verdict")) - 1
-    closes = first + HISTORY.market.observation_ms * np.array([-3, -1, 0, last, last + 1, 10**6], dtype=np.int64)
+    closes = first + HISTORY.market.observation_ms * np.array([-3, -1, 0, last, last + 1, last + 2], dtype=np.int64)
 
     assert np.isnan(_at(table, "verdict", closes)).tolist() == [True, True, False, False, True, True]
