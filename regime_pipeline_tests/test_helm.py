@@ -112,7 +112,6 @@ def test_whoever_mounts_the_volume_may_write_to_it() -> None:
     (user,) = re.findall(r"--uid (\d+)", (DOCKER / "Dockerfile").read_text("utf-8"))
     (deployment,) = read(VALUES)["dagster-user-deployments"]["deployments"]
     pods = [next(yaml.safe_load_all(path.read_text("utf-8"))) for path in (WORKERS, API)]
-
     run = read(RUN_PODS)["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["podSpecConfig"]
 
     contexts = [deployment["podSecurityContext"], *(pod["spec"]["template"]["spec"]["securityContext"] for pod in pods)]

@@ -91,9 +91,8 @@ def _is_nested(column: pd.Series) -> bool:
 
 def _no_formula(value: Any) -> Any:
     """A text that a spreadsheet would run as a formula gets an apostrophe before it, which spreadsheets do not show."""
-    return (
-        f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) and not _NUMBER.fullmatch(value) else value
-    )
+    is_formula = isinstance(value, str) and value.startswith(_FORMULA) and not _NUMBER.fullmatch(value)
+    return f"'{value}" if is_formula else value
 
 
 def _json_text(value: Any) -> str:

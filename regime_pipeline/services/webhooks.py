@@ -174,7 +174,7 @@ def post_signed(url: str, secret: str, document: Mapping[str, Any], delivery: st
 
 def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
     """Post once. No redirect is followed: a receiver could name an address that only we can reach."""
-    import httpx  # only those who subscribe to changes need it
+    import httpx  # only those who send something need it
 
     try:
         answer = httpx.post(url, content=body, headers=dict(headers), timeout=TIMEOUT_S)

@@ -182,6 +182,13 @@ def until(seconds: float, ask: Callable[[], T | None], what: str, every_s: float
     raise AssertionError(f"{what} did not happen within {seconds} s")
 
 
+def quarter_of(symbols: Sequence[str], timeframes: str) -> str:
+    """A markets file of simulated markets and the first quarter of 2026; timeframes as TOML writes them."""
+    span = "[partitions]\nstart = 2026-01-01T00:00:00Z\nend = 2026-04-01T00:00:00Z\n"
+    entry = '\n[[markets]]\nsymbol = "{}-USDT"\ntimeframes = {}\nsource = "simulated"\n'
+    return span + "".join(entry.format(symbol, timeframes) for symbol in symbols)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

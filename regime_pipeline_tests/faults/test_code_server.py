@@ -12,24 +12,12 @@ import pytest
 
 from regime_pipeline.domain.market_data.market import HOUR_MS
 from regime_pipeline.domain.market_data.window import Window, to_ms
-from regime_pipeline_tests.e2e.regime_up import Up, running_up, until
+from regime_pipeline_tests.e2e.regime_up import Up, quarter_of, running_up, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 START_MS, HOURS = to_ms("2026-01-01T00:00:00Z"), 120
-MARKETS = """
-[partitions]
-start = 2026-01-01T00:00:00Z
-end = 2026-04-01T00:00:00Z
-""" + "".join(
-    f'''
-[[markets]]
-symbol = "{symbol}-USDT"
-timeframes = ["1h"]
-source = "simulated"
-'''
-    for symbol in ("ALFA", "BRAVO", "CHARLIE", "DELTA")
-)
+MARKETS = quarter_of(("ALFA", "BRAVO", "CHARLIE", "DELTA"), '["1h"]')
 
 
 def kill(up: Up, words: str) -> None:

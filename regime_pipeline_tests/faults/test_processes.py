@@ -17,23 +17,14 @@ from regime_pipeline.domain.market_data.window import Window, to_ms
 from regime_pipeline.pipeline.partitions import range_tags
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.storage.embedded.server import embedded_server
-from regime_pipeline_tests.e2e.regime_up import Up, processes_of_session, running_up, until
+from regime_pipeline_tests.e2e.regime_up import Up, processes_of_session, quarter_of, running_up, until
 from regime_pipeline_tests.factories import assert_same_bytes, dump, run_stages, simulated_workspace
 
 DAEMON = "regime_pipeline.pipeline.guarded.daemon"
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 START_MS, DAYS = to_ms("2026-01-01T00:00:00Z"), 10
-MARKETS = """
-[partitions]
-start = 2026-01-01T00:00:00Z
-end = 2026-04-01T00:00:00Z
-
-[[markets]]
-symbol = "ALFA-USDT"
-timeframes = ["1m", "1h"]
-source = "simulated"
-"""
+MARKETS = quarter_of(("ALFA",), '["1m", "1h"]')
 
 
 def window(number: int) -> Window:

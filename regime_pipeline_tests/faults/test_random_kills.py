@@ -17,25 +17,13 @@ from regime_pipeline.bootstrap import open_databases
 from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS
 from regime_pipeline.domain.market_data.window import Window, to_ms
 from regime_pipeline.storage.embedded.server import embedded_server
-from regime_pipeline_tests.e2e.regime_up import Up, running_up, until
+from regime_pipeline_tests.e2e.regime_up import Up, quarter_of, running_up, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 SYMBOLS = tuple(f"M{number}" for number in range(12))
 SPAN = Window(to_ms("2026-01-01T00:00:00Z"), to_ms("2026-01-01T00:00:00Z") + 90 * DAY_MS)
-MARKETS = """
-[partitions]
-start = 2026-01-01T00:00:00Z
-end = 2026-04-01T00:00:00Z
-""" + "".join(
-    f'''
-[[markets]]
-symbol = "{symbol}-USDT"
-timeframes = ["1m", "1h"]
-source = "simulated"
-'''
-    for symbol in SYMBOLS
-)
+MARKETS = quarter_of(SYMBOLS, '["1m", "1h"]')
 ROWS = "SELECT symbol, timeframe, count(*) FROM market_dashboard_hours GROUP BY symbol, timeframe"
 
 
