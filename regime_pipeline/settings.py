@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     api_cors: str = Field(
         "", description="Origins whose web pages may use the HTTP API, separated by commas; none when unset."
     )
+    ui_hosts: str = Field(
+        "", description="Names of Dagster's UI, as of a proxy in front, separated by commas; addresses always work."
+    )
     alert_url: str = Field("", repr=False, description="Webhook that failed runs are posted to; none when unset.")
     exchange_url: str = Field("", description="Replaces scheme and host of every exchange: a simulator or a proxy.")
     hook_url: str = Field("", repr=False, description="Webhook that verdict changes are posted to; none when unset.")
@@ -102,6 +105,11 @@ class Settings(BaseSettings):
     def dagster_home(self) -> Path:
         """Directory of Dagster's instance."""
         return self.home / "dagster"
+
+    @property
+    def ui_host_names(self) -> list[str]:
+        """`ui_hosts` one by one, as the Host header is compared with them."""
+        return [name.strip().lower() for name in self.ui_hosts.split(",") if name.strip()]
 
     @field_validator("home", "markets", "policy", "alerts")
     @classmethod

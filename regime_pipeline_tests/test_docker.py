@@ -151,7 +151,8 @@ def test_workers_elsewhere_are_those_of_compose_at_another_address() -> None:
         "REGIME_SENSORS",
         "REGIME_HOOK_REQUEST_HOURS",
         "REGIME_API_CORS",
-    }  # the daemon's, the API's
+        "REGIME_UI_HOSTS",
+    }  # the daemon's, the API's, the webserver's
     assert set(away["environment"]) == settings
     for name in settings:
         mine, theirs = (re.sub(r":\?[^}]*", "", side["environment"][name]) for side in (ours, away))

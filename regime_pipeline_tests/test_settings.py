@@ -36,6 +36,7 @@ def test_defaults_lie_below_the_current_directory(tmp_path: Path) -> None:
         "run_start": "fork",
         "snapshot_root": str(tmp_path / ".regime" / "snapshots"),
         "api_cors": "",
+        "ui_hosts": "",
         "alert_url": "",
         "dashboard_url": "",
         "archive_url": "https://data.binance.vision",

@@ -9,6 +9,7 @@ import dagster as dg
 
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Window
+from regime_pipeline.pipeline.catalog import listed
 from regime_pipeline.services.chain.checks import CHECKS, MAX_LISTED, AssetCheck
 from regime_pipeline.services.chain.open_faults import Judgement, KeptValues, judge
 from regime_pipeline.services.chain.workspace import Workspace
@@ -49,13 +50,7 @@ def _result(check: AssetCheck, judgement: Judgement) -> dg.AssetCheckResult:
         metadata={
             "checked": judgement.checked,
             "offending": judgement.open_count,
-            **_listed("where", judgement.here),
-            **_listed("from earlier runs", earlier),
+            **listed("where", judgement.here[:MAX_LISTED]),
+            **listed("from earlier runs", earlier[:MAX_LISTED]),
         },
     )
-
-
-def _listed(name: str, places: Sequence[str]) -> dict[str, dg.MarkdownMetadataValue]:
-    """The first places as a list; nothing where there are none."""
-    lines = "\n".join(f"* {place}" for place in places[:MAX_LISTED])
-    return {name: dg.MetadataValue.md(lines)} if lines else {}

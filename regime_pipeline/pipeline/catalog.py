@@ -46,6 +46,16 @@ def table_metadata(names: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def listed(name: str, lines: Sequence[str]) -> dict[str, dg.TableMetadataValue]:
+    """Return lines as a table of one column, nothing where there are none.
+
+    A table shows them as they are. As Markdown, what an exchange answered could draw pictures and links on the page.
+    """
+    if not lines:
+        return {}
+    return {name: dg.MetadataValue.table([dg.TableRecord({name: line}) for line in lines])}
+
+
 def with_links(spec: dg.AssetSpec, dashboard_url: str) -> dg.AssetSpec:
     """Return an asset's description with where to read on: the page of the documentation, and the dashboard.
 

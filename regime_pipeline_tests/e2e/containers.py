@@ -19,6 +19,8 @@ import pytest
 from regime_pipeline_tests.conftest import REPOSITORY
 from regime_pipeline_tests.e2e.regime_up import free_port, until
 
+IMAGE = "regime-pipeline"
+METADATA = "/opt/regime/lib/python3*/site-packages/regime_pipeline-*.dist-info/METADATA"
 COUNT = "SELECT count(*), count(DISTINCT (symbol, timeframe)) FROM market_dashboard_hours"
 BEGUN = "SELECT count(*) FROM runs WHERE status NOT IN ('NOT_STARTED', 'QUEUED')"
 
@@ -94,6 +96,11 @@ class Stack:
         )
         os.kill(int(shown.stdout), signal.SIGKILL)
 
+    def kill_within(self, service: str, word: str) -> None:
+        """Kill the processes of a container whose command has this word, and no other."""
+        look = f"import psutil; print([each.kill() for each in psutil.process_iter() if {word!r} in each.cmdline()])"
+        assert "None" in self.compose("exec", "-T", service, "python", "-c", look), f"{service} has no {word}"
+
     def end(self) -> None:
         """Remove its containers, network and volumes, however it stands."""
         subprocess.run(
@@ -105,6 +112,19 @@ class Stack:
 def build() -> None:
     """Build the image from what is checked out."""
     Stack({"POSTGRES_PASSWORD": "unused"}).compose("build", timeout=1_200)
+
+
+@contextmanager
+def newer_version(version: str) -> Iterator[None]:
+    """The same image with the package under another version, as after an upgrade and a build; the former at the end."""
+    file = f"FROM {IMAGE}\nUSER root\nRUN sed -i 's/^Version: .*/Version: {version}/' {METADATA}\nUSER regime\n"
+    subprocess.run(["docker", "tag", IMAGE, f"{IMAGE}:before"], check=True)
+    subprocess.run(["docker", "build", "--quiet", "--tag", IMAGE, "-"], input=file, text=True, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["docker", "tag", f"{IMAGE}:before", IMAGE], check=True)
+        subprocess.run(["docker", "rmi", f"{IMAGE}:before"], check=True, capture_output=True)
 
 
 def require_engine() -> None:

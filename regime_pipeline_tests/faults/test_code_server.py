@@ -44,7 +44,7 @@ def test_a_backfill_outlives_its_code_server_and_dagster_and_foreign_pages_comma
 
         backfill = up.launch_hours(Window(START_MS, START_MS + HOURS * HOUR_MS))
         until(120, lambda: True if "STARTED" in up.statuses() else None, "the first run's start", 0.1)
-        kill(up, "code-server start")
+        kill(up, "guarded.code_server")
         kill(up, "api grpc")
         assert until(400, lambda: up.end_of_backfill_if_known(backfill), "the backfill's end") == "COMPLETED_SUCCESS"
 

@@ -68,9 +68,6 @@ def kill(up: Up, name: str, backfill: str, pause_s: float) -> None:
     assert up.end_of_backfill_if_known(backfill) is None, f"the backfill ended before {name} was killed"
 
 
-@pytest.mark.xfail(
-    strict=False, reason="a code server whose child alone is killed answers nobody until Dagster is restarted"
-)
 def test_a_backfill_completes_through_21_kills_in_any_order(home: Path) -> None:
     seed = random.SystemRandom().randrange(1_000_000)
     print(f"seed {seed}")

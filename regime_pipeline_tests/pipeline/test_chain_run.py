@@ -178,7 +178,7 @@ class Deaf(SimulatedSource):
 
     def fetch(self, market: Market, start_ms: int, end_ms: int) -> Fetched:
         if market.symbol in self.symbols:
-            raise SourceError(f"{market} cannot be reached.")
+            raise SourceError(f"{market} cannot be reached: <img src=x onerror=alert(1)> ![](http://x.example)")
         return super().fetch(market, start_ms, end_ms)
 
 
@@ -192,7 +192,9 @@ def test_a_source_that_fails_leaves_its_hours_missing_and_holds_up_no_other_mark
     raw = materializations(result, "raw_candles")
     assert raw["2026-09-01-01:00|ALFA-USDT_1h"]["hour_status"] == "missing"
     assert raw["2026-09-01-01:00|BRAVO-USDT_1h"]["hour_status"] == "complete"
-    assert "ALFA-USDT_1h cannot be reached." in str(raw["2026-09-01-01:00|ALFA-USDT_1h"]["source_failures"])
+    said = str(raw["2026-09-01-01:00|ALFA-USDT_1h"]["source_failures"])
+    assert "ALFA-USDT_1h cannot be reached: <img src=x onerror=alert(1)> ![](http://x.example)" in said
+    assert said.startswith("TableMetadataValue("), "not Markdown, whose pictures and links the UI would show"
     incomplete = next(e for e in result.get_asset_check_evaluations() if e.check_name == "hours_complete")
     assert incomplete.metadata["offending"].value == 2
 
@@ -200,7 +202,7 @@ def test_a_source_that_fails_leaves_its_hours_missing_and_holds_up_no_other_mark
     failed = run(replace(workspace, source_of=lambda _: source), MARKETS[1], MARKETS[2], hours_from_start(2, 4))
 
     assert not failed.success
-    assert "No source answered. ALFA-USDT_1h cannot be reached." in str(failed.failure_data_for_node("raw_candles"))
+    assert "No source answered. ALFA-USDT_1h cannot be reached: " in str(failed.failure_data_for_node("raw_candles"))
 
 
 @pytest.mark.parametrize(("stage", "upstream"), [("features", "hourly_snapshots"), ("scores", "features")])

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import dagster as dg
+import psutil
+import pytest
+from dagster._core.origin import get_python_environment_entry_point
+from dagster._grpc.client import DagsterGrpcClient
+from dagster._grpc.constants import GrpcServerCommand
+from dagster._serdes import deserialize_value
+from dagster._utils.error import SerializableErrorInfo
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from regime_pipeline.bootstrap import build_definitions
 from regime_pipeline.pipeline.guarded.daemon import is_news
-from regime_pipeline.pipeline.guarded.dev import PROGRAMS
-from regime_pipeline.pipeline.guarded.webserver import LINEAGE, lineage
+from regime_pipeline.pipeline.guarded.dev import PROGRAMS, guarded
+from regime_pipeline.pipeline.guarded.webserver import LINEAGE, GuardedWebserver, lineage
 from regime_pipeline.settings import Settings
 from regime_pipeline_tests.conftest import REPOSITORY
+from regime_pipeline_tests.e2e.regime_up import until
 
 
 def test_the_lineage_opens_with_every_group_of_the_chain(tmp_path: Path) -> None:
@@ -31,6 +44,17 @@ def test_the_lineage_opens_with_every_group_of_the_chain(tmp_path: Path) -> None
     assert led.path == "/asset-groups"
     opened = parse_qs(led.query)["expanded"][0].split(",")
     assert sorted(opened) == sorted({f"global@global:{spec.group_name}" for spec in specs})
+
+
+@pytest.mark.parametrize(("host", "status"), [("ui.example", 307), ("localhost:3000", 307), ("evil.example", 403)])
+def test_the_ui_answers_by_the_names_that_are_set(monkeypatch: pytest.MonkeyPatch, host: str, status: int) -> None:
+    monkeypatch.setenv("REGIME_UI_HOSTS", "UI.example, ui.other.example")
+    layers = object.__new__(GuardedWebserver).build_middleware()
+    app = Starlette(routes=[Route(LINEAGE, lineage)], middleware=layers)
+
+    answer = TestClient(app, follow_redirects=False).head(LINEAGE, headers={"Host": host})
+
+    assert answer.status_code == status
 
 
 def test_every_asset_links_to_the_dashboard_and_names_its_page_of_the_documentation(tmp_path: Path) -> None:
@@ -50,7 +74,68 @@ def test_a_range_of_partitions_may_be_asked_of_every_asset_at_once(tmp_path: Pat
 
 
 def test_each_of_dagster_s_programs_and_its_replacement_is_there() -> None:
-    assert all(find_spec(name) for pair in PROGRAMS.items() for name in pair)
+    assert all(find_spec(name.split()[0]) for pair in PROGRAMS.items() for name in pair)
+
+
+def test_commands_of_dagster_s_programs_start_ours_with_the_same_options() -> None:
+    start = [*get_python_environment_entry_point("python"), *GrpcServerCommand.CODE_SERVER_START.server_command]
+    ours = ["python", "-m", PROGRAMS["dagster code-server"], "start", "--socket", "here"]
+    assert guarded([*start, "--socket", "here"]) == ours
+    assert guarded(["python", "-m", "dagster._daemon", "run"]) == ["python", "-m", PROGRAMS["dagster._daemon"], "run"]
+    assert guarded(["python", "-m", "dagster", "api", "grpc"]) == ["python", "-m", "dagster", "api", "grpc"]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[[str], tuple[subprocess.Popen[bytes], DagsterGrpcClient]]]:
+    """Start our code server on code of one line; return its process, and a client once it answers."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(code: str) -> tuple[subprocess.Popen[bytes], DagsterGrpcClient]:
+        (tmp_path / "code.py").write_text(code, "utf-8")
+        command = [sys.executable, "-m", PROGRAMS["dagster code-server"], "start", "-f", str(tmp_path / "code.py")]
+        environment = {**os.environ, "DAGSTER_HOME": str(tmp_path)}
+        process = subprocess.Popen([*command, "--socket", str(tmp_path / "socket")], env=environment)
+        started.append(process)
+        until(60, lambda: True if (tmp_path / "socket").exists() else None, "the code server's start", 0.1)
+        return process, DagsterGrpcClient(socket=str(tmp_path / "socket"))
+
+    yield start
+    for process in started:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def children_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return [each for each in psutil.Process(process.pid).children() if each.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.slow
+def test_a_code_server_whose_child_is_killed_ends_and_one_that_reloads_goes_on(
+    serve: Callable[[str], tuple[subprocess.Popen[bytes], DagsterGrpcClient]],
+) -> None:
+    process, client = serve("import dagster as dg; defs = dg.Definitions()")
+    (first,) = children_of(process)
+    client.reload_code(timeout=60)
+    first.wait(30)
+    (second,) = children_of(process)
+    assert second.pid != first.pid
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(3)
+
+    second.kill()
+
+    assert process.wait(15) == 1
+
+
+@pytest.mark.slow
+def test_code_that_ends_its_process_leaves_a_code_server_that_says_so(
+    serve: Callable[[str], tuple[subprocess.Popen[bytes], DagsterGrpcClient]],
+) -> None:
+    process, client = serve("import os; os._exit(3)")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(3)
+    answer = deserialize_value(client.list_repositories(), SerializableErrorInfo)
+    assert "return code 3" in answer.to_string()
 
 
 def test_a_new_home_s_first_start_is_not_news() -> None:

@@ -20,8 +20,6 @@ from regime_pipeline.dashboard.data.latest_hour import STALE_HOURS
 from regime_pipeline.dashboard.data.payload import SCORE_COLUMNS
 from regime_pipeline.domain.schema import VERDICTS
 
-HAS_SCRIPTS: Final = 'document.documentElement.className = "js";'
-"""The script that a page without choices begins with: style sheets ask for what it sets."""
 _TRAILING: Final = re.compile(r"  // [^\"'`]*$")
 ZONES: Final = (
     *("UTC", "America/Los_Angeles", "America/New_York", "America/Sao_Paulo", "Europe/London", "Europe/Berlin"),
@@ -58,7 +56,7 @@ def environment(package: str = "") -> jinja2.Environment:
         "verdicts": VERDICTS,
         "score_columns": SCORE_COLUMNS,
         "price_height": PRICE_HEIGHT,
-        "has_scripts": HAS_SCRIPTS,
+        "start_script": start_script(),
         "dark_style": static_file("dark.css"),
         "zones": ZONES,
     }
@@ -68,6 +66,11 @@ def environment(package: str = "") -> jinja2.Environment:
 def static_file(name: str) -> str:
     """Return a style sheet or script of this package."""
     return (files("regime_pipeline.dashboard") / "static" / name).read_text("utf-8")
+
+
+def start_script() -> str:
+    """Return what every page runs before it is painted: the reader's choices, and that there are scripts."""
+    return squeezed("start.js", static_file("start.js"))
 
 
 def squeezed(name: str, text: str) -> str:

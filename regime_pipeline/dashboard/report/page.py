@@ -14,7 +14,7 @@ from regime_pipeline import __version__
 from regime_pipeline.dashboard.components import charts
 from regime_pipeline.dashboard.components.charts import ORDER, Svg
 from regime_pipeline.dashboard.components.tables import Table
-from regime_pipeline.dashboard.components.templates import HAS_SCRIPTS, environment, script_hash, squeezed
+from regime_pipeline.dashboard.components.templates import environment, script_hash, squeezed, start_script
 from regime_pipeline.dashboard.report.tables import (
     INKS,
     chart_payload,
@@ -88,7 +88,7 @@ def to_html(backtest: Backtest) -> bytes:
         version=__version__,
         style=style,
         script=script,
-        script_hashes=f"{script_hash(HAS_SCRIPTS)} {script_hash(script)}",
+        script_hashes=f"{script_hash(start_script())} {script_hash(script)}",
     )  # fmt: skip
     return text.encode()
 
@@ -98,7 +98,8 @@ def _inline() -> tuple[str, str]:
     """Style sheet and script of the page: the dashboard's, and what only a report has."""
     own = files(_PACKAGE) / "static"
     style = f"{joined(STYLES)}\n{(own / 'report.css').read_text('utf-8')}"
-    script = f"{joined(('zones.js', *CHART_SCRIPTS))}\n{squeezed('report.js', (own / 'report.js').read_text('utf-8'))}"
+    ours = squeezed("report.js", (own / "report.js").read_text("utf-8"))
+    script = f"{joined(('zones.js', 'settings.js', *CHART_SCRIPTS))}\n{ours}"
     return style, f"/*\n{joined(['vendor/LICENSE'])}*/\n{script}"
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from regime_pipeline.dashboard import formatting
 from regime_pipeline.dashboard.components.sparklines import Sparkline
 from regime_pipeline.dashboard.components.tables import Table, dwell_table, moves_table
-from regime_pipeline.dashboard.components.templates import environment, squeezed, static_file
+from regime_pipeline.dashboard.components.templates import environment
 from regime_pipeline.dashboard.data.grid_history import shown_events
 from regime_pipeline.dashboard.data.latest_hour import LatestHour, by_need
 from regime_pipeline.dashboard.data.market_rows import MarketRows
@@ -187,5 +187,4 @@ def _holes(rows: MarketRows) -> dict[str, int]:
 
 
 def _render(template: str, **context: Any) -> str:
-    start = squeezed("start.js", static_file("start.js"))
-    return environment().get_template(template).render(words=GLOSSARY, start_script=start, **context)
+    return environment().get_template(template).render(words=GLOSSARY, **context)

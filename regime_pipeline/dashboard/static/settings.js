@@ -5,7 +5,10 @@
   const texts = [], labels = [];  // what scripts have not made, as it was built
   const HAS_TIME = /\d{4}-\d\d-\d\d[ T]\d\d:\d\d/;
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) if (HAS_TIME.test(walker.currentNode.data)) texts.push([walker.currentNode, walker.currentNode.data]);
+  while (walker.nextNode()) {
+    const { data, parentElement } = walker.currentNode;
+    if (HAS_TIME.test(data) && parentElement.tagName !== "SCRIPT") texts.push([walker.currentNode, data]);
+  }
   for (const box of document.querySelectorAll("[aria-label]:not(#price)")) if (HAS_TIME.test(box.ariaLabel)) labels.push([box, box.ariaLabel]);
 
   function show() {

@@ -17,7 +17,7 @@ from dagster._core.storage.tags import RETRY_ON_ASSET_OR_OP_FAILURE_TAG
 from regime_pipeline import __version__
 from regime_pipeline.domain.errors import BadCandlesError, BadSnapshotError, MissingDataError, UsageError
 from regime_pipeline.pipeline.asset_checks import check_results, check_specs
-from regime_pipeline.pipeline.catalog import ROW_COUNT, table_metadata
+from regime_pipeline.pipeline.catalog import ROW_COUNT, listed, table_metadata
 from regime_pipeline.pipeline.partition_order import report_in_order
 from regime_pipeline.pipeline.partitions import MarketHours, Slice
 from regime_pipeline.services.chain.stages import STAGES, Stage, StageReport
@@ -123,8 +123,7 @@ def _run_slices(context: dg.AssetExecutionContext, workspace: Workspace, stage: 
     totals = {f"hours_{name}": count for name, count in totals.items()}
     context.log_event(dg.AssetObservation(context.asset_key, description="the whole run", metadata=totals))
     shown: dict[str, Any] = {"policy_hash": config_hash} if config_hash else {}
-    if failures:
-        shown["source_failures"] = dg.MetadataValue.md("\n".join(f"* {failure}" for failure in failures))
+    shown |= listed("source_failures", failures)
     return dg.MaterializeResult(
         metadata=shown,
         check_results=check_results(

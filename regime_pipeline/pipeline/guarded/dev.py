@@ -1,4 +1,4 @@
-"""`dagster dev` whose webserver has the guard: the same options, the same processes.
+"""`dagster dev` with our webserver, daemon and code server: the same options, the same processes.
 
 Dagster has no setting for it: its `dev` starts its programs by name, and here the names are replaced. The advice to use
 another command, which Dagster prints here, is for its own developers.
@@ -11,20 +11,34 @@ from typing import Any, Final
 
 from dagster import SupersessionWarning
 from dagster._cli import dev
+from dagster._grpc import server
 from dagster_shared.ipc import open_ipc_subprocess
 
 PROGRAMS: Final = {
     "dagster_webserver": "regime_pipeline.pipeline.guarded.webserver",
     "dagster._daemon": "regime_pipeline.pipeline.guarded.daemon",
+    "dagster code-server": "regime_pipeline.pipeline.guarded.code_server",
 }
+"""Dagster's programs, as they stand after `-m` in a command, and ours."""
+
+
+def guarded(parts: list[str]) -> list[str]:
+    """Return the command that starts ours in the place of Dagster's program; any other as it is."""
+    for theirs, ours in PROGRAMS.items():
+        names = theirs.split()
+        for at in range(len(parts) - len(names) + 1):
+            if parts[at : at + len(names)] == names:
+                return [*parts[:at], ours, *parts[at + len(names) :]]
+    return parts
 
 
 def start_guarded(parts: list[str], **options: Any) -> Any:
     """Start one of Dagster's programs, or ours in its place."""
-    return open_ipc_subprocess([PROGRAMS.get(part, part) for part in parts], **options)
+    return open_ipc_subprocess(guarded(parts), **options)
 
 
 if __name__ == "__main__":
-    setattr(dev, open_ipc_subprocess.__name__, start_guarded)
+    for module in (dev, server):
+        setattr(module, open_ipc_subprocess.__name__, start_guarded)
     warnings.simplefilter("ignore", SupersessionWarning)
     dev.dev_command(auto_envvar_prefix="DAGSTER_DEV")

@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route
 
 from regime_pipeline.api.origin_guard import OriginGuard
+from regime_pipeline.settings import Settings
 
 GROUPS: Final = ("ingest", "analysis", "output")
 LINEAGE: Final = "/lineage"
@@ -31,7 +32,9 @@ class GuardedWebserver(DagsterWebserver):
 
     def build_middleware(self) -> list[Middleware]:
         """Return Dagster's layers within the guard."""
-        return [Middleware(OriginGuard, closed_to_get=("/graphql",)), *super().build_middleware()]
+        names = Settings().ui_host_names
+        guard = Middleware(OriginGuard, allowed=names, closed_to_get=("/graphql",))
+        return [guard, *super().build_middleware()]
 
     def build_routes(self) -> list[BaseRoute]:
         """Return the way to the open graph, then Dagster's routes."""

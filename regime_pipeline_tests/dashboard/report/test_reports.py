@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from regime_pipeline.domain.schema import VERDICTS
 from regime_pipeline.services.backtest.hours import BacktestHours
 from regime_pipeline.services.backtest.runner import Backtest
 from regime_pipeline_tests.dashboard.browser import Open, height, ink, is_close, lines, opened, pixels, wait_until
+from regime_pipeline_tests.dashboard.test_settings import DARK, ground
 from regime_pipeline_tests.factories import hours_from_start
 from regime_pipeline_tests.services.backtest.factories import ALFA, BRAVO, GAP, JUDGED, judged, store_snapshots
 
@@ -209,6 +212,25 @@ def test_period_and_hidden_states_belong_to_one_market(visit: Open, report: str)
     after = pixels(page, "ribbons", [(at / 200, INSIDE_PX) for at in range(1, 198)])
     assert not any(is_close(color, trend) for color in after)
     assert other.locator("[data-column='verdict'][data-label='TREND']").is_checked()
+
+
+def test_theme_and_zone_are_chosen_and_every_time_follows(page: Page, hours: BacktestHours) -> None:
+    times = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d")
+    slider = over_time(page, "BRAVO-USDT").locator("input[type=range]")
+    before, said = page.inner_text("body"), slider.get_attribute("aria-valuetext") or ""
+
+    page.select_option("#zone", "Asia/Tokyo")
+    page.select_option("#theme", "dark")
+
+    def later(text: str) -> list[str]:
+        return [f"{datetime.fromisoformat(found) + timedelta(hours=9):%Y-%m-%d %H:%M}" for found in times.findall(text)]
+
+    assert times.findall(page.inner_text("body")) == later(before) != []
+    assert (slider.get_attribute("aria-valuetext") or "").startswith(f"{later(said)[0]} UTC+9, ")
+    assert "Times are those of Asia/Tokyo" in page.inner_text("footer")
+    assert ground(page) == DARK
+    page.reload()
+    assert times.findall(page.inner_text(".lead >> nth=0")) == later(before)[:2], "remembered"
 
 
 def test_without_scripts_every_table_and_every_small_picture_is_there(plain: Page, found: Backtest) -> None:

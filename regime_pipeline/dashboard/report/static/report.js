@@ -12,13 +12,15 @@
       panel.state.at = hour;
       slider.value = hour;
       showHour(root, model, hour);
-      slider.setAttribute("aria-valuetext", ["time", "verdict"].map((name) => root.querySelector(`[data-r="${name}"]`).textContent).join(" UTC, "));
+      const [time, verdict] = ["time", "verdict"].map((name) => root.querySelector(`[data-r="${name}"]`).textContent);
+      slider.setAttribute("aria-valuetext", `${time} ${offsetAt(model.start + (hour + 1) * HOUR)}, ${verdict}`);
       panel.drawn.redraw();
     };
     panel = makePanel(root, model, { hover: (hour) => panel && showHour(root, model, hour ?? panel.state.at), pin: setHour, changed: () => null });
     panel.setView(model.start, model.end);
     setHour(panel.last);
     slider.addEventListener("input", () => setHour(Number(slider.value)));
+    document.addEventListener("zone", () => setHour(panel.state.at));
     root.dataset.ready = "true";
   }
   const seen = new IntersectionObserver((found) => found.forEach((entry) => { if (entry.isIntersecting) start(entry.target); }), { rootMargin: "400px" });
