@@ -20,7 +20,7 @@ from regime_pipeline_tests.conftest import REPOSITORY
 from regime_pipeline_tests.e2e.regime_up import free_port, until
 
 IMAGE = "regime-pipeline"
-METADATA = "/opt/regime/lib/python3*/site-packages/regime_pipeline-*.dist-info/METADATA"
+PACKAGE = "/opt/regime/lib/python3*/site-packages/regime_pipeline/__init__.py"
 COUNT = "SELECT count(*), count(DISTINCT (symbol, timeframe)) FROM market_dashboard_hours"
 BEGUN = "SELECT count(*) FROM runs WHERE status NOT IN ('NOT_STARTED', 'QUEUED')"
 
@@ -117,7 +117,8 @@ def build() -> None:
 @contextmanager
 def newer_version(version: str) -> Iterator[None]:
     """The same image with the package under another version, as after an upgrade and a build; the former at the end."""
-    file = f"FROM {IMAGE}\nUSER root\nRUN sed -i 's/^Version: .*/Version: {version}/' {METADATA}\nUSER regime\n"
+    change = f"""sed -i 's/^__version__ = .*/__version__ = "{version}"/' {PACKAGE}"""
+    file = f"FROM {IMAGE}\nUSER root\nRUN {change}\nUSER regime\n"
     subprocess.run(["docker", "tag", IMAGE, f"{IMAGE}:before"], check=True)
     subprocess.run(["docker", "build", "--quiet", "--tag", IMAGE, "-"], input=file, text=True, check=True)
     try:
