@@ -53,7 +53,7 @@ SymbolPath = Annotated[
         examples=["ETH-USDT"],
     ),
 ]
-TimeframePath = Annotated[str, Path(description="1m 5m 15m 1h 4h or 1d.", max_length=4, examples=["1h"])]
+TimeframePath = Annotated[str, Path(description="1m 3m 5m 15m 30m 1h 2h 4h or 1d.", max_length=4, examples=["1h"])]
 
 
 def _checked_moment(text: str) -> str:

@@ -30,7 +30,7 @@ MarketArgument = Annotated[str, typer.Argument(help="A market such as ETH-USDT_1
 TimeArgument = Annotated[
     str, typer.Argument(help="A moment of the hour: latest, -6h, 2026-03-12 or ISO-8601; without offset it is UTC.")
 ]
-TimeframeOption = Annotated[str, typer.Option(help="1m 5m 15m 1h 4h or 1d; 1h where nothing says another.")]
+TimeframeOption = Annotated[str, typer.Option(help="1m 3m 5m 15m 30m 1h 2h 4h or 1d; 1h where nothing says another.")]
 SnapshotsOption = Annotated[str, typer.Option(help="Folder or URL of the snapshots; the home's own by default.")]
 AsOfOption = Annotated[str, typer.Option(help="What was known at this time, in the same forms; the newest else.")]
 _SHOWN: Final = ("symbol", "hour_start", "verdict", "confidence", "direction", "dominant_risk", "trend_score")

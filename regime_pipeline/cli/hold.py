@@ -27,7 +27,7 @@ def hold_command(
     lower: _Edge = None,
     upper: _Edge = None,
     hours: Annotated[int, typer.Option(min=MIN_HOURS, max=MAX_HOURS, help="Hours ahead.")] = DEFAULT_HOURS,
-    timeframe: Annotated[str, typer.Option(help="1m 5m 15m 1h or 4h; 1h by default.")] = "",
+    timeframe: Annotated[str, typer.Option(help="1m 3m 5m 15m 30m 1h 2h or 4h; 1h by default.")] = "",
     probability: Annotated[
         float, typer.Option(min=MIN_PROBABILITY, max=MAX_PROBABILITY, help="Of the band that is suggested.")
     ] = DEFAULT_PROBABILITY,

@@ -65,13 +65,16 @@ def report(model: HoldModel, fitted: Forecasts, series: Sequence[HoldSeries], se
         )
         for is_fit in (True, False)
     }
-    four_hours = joined(
-        [
-            drawn_bands(resample_complete(s.candles, "4h"), rng, BAR_HOURS, JUDGED_HORIZONS)
-            for s in series
-            if s.part != FIT
-        ]
-    )
+    longer = {
+        timeframe: joined(
+            [
+                drawn_bands(resample_complete(s.candles, timeframe), rng, BAR_HOURS, JUDGED_HORIZONS)
+                for s in series
+                if s.part != FIT
+            ]
+        )
+        for timeframe in ("4h", "2h")
+    }
     said = {name: baseline(everything) for name, baseline in baselines.items()}
     tables = [
         ("Drawn bands, all held-out markets and years", _skill_table(everything, said)),
@@ -79,7 +82,10 @@ def report(model: HoldModel, fitted: Forecasts, series: Sequence[HoldSeries], se
         ("Reliability by tenths", _reliability_table(everything, model)),
         ("Discovered range", _skill_table(ranges[False], _said(_baselines(model, ranges[True]), ranges[False]))),
         ("Reliability of the discovered range", _reliability_table(ranges[False], model)),
-        ("4h bars", _skill_table(four_hours, {"six numbers": four_hours.probability(model)})),
+        *(
+            (f"{timeframe} bars", _skill_table(bands, {"six numbers": bands.probability(model)}))
+            for timeframe, bands in longer.items()
+        ),
     ]
     return "\n\n".join(f"## {title}\n\n{table}" for title, table in tables)
 

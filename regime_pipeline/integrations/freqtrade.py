@@ -43,7 +43,7 @@ def startup_candles(timeframe: str = "1h", hours: int = 0, policy: Policy | None
     Parameters
     ----------
     timeframe : str
-        Of the candles that verdicts are computed from, one of `1m 5m 15m 1h 4h 1d`.
+        Of the candles that verdicts are computed from, one of `1m 3m 5m 15m 30m 1h 2h 4h 1d`.
     hours : int
         History needed on top of it.
     policy : Policy, optional

@@ -38,7 +38,7 @@ def classify_candles(
         index), `open`, `high`, `low`, `close` (quote currency), `volume`. Ascending, closed candles only; gaps stay
         gaps, and history begins again behind long ones.
     timeframe : str, optional
-        One of `1m 5m 15m 1h 4h 1d`; None takes the smallest distance of two candles.
+        One of `1m 3m 5m 15m 30m 1h 2h 4h 1d`; None takes the smallest distance of two candles.
     policy : Policy, optional
         Thresholds; the shipped ones if None.
     price_scale : int
@@ -101,7 +101,7 @@ class StreamingClassifier:
     Parameters
     ----------
     timeframe : str
-        One of `1m 5m 15m 1h 4h 1d`.
+        One of `1m 3m 5m 15m 30m 1h 2h 4h 1d`.
     policy : Policy, optional
         Thresholds; the shipped ones if None.
     price_scale : int

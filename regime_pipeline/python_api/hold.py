@@ -32,10 +32,10 @@ def hold_probability(
     lower, upper : float
         Edges of the band, quote currency.
     hours : int
-        12 to 168, counted from the newest close on the hour (on 4h: from the newest close).
+        12 to 168, counted from the newest close on the hour (above an hour: from the newest close).
     timeframe : str, optional
-        One of `1m 5m 15m 1h 4h`; None takes the smallest distance of two candles. Up to one hour the hourly closes
-        count, so every timeframe of a market gives the same figure; on 4h the closes of its bars do.
+        One of `1m 3m 5m 15m 30m 1h 2h 4h`; None takes the smallest distance of two candles. Up to one hour the hourly
+        closes count, so every timeframe of a market gives the same figure; above it the closes of its bars do.
     model : HoldModel, optional
         Fitted numbers; the shipped ones if None.
     price_scale : int

@@ -56,7 +56,7 @@ def read(
         be the index; `Open`, `High`, `Low`, `Close` in quote currency, `Volume`. Others are ignored. Times are aware,
         texts with offset, or epoch numbers in s, ms, us or ns.
     timeframe : str, optional
-        One of `1m 5m 15m 1h 4h 1d`; None takes the commonest distance of two candles.
+        One of `1m 3m 5m 15m 30m 1h 2h 4h 1d`; None takes the commonest distance of two candles.
     timezone : str
         `UTC` to read times without an offset as UTC; they are refused otherwise.
     drop_unaligned : bool

@@ -33,7 +33,7 @@ def join(candles: Any, rows: Any, timeframe: str | None = None, *, prefix: str =
         What `verdicts`, `classify_candles` or `RegimeStorage.get_regimes` returned, or the rows of an answer of the
         API, of one market and any timeframe: `known_at` and what is wanted beside it.
     timeframe : str, optional
-        Of the candles, one of `1m 5m 15m 1h 4h 1d`; None takes the smallest distance of two candles.
+        Of the candles, one of `1m 3m 5m 15m 30m 1h 2h 4h 1d`; None takes the smallest distance of two candles.
     prefix : str
         Goes before the names of the columns that are added, for example to join regimes and verdicts.
 

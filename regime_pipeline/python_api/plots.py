@@ -41,7 +41,7 @@ def plot_regimes(
     candles : DataFrame, table, rows or mapping
         As `read` takes them; ascending, closed candles only.
     timeframe : str, optional
-        One of `1m 5m 15m 1h 4h 1d`; None takes the commonest distance of two candles.
+        One of `1m 3m 5m 15m 30m 1h 2h 4h 1d`; None takes the commonest distance of two candles.
     title : str
         Above the figure, for example the market.
     price_scale : int

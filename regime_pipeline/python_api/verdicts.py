@@ -51,7 +51,7 @@ def verdicts(
     candles : DataFrame, table, rows or mapping
         As `read` takes them; ascending, closed candles only.
     timeframe : str
-        One of `1m 5m 15m 1h 4h 1d`.
+        One of `1m 3m 5m 15m 30m 1h 2h 4h 1d`.
     explain : bool
         Add what the verdict was computed from: weights, ranks and every raw feature.
     symbol : str
@@ -100,7 +100,7 @@ def verdicts_many(
     frames : mapping of str to DataFrame, table, rows or mapping
         Candles by symbol (`ETH-USDT`, or as exchanges write it), each as `verdicts` takes them.
     timeframe : str
-        One of `1m 5m 15m 1h 4h 1d`, of all frames.
+        One of `1m 3m 5m 15m 30m 1h 2h 4h 1d`, of all frames.
     workers : int, optional
         Markets analyzed at once, in threads; as many as there are cores if None. Explanations take turns.
     **options

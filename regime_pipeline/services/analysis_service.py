@@ -78,7 +78,7 @@ class RegimeAnalysisService:
         timestamp : datetime or str
             Any moment of the hour: an aware time, or ISO-8601 with offset.
         timeframe : str
-            One of `1m 5m 15m 1h 4h 1d`.
+            One of `1m 3m 5m 15m 30m 1h 2h 4h 1d`.
         as_of : datetime or str, optional
             Read what was known at this time, instead of the newest revisions.
         grid : GridConfig, mapping, str or path, optional
@@ -122,7 +122,7 @@ class RegimeAnalysisService:
         start, end : datetime or str
             Aware times, or ISO-8601 with offset; a week, a month, a year.
         timeframe : str
-            One of `1m 5m 15m 1h 4h 1d`.
+            One of `1m 3m 5m 15m 30m 1h 2h 4h 1d`.
         workers : int, optional
             Markets analyzed at once; as many as there are cores if None.
 

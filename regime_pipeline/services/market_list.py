@@ -23,7 +23,7 @@ start = {start}   # the first hour; markets x hours should stay at or below 100,
 
 [[markets]]   # simulated, to look around; remove it when you have your own
 symbol = "ALFA-USDT"
-timeframes = ["1h"]   # 1m, 5m, 15m, 1h, 4h, 1d
+timeframes = ["1h"]   # 1m, 3m, 5m, 15m, 30m, 1h, 2h, 4h, 1d
 source = "simulated"
 
 # [[markets]]   # candles from files: `regime import FILES --market BTC-USDT_1m` writes this entry

@@ -25,7 +25,7 @@ from regime_pipeline.domain.market_data.window import Window, to_iso, to_ms
 SourceName = Literal["simulated", "files", "resampled", "exchange", "archive"]
 NETWORK_SOURCES: Final = frozenset({"exchange", "archive"})
 """Sources that need the name of an exchange."""
-Timeframe = Literal["1m", "5m", "15m", "1h", "4h", "1d"]
+Timeframe = Literal["1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "1d"]
 DEFAULT_PRICE_SCALE: Final = 100
 
 

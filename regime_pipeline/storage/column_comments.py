@@ -16,7 +16,7 @@ _KEYS: Final[Mapping[str, str]] = {
     "series_id": "the market: a row of the table series",
     "run_id": "the run that wrote the row: a row of the table runs",
     "symbol": "base and quote currency, for example BTC-USDT",
-    "timeframe": "length of a bar: 1m, 5m, 15m, 1h, 4h or 1d",
+    "timeframe": "length of a bar: 1m, 3m, 5m, 15m, 30m, 1h, 2h, 4h or 1d",
     "known_at": "when the row could be known at the earliest, UTC: join by this time, not by the start",
     "recorded_at": "when the row was written, UTC",
     "claimed_at": "when a process took it on, UTC",

@@ -77,7 +77,7 @@ def test_what_is_not_plain_is_left_to_the_checks(query: str) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        *({"symbol": "ETHUSDT"}, {"symbol": "eth-usdt"}, {"symbol": "ETH-USDT\0"}, {"timeframe": "2h"}),
+        *({"symbol": "ETHUSDT"}, {"symbol": "eth-usdt"}, {"symbol": "ETH-USDT\0"}, {"timeframe": "6h"}),
         *({"x_api_key": "secret"}, {"content_length": "3"}, {"transfer_encoding": "chunked"}),
     ],
 )

@@ -122,7 +122,7 @@ def test_periods_and_transitions_come_in_pages(ws: Workspace, client: TestClient
     ("url", "status", "words"),
     [
         ("/api/data/regime/NOPE/1h", 422, "'NOPE' is not a symbol"),
-        ("/api/data/regime/ETH-USDT/2h", 422, "'2h' is not a timeframe"),
+        ("/api/data/regime/ETH-USDT/6h", 422, "'6h' is not a timeframe"),
         ("/api/data/regime/DOGE-USDT/1h", 404, "DOGE-USDT_1h is not stored"),
         (f"{BASE}?start=2026-09-01T00:00:00", 422, "no offset"),
         (f"{BASE}?start=yesterday", 422, "is not a time"),

@@ -23,7 +23,7 @@ def outcome(candles: Candles, bands: Forecasts, at: int) -> bool | None:
     return all(bands.lower[at] < price < bands.upper[at] for price in later if price is not None)
 
 
-@pytest.mark.parametrize(("timeframe", "every"), [("1h", 3), ("4h", 4)])
+@pytest.mark.parametrize(("timeframe", "every"), [("1h", 3), ("2h", 4), ("4h", 4)])
 def test_a_band_held_if_every_later_close_was_inside(timeframe: str, every: int) -> None:
     candles = simulated(1_500, timeframe)
     candles = candles[np.r_[0:1_000, 1_004:1_500]]

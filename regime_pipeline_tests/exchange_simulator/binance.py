@@ -86,7 +86,7 @@ def _zip(exchange: Exchange, market: Market, start_ms: int, end_ms: int, name: s
 
 MAX_LIMIT: Final = 1_000
 _DEFAULT_LIMIT: Final = 500
-_INTERVALS: Final = ("1m", "5m", "15m", "1h", "4h", "1d")
+_INTERVALS: Final = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "1d")
 _FAR: Final = 2**52
 ERRORS: Final = Errors(
     "code",

@@ -18,7 +18,11 @@ from regime_pipeline_tests.exchange_simulator.price_feed import Bar, Listing
 from regime_pipeline_tests.exchange_simulator.responses import Errors, json_answer
 
 MAX_LIMIT: Final = 1_500
-_TYPES: Final = {"1min": "1m", "5min": "5m", "15min": "15m", "1hour": "1h", "4hour": "4h", "1day": "1d"}
+_TYPES: Final = {
+    **{f"{minutes}min": f"{minutes}m" for minutes in (1, 3, 5, 15, 30)},
+    **{f"{hours}hour": f"{hours}h" for hours in (1, 2, 4)},
+    "1day": "1d",
+}
 ERRORS: Final = Errors(
     "code",
     "msg",

@@ -33,7 +33,10 @@ def assert_same(found: Candles, expected: Candles) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("timeframe", "hours"), [("1m", 60), ("15m", 400), ("1h", 3_000), ("1d", 5_000)])
+@pytest.mark.parametrize(
+    ("timeframe", "hours"),
+    [("1m", 60), ("3m", 100), ("15m", 400), ("30m", 900), ("1h", 3_000), ("2h", 4_000), ("1d", 5_000)],
+)
 def test_the_source_reads_what_was_traded_over_many_pages(form: str, timeframe: str, hours: int) -> None:
     market = Market("ETH-USDT", timeframe)
     start = hours_ago(hours)

@@ -31,8 +31,8 @@ from regime_pipeline_tests.domain.verdicts.factories import (
 )
 from regime_pipeline_tests.reference.naive_features import naive_features
 
-BARS = {"15m": 4_000, "1h": 2_000, "4h": 1_800}
-MARKETS = st.sampled_from(["15m", "1h", "4h"])
+BARS = {"15m": 4_000, "30m": 3_000, "1h": 2_000, "2h": 1_900, "4h": 1_800}
+MARKETS = st.sampled_from(sorted(BARS))
 
 
 @functools.cache
@@ -65,7 +65,7 @@ def from_least_history(candles: Candles, engine: Engine, hours: Int64) -> Engine
     return Engine(features, scores, verdicts)
 
 
-@pytest.mark.parametrize("timeframe", ["15m", "1h", "4h"])
+@pytest.mark.parametrize("timeframe", BARS)
 def test_the_markets_go_through_every_status_and_verdict(timeframe: str) -> None:
     engine = market(timeframe)[1]
 
@@ -116,7 +116,7 @@ def test_another_future_changes_nothing(timeframe: str, place: float, seed: int)
         assert_same(take(rows, slice(0, count)), take(whole, slice(0, count)))
 
 
-@pytest.mark.parametrize("timeframe", ["15m", "1h", "4h"])
+@pytest.mark.parametrize("timeframe", BARS)
 def test_hour_by_hour_is_the_whole_range(timeframe: str) -> None:
     candles, engine = market(timeframe)
     every = hours_of(candles)
@@ -127,7 +127,7 @@ def test_hour_by_hour_is_the_whole_range(timeframe: str) -> None:
             assert_same(rows, take(whole, slice(row, row + 1)))
 
 
-@pytest.mark.parametrize("timeframe", ["1h", "4h"])
+@pytest.mark.parametrize("timeframe", ["1h", "2h", "4h"])
 def test_one_bar_less_than_the_look_back_is_too_little(timeframe: str) -> None:
     """With as many absent bars as are tolerated the window reaches back as far as it can."""
     absent = POLICY.candle_regime.holes.tolerated(POLICY.features.window_bars)

@@ -18,7 +18,7 @@ from regime_pipeline_tests.python_api.factories import candles, frame_of
 
 BASE = candles(4_000, "15m")
 """Ten days past the warm-up of the hourly verdicts."""
-TIMEFRAMES = ("15m", "1h", "4h")
+TIMEFRAMES = ("15m", "30m", "1h", "2h", "4h")
 RANKED = 2_700
 """From this candle on hours have verdicts."""
 

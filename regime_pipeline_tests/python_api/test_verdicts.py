@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 import regime_pipeline as rp
-from regime_pipeline.domain.market_data.market import HOUR_MS
+from regime_pipeline.domain.market_data.market import HOUR_MS, TIMEFRAME_MINUTES
 from regime_pipeline.domain.market_data.snapshot import build_snapshots
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.domain.schema import VERDICTS
@@ -23,7 +23,7 @@ from regime_pipeline.storage.snapshots.store import SnapshotStore
 from regime_pipeline_tests.domain.verdicts.factories import run
 from regime_pipeline_tests.python_api.factories import candles, frame_of
 
-BARS = {"15m": 3_000, "1h": 900, "4h": 900}
+BARS = {"3m": 15_000, "15m": 3_000, "30m": 1_500, "1h": 900, "2h": 900, "4h": 900}
 DOCUMENTED = [
     *("open_time", "as_of_bar", "known_at", "verdict", "confidence", "hold_24h", "hold_72h", "direction"),
     *("dominant_risk", "trend_score", "mean_rev_score", "vol_change_score", "range_quality_score"),
@@ -38,7 +38,7 @@ def test_one_row_per_observation_as_the_engine_says(timeframe: str) -> None:
     rows = rp.verdicts(frame_of(found), timeframe, price_scale=found.price_scale)
 
     step = found.market.step_ms
-    count = len(found) // 4 if timeframe == "15m" else len(found)
+    count = len(found) // max(60 // TIMEFRAME_MINUTES[timeframe], 1)
     starts = found.open_time_ms[0] + max(step, HOUR_MS) * pd.RangeIndex(count)
     assert list(rows.columns) == DOCUMENTED
     assert rows["open_time"].tolist() == pd.to_datetime(starts, unit="ms", utc=True).tolist()

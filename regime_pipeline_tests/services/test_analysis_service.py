@@ -81,8 +81,8 @@ def test_absent_hours_and_naive_times_are_errors(service: rp.RegimeAnalysisServi
         service.analyze_timestamp("ETH-USDT", to_iso(hour(HOURS)))
     with pytest.raises(UsageError, match="no offset"):
         service.analyze_timestamp("ETH-USDT", "2026-09-02T00:00:00")
-    with pytest.raises(UsageError, match="'2h' is not a timeframe"):
-        service.analyze_range("ETH-USDT", to_iso(hour(0)), to_iso(hour(5)), "2h")
+    with pytest.raises(UsageError, match="'6h' is not a timeframe"):
+        service.analyze_range("ETH-USDT", to_iso(hour(0)), to_iso(hour(5)), "6h")
 
 
 def test_what_was_known_at_a_time_is_analyzed(service: rp.RegimeAnalysisService) -> None:

@@ -51,7 +51,7 @@ def test_settings_override_the_span(tmp_path: Path) -> None:
         ("[partitions]\nstart = 2020-02-01T00:30:00Z\n", "full UTC hour"),
         ("[partitions]\nstart = 2020-02-01T00:00:00Z\nend = 2020-02-01T00:00:00Z\n", "not after their start"),
         (SPAN + BTC + BTC, "more than once"),
-        (SPAN + BTC.replace('["1m", "1h"]', '["2h"]'), "timeframes"),
+        (SPAN + BTC.replace('["1m", "1h"]', '["6h"]'), "timeframes"),
         (SPAN + BTC.replace("files", "nowhere"), "source"),
         (SPAN + BTC.replace('["1m", "1h"]', '["1h"]').replace("files", "resampled"), "cannot be resampled"),
         (SPAN + BTC + 'colour = "red"\n', "colour"),

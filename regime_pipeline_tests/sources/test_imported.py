@@ -41,7 +41,7 @@ class Table:
         return ImportedSource(self.read_candles, self.read_hours, lambda market: DAY + 12 * HOUR_MS)
 
 
-@pytest.mark.parametrize("timeframe", ["15m", "1h", "4h"])
+@pytest.mark.parametrize("timeframe", ["3m", "15m", "30m", "1h", "4h"])
 def test_reading_back_gives_the_statuses_that_were_stored(timeframe: str) -> None:
     market = Market("BTC-USDT", timeframe)
     table = Table(market)

@@ -40,7 +40,7 @@ class Minutes:
         return DAY + 19 * HOUR_MS + 37 * MINUTE_MS
 
 
-@pytest.mark.parametrize("timeframe", ["15m", "1h", "4h"])
+@pytest.mark.parametrize("timeframe", ["3m", "15m", "30m", "1h", "2h", "4h"])
 def test_bars_come_of_their_own_minutes_and_statuses_follow_the_base(timeframe: str) -> None:
     market = BASE.on(timeframe)
     window = Window(DAY, DAY + 24 * HOUR_MS)
@@ -53,7 +53,7 @@ def test_bars_come_of_their_own_minutes_and_statuses_follow_the_base(timeframe: 
     assert fetched.candles.close.tolist() == whole.close[np.isin(whole.open_time_ms, expected)].tolist()
     status = hour_statuses(market, window, fetched.candles, fetched.covered)["status"].tolist()
     gap_hours = {2} if step <= HOUR_MS else {3}
-    missing = {20, 21, 22, 23} if step <= HOUR_MS else {23}
+    missing = {hour for hour in range(20, 24) if (hour + 1) * HOUR_MS % step == 0 or step <= HOUR_MS}
     assert status == [EXCHANGE_GAP if h in gap_hours else MISSING if h in missing else COMPLETE for h in range(24)]
 
 
@@ -69,7 +69,9 @@ def test_a_span_that_cuts_hours_gives_the_bars_that_open_in_it() -> None:
     assert source.fetch(market, DAY + 50 * MINUTE_MS, DAY + 50 * MINUTE_MS).covered == ()
 
 
-@pytest.mark.parametrize(("timeframe", "closed"), [("15m", 19), ("1h", 19), ("4h", 16), ("1d", 0)])
+@pytest.mark.parametrize(
+    ("timeframe", "closed"), [("15m", 19), ("30m", 19), ("1h", 19), ("2h", 18), ("4h", 16), ("1d", 0)]
+)
 def test_the_newest_bar_is_one_whose_hours_are_over(timeframe: str, closed: int) -> None:
     assert ResampledSource(Minutes()).newest_closed_ms(BASE.on(timeframe)) == DAY + closed * HOUR_MS
 

@@ -23,7 +23,10 @@ def source(now_ms: int = NOW) -> SimulatedSource:
 
 @pytest.mark.parametrize(
     ("timeframe", "newest_open"),
-    [("1m", "10:36"), ("5m", "10:30"), ("15m", "10:15"), ("1h", "09:00"), ("4h", "04:00")],
+    [
+        *(("1m", "10:36"), ("3m", "10:33"), ("5m", "10:30"), ("15m", "10:15"), ("30m", "10:00")),
+        *(("1h", "09:00"), ("2h", "08:00"), ("4h", "04:00")),
+    ],
 )
 def test_only_closed_candles_exist(timeframe: str, newest_open: str) -> None:
     market = Market("ANY-USDT", timeframe)

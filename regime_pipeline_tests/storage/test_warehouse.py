@@ -75,7 +75,7 @@ def test_absent_values_are_null_and_labels_are_names_in_sql(warehouse):
     assert found == [("INSUFFICIENT_DATA", None), ("TREND", 0.25), ("RANGE_OK", None)]
 
 
-@pytest.mark.parametrize("timeframe", ["1m", "15m", "1h", "4h", "1d"])
+@pytest.mark.parametrize("timeframe", ["1m", "3m", "15m", "30m", "1h", "2h", "4h", "1d"])
 def test_candles_come_back_tick_for_tick_by_open_time(each_warehouse, timeframe):
     market, window = Market("PEPE-USDT", timeframe), hours(0, 48)
     run = begin(each_warehouse, market)

@@ -15,8 +15,9 @@ import numpy as np
 from regime_pipeline.dashboard.data.integer_codec import pack, pack_counts
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.data.price_steps import price_steps, runs_of
+from regime_pipeline.dashboard.data.prices import longer_steps_ms
 from regime_pipeline.domain.market_data.candles import Float64
-from regime_pipeline.domain.market_data.market import HOUR_MS, MINUTE_MS, TIMEFRAME_MINUTES
+from regime_pipeline.domain.market_data.market import HOUR_MS
 
 OWN_BARS: Final = 2_880
 """So many newest bars, two days of minutes, are candles of their own."""
@@ -92,9 +93,9 @@ def candle_payload(rows: MarketRows) -> dict[str, Any]:
 def _older_step_ms(step_ms: int, bars: int) -> int:
     """How long the candles before the newest `OWN_BARS` are."""
     older_ms = max(bars - OWN_BARS, 0) * step_ms
-    steps = (minutes * MINUTE_MS for minutes in TIMEFRAME_MINUTES.values())
-    longer = [ms for ms in steps if step_ms < ms <= HOUR_MS]
-    return next((ms for ms in (step_ms, *longer) if older_ms <= OLDER_BARS * ms), max(step_ms, HOUR_MS))
+    return next(
+        (ms for ms in (step_ms, *longer_steps_ms(step_ms)) if older_ms <= OLDER_BARS * ms), max(step_ms, HOUR_MS)
+    )
 
 
 def _parts(rows: MarketRows) -> list[tuple[int, int, int, BarColumns]]:

@@ -14,11 +14,12 @@ from regime_pipeline.dashboard.data.integer_codec import pack
 from regime_pipeline.dashboard.data.market_rows import MarketRows
 from regime_pipeline.dashboard.data.price_steps import price_steps, runs_of
 from regime_pipeline.domain.market_data.candles import Float64
-from regime_pipeline.domain.market_data.market import HOUR_MS, MINUTE_MS, TIMEFRAME_MINUTES
+from regime_pipeline.domain.market_data.market import HOUR_MS, MINUTE_MS
 from regime_pipeline.domain.market_data.window import Int64
 
 FINE_BARS: Final = 10_080
 """So many newest bars, a week of minutes, are all drawn; earlier ones at the next longer timeframe, up to the hour."""
+_DRAWN_MS: Final = (5 * MINUTE_MS, 15 * MINUTE_MS, HOUR_MS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +83,14 @@ def _rounded(start_ms: int, step_ms: int, close: Float64, kept: slice) -> list[D
     ]
 
 
+def longer_steps_ms(step_ms: int) -> list[int]:
+    """Return the steps at which older bars of a step may be drawn, each a whole number of them, shortest first."""
+    return [ms for ms in _DRAWN_MS if ms > step_ms and ms % step_ms == 0]
+
+
 def longer_step_ms(step_ms: int) -> int:
-    """Return the step of the next longer timeframe; an hour, and what is longer, stays."""
-    longer = (minutes * MINUTE_MS for minutes in TIMEFRAME_MINUTES.values())
-    return min((ms for ms in longer if step_ms < ms <= HOUR_MS), default=step_ms)
+    """Return the shortest of them; an hour, and what is longer, stays."""
+    return next(iter(longer_steps_ms(step_ms)), step_ms)
 
 
 def _cut(bars: int, first: int, step_ms: int, longer_ms: int) -> int:

@@ -84,7 +84,7 @@ def check_market(market: Market) -> None:
     if not is_supported(market):
         raise UsageError(
             f"There is no hold probability on {market.timeframe}: a day has too few bars to measure volatility.",
-            "Use 1m, 5m, 15m, 1h or 4h.",
+            "Use 1m, 3m, 5m, 15m, 30m, 1h, 2h or 4h.",
         )
 
 

@@ -17,7 +17,17 @@ __all__ = ["DAY_MS", "HOUR_MS", "MINUTE_MS", "TIMEFRAME_MINUTES", "Market", "par
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
-TIMEFRAME_MINUTES: Final = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1440}
+TIMEFRAME_MINUTES: Final = {
+    "1m": 1,
+    "3m": 3,
+    "5m": 5,
+    "15m": 15,
+    "30m": 30,
+    "1h": 60,
+    "2h": 120,
+    "4h": 240,
+    "1d": 1440,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +39,7 @@ class Market:
     symbol : str
         `BASE-QUOTE` or `BASE-QUOTE-PERP`, upper case; any spelling that `parse_symbol` reads.
     timeframe : str
-        One of `1m 5m 15m 1h 4h 1d`.
+        One of `1m 3m 5m 15m 30m 1h 2h 4h 1d`.
     """
 
     symbol: str

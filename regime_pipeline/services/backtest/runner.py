@@ -91,7 +91,7 @@ def run_backtest(
     start, end : datetime or str
         Aware times, or ISO-8601 with offset; the hours that start in [start, end).
     timeframe : str
-        One of `1m 5m 15m 1h 4h 1d`.
+        One of `1m 3m 5m 15m 30m 1h 2h 4h 1d`.
     seed : int
         Of the market simulator: markets whose prices it made have true labels.
     rule : HindsightRule, optional

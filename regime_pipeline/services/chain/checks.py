@@ -83,12 +83,12 @@ def timeframes_agree(ws: Workspace, market: Market, window: Window) -> Reading[C
 
 
 def _next_shorter(ws: Workspace, market: Market) -> Reading[Market | None]:
-    """The longest timeframe of the symbol below the market's, at most an hour, that a source of its own gives."""
+    """The symbol's longest stored timeframe, an hour at most, of which whole bars make one of the market's."""
     if ws.universe.spec(market).source == "resampled":
         return None
     longest = min(market.step_ms - 1, HOUR_MS)
     stored = yield from stored_timeframes(market.symbol)
-    others = [other for other in stored if other.step_ms <= longest]
+    others = [other for other in stored if other.step_ms <= longest and market.step_ms % other.step_ms == 0]
     return max(others, key=lambda other: other.step_ms, default=None)
 
 

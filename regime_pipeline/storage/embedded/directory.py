@@ -23,6 +23,7 @@ WAYS_OUT: Final = "Run as an ordinary user, or set REGIME_DATABASE_URL to a Post
 _SHELTERS: Final = (Path("/var/lib/regime_pipeline"), Path("/tmp"))  # noqa: S108 - only for a directory of random name
 _MARK: Final = "belongs-to"
 """File in a directory that is kept elsewhere: the device and inode of the directory it belongs to."""
+_SHELL_SIGNS: Final = frozenset('"$`\\')
 SOCKET_NAME: Final = ".s.PGSQL.5432"
 _SOCKET_PATH_BYTES: Final = 103  # the smaller limit of the supported systems; the longest path that fits in sun_path
 
@@ -177,14 +178,15 @@ def existing_place(home: Path, account: Account) -> ServerDirectory | None:
 def make_place(home: Path, account: Account) -> ServerDirectory:
     """Return the place that belongs to a home, making it if necessary; no existing directory's mode is touched.
 
-    It lies below the home where the account can reach that, else in a directory that `home/postgres` links to.
+    It lies below the home where the account can reach that, else in a directory that `home/postgres` links to; there
+    too where the programs may have to be copied beside it and the path has a sign that the shell of `initdb` reads.
     A new home is for its owner's eyes; as root, the server's account may pass through it. Errors as `existing_place`.
     """
     home.parent.mkdir(parents=True, exist_ok=True)
     home.mkdir(mode=0o700 if account.is_self else 0o711, exist_ok=True)
     link = home / "postgres"
     if not os.path.lexists(link):
-        if account.can_reach(home.resolve()):
+        if account.can_reach(home.resolve()) and (account.is_self or not _SHELL_SIGNS & set(str(home.resolve()))):
             with contextlib.suppress(FileExistsError):
                 link.mkdir()
                 link.chmod(0o700 if account.is_self else 0o755)

@@ -50,7 +50,7 @@ class SnapshotReader:
         timestamp : datetime or str
             Any moment of the hour: an aware time, or ISO-8601 with offset.
         timeframe : str
-            One of `1m 5m 15m 1h 4h 1d`.
+            One of `1m 3m 5m 15m 30m 1h 2h 4h 1d`.
         as_of : datetime or str, optional
             Read the newest revision collected at or before this time, instead of the newest of all.
 

@@ -46,7 +46,7 @@ def stored(rows: MarketRows) -> dict[int, int]:
     return dict(zip(rows.bars.close_time_ms.tolist(), rows.bars.close.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("timeframe", ["15m", "1h", "4h", "1d"])
+@pytest.mark.parametrize("timeframe", ["3m", "15m", "30m", "1h", "2h", "4h", "1d"])
 def test_every_close_is_drawn_exactly(timeframe: str) -> None:
     rows = make_rows(240, Market("ALFA-USDT", timeframe), absent=(30, 31), without_bars=(70,))
 
@@ -57,7 +57,8 @@ def test_every_close_is_drawn_exactly(timeframe: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("timeframe", "longer", "hours"), [("1m", 5, 30 * 24), ("5m", 15, 60 * 24), ("15m", 60, 120 * 24)]
+    ("timeframe", "longer", "hours"),
+    [("1m", 5, 30 * 24), ("3m", 15, 45 * 24), ("5m", 15, 60 * 24), ("15m", 60, 120 * 24), ("30m", 60, 240 * 24)],
 )
 def test_beyond_a_week_of_minutes_older_closes_are_those_of_longer_bars(
     timeframe: str, longer: int, hours: int
@@ -94,13 +95,15 @@ def test_a_market_whose_bars_begin_before_its_first_hour_or_lack_altogether() ->
     assert set(closes(none).values()) == {None}
 
 
-@pytest.mark.parametrize(("timeframe", "hours"), [("1m", 20 * 24), ("15m", 240), ("1h", 240), ("4h", 240)])
+@pytest.mark.parametrize(
+    ("timeframe", "hours"), [("1m", 20 * 24), ("15m", 240), ("30m", 240), ("1h", 240), ("2h", 240), ("4h", 240)]
+)
 def test_the_hours_closes_come_back_from_what_the_payload_says(timeframe: str, hours: int) -> None:
     rows = make_rows(hours, Market("ALFA-USDT", timeframe), absent=(30, 31), without_bars=(70,))
     payload = market_payload(rows)
     column = payload["columns"]["close"]
 
-    if timeframe == "4h":
+    if timeframe in ("2h", "4h"):
         told = unpack(column["data"])
     else:
         known = {time: close for part in payload["bars"] for time, close in closes(part).items()}
@@ -108,7 +111,7 @@ def test_the_hours_closes_come_back_from_what_the_payload_says(timeframe: str, h
         ends = [rows.start_ms + (hour + 1) * HOUR_MS for hour in range(hours)]
         told = [None if known[end] is None else known[end] + more for end, more in zip(ends, lacking, strict=True)]  # type: ignore[operator]
 
-    assert ("data" in column) == (timeframe in ("1m", "4h"))
+    assert ("data" in column) == (timeframe in ("1m", "2h", "4h"))
     assert told == [None if v != v else round(v * 100) for v in rows.on_calendar("close").tolist()]
 
 

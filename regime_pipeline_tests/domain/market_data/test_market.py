@@ -33,7 +33,7 @@ def test_what_is_not_a_symbol_is_refused(text: str) -> None:
         parse_symbol(text)
 
 
-@pytest.mark.parametrize(("text", "says"), [("ETH-USDT", "not a market"), ("ETH-USDT_2h", "not a timeframe")])
+@pytest.mark.parametrize(("text", "says"), [("ETH-USDT", "not a market"), ("ETH-USDT_6h", "not a timeframe")])
 def test_what_is_not_a_market_is_refused(text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         Market.parse(text)

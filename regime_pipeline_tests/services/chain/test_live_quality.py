@@ -119,6 +119,17 @@ def test_timeframes_of_one_symbol_agree_or_the_bars_are_named(workspace: Workspa
     assert timeframes_agree(from_source(workspace, "resampled"), HOURLY, WINDOW).checked == 0
 
 
+def test_bars_are_built_from_a_timeframe_of_which_whole_bars_make_one(database_url: str, tmp_path: Path) -> None:
+    threes, fives, quarters = (Market("ALFA-USDT", timeframe) for timeframe in ("3m", "5m", "15m"))
+    window = hours_from_start(0, 2)
+    with simulated_workspace(database_url, tmp_path, [threes, fives, quarters]) as ws:
+        for market in (threes, fives, quarters):
+            store(ws, market, window)
+
+        assert [timeframes_agree(ws, market, window).checked for market in (threes, fives, quarters)] == [0, 0, 8]
+        assert timeframes_agree(ws, quarters, window).offending == ()
+
+
 def test_a_volume_that_is_not_the_sum_is_a_disagreement(workspace: Workspace) -> None:
     class Thinner(SimulatedSource):
         def fetch(self, market: Market, start_ms: int, end_ms: int) -> Fetched:

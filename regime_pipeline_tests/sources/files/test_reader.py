@@ -267,7 +267,7 @@ def broken(row: int, column: int, value: object) -> str:
         ("a.csv", broken(4, 0, DAY + 240_001), "line 5: the open time is not a multiple of 1m", "--drop-unaligned"),
         ("a.csv", broken(1, 0, (DAY + 60_000) * 1000 + 5), "line 2: the time is finer than a millisecond", "open"),
         ("a.csv", csv(bars(5, DAY, HOUR_MS)), "closest are 1h apart", "timeframe of the file"),
-        ("a.csv", csv(bars(5, DAY, 180_000)), "closest are 3 minutes apart", "Markets are on 1m"),
+        ("a.csv", csv(bars(5, DAY, 420_000)), "closest are 7 minutes apart", "Markets are on 1m"),
         ("a.csv", csv([["2020-02-09 00:00", *bars()[0][1:]]], HEADER), "time '2020-02-09 00:00' has no offset", "UTC"),
         ("a.csv", csv([["yesterday", *bars()[0][1:]]], HEADER), "line 2: 'yesterday' is not a time", "ISO-8601"),
         ("a.csv", broken(0, 0, "nan"), "line 1: 'nan' is not a time", "ISO-8601"),

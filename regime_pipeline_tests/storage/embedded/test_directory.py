@@ -14,6 +14,7 @@ import pytest
 
 from regime_pipeline.domain.errors import StorageError, UsageError
 from regime_pipeline.storage.embedded import directory as embedded_place
+from regime_pipeline.storage.embedded.binaries import Programs
 from regime_pipeline.storage.embedded.directory import Account, existing_place, make_place, server_account
 from regime_pipeline.storage.embedded.server import EmbeddedServer
 
@@ -44,6 +45,21 @@ def test_home_out_of_reach_is_served_from_elsewhere(make_home: Callable[..., Pat
     assert {stat.S_IMODE((base / name).stat().st_mode) for name in ("data", "socket")} == {0o700}
     server.release()
     assert modes(home) == before
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["a $HOME", "a `id`", 'a "b"', "a\\b"])
+def test_programs_are_never_copied_to_where_a_shell_would_read_the_path(
+    make_home: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(Programs, "are_runnable", property(lambda found: "programs-" in str(found.directory)))
+    home = make_home(name)
+    server = EmbeddedServer(home)
+    with psycopg.connect(server.attach()) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert list((home / "postgres").glob("programs-*"))
+    assert home not in (home / "postgres").resolve().parents
+    server.release()
 
 
 @needs_root

@@ -17,7 +17,7 @@ import pytest
 
 from regime_pipeline.domain.errors import BadSnapshotError, StorageError
 from regime_pipeline.domain.market_data.completeness import COMPLETE, EXCHANGE_GAP, MISSING
-from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.market import HOUR_MS, TIMEFRAME_MINUTES, Market
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.storage.snapshots.codec import content_hash, encode
 from regime_pipeline.storage.snapshots.store import SnapshotReport, SnapshotStore
@@ -63,7 +63,7 @@ def test_a_snapshot_lies_in_the_folder_of_its_hour(local: SnapshotStore, tmp_pat
     assert (tmp_path / "2020/03/12/00/ETH-USDT_1h.json").read_bytes() == encode(hour_of(HOURLY))
 
 
-@pytest.mark.parametrize("timeframe", ["1m", "5m", "15m", "1h", "4h", "1d"])
+@pytest.mark.parametrize("timeframe", TIMEFRAME_MINUTES)
 def test_candles_come_back(store: SnapshotStore, timeframe: str) -> None:
     market = Market("BTC-USDT", timeframe)
     candles = random_candles(market, 72)
