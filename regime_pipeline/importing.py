@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from regime_pipeline.bootstrap import open_workspace, read_universe
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.no_trade import AbsentBars
-from regime_pipeline.services.chain.workspace import system_clock
+from regime_pipeline.services.chain.workspace import Workspace, system_clock
 from regime_pipeline.services.imports.run import ImportPlace, ImportReport, ImportRequest, run_import
 from regime_pipeline.services.imports.write import Consent
 from regime_pipeline.settings import Settings
@@ -92,11 +93,23 @@ def import_candles(
         absent_bars,
         dry_run,
     )
-    place = ImportPlace(
-        chosen.markets,
-        partial(read_universe, chosen),
-        partial(open_workspace, chosen),
-        bool(chosen.database_url) or (chosen.home / "postgres").exists(),
+    return run_import(request, import_place(chosen), progress)
+
+
+def import_place(settings: Settings, workspace: Workspace | None = None) -> ImportPlace:
+    """Return where an installation's imports go.
+
+    Parameters
+    ----------
+    settings : Settings
+        The installation.
+    workspace : Workspace, optional
+        Open already, and the caller's to close; by default each import opens the database itself.
+    """
+    return ImportPlace(
+        settings.markets,
+        partial(read_universe, settings),
+        (lambda: open_workspace(settings)) if workspace is None else (lambda: nullcontext(workspace)),
+        workspace is not None or bool(settings.database_url) or (settings.home / "postgres").exists(),
         system_clock,
     )
-    return run_import(request, place, progress)

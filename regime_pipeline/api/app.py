@@ -21,6 +21,7 @@ from regime_pipeline.api.auth import KnownKeys
 from regime_pipeline.api.context import ApiOptions, Context
 from regime_pipeline.api.errors import RESPONSES, add_error_handlers, error_response
 from regime_pipeline.api.head_requests import HeadRequests
+from regime_pipeline.api.import_routes import import_router
 from regime_pipeline.api.middleware import Gateway
 from regime_pipeline.api.monitoring import Metrics
 from regime_pipeline.api.origin_guard import OriginGuard
@@ -28,6 +29,7 @@ from regime_pipeline.api.params import check_path
 from regime_pipeline.api.query_names import check_names
 from regime_pipeline.api.stored_text import refuse_unstorable_text
 from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.imports.run import ImportPlace
 
 _LEAST_ZIPPED: Final = 4_096
 """Bytes of an answer from which on it is compressed for those who accept that: less would cost more than it saves."""
@@ -38,7 +40,7 @@ reasons, grids and their restart gates. Times are ISO-8601 with an offset; a nai
 one flat shape."""
 
 
-def create_app(ws: Workspace, options: ApiOptions | None = None) -> FastAPI:
+def create_app(ws: Workspace, options: ApiOptions | None = None, imports_to: ImportPlace | None = None) -> FastAPI:
     """Return the API on an open workspace.
 
     Parameters
@@ -47,6 +49,8 @@ def create_app(ws: Workspace, options: ApiOptions | None = None) -> FastAPI:
         Whose tables it serves; the caller closes it.
     options : ApiOptions, optional
         Keys and limits; open to the loopback by default.
+    imports_to : ImportPlace, optional
+        Where files are imported to; without one the API has no such route.
     """
     chosen = options or ApiOptions()
     metrics, known = Metrics(ws), KnownKeys()
@@ -72,6 +76,8 @@ def create_app(ws: Workspace, options: ApiOptions | None = None) -> FastAPI:
     app.include_router(regime_routes.quick)
     for routes in (regime_routes, verdict_routes, hold_routes, grid_routes, hook_routes, health_routes):
         app.include_router(routes.router)
+    if imports_to is not None:
+        app.include_router(import_router(imports_to))
     app.add_api_route("/", _to_the_documentation, include_in_schema=False)
     return app
 

@@ -36,6 +36,10 @@ class CheckedRoute(APIRoute):
         return handle
 
 
+class FileRoute(CheckedRoute):
+    """A route whose body is a file: larger than others', and read only once the key is known."""
+
+
 def _unless_faulty(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(endpoint):
 

@@ -36,6 +36,8 @@ class ApiOptions:
         Requests allowed per key, or per address without one.
     max_body_bytes : int
         Largest body.
+    max_file_bytes : int
+        Largest body that is a file to import.
     hook_wait_s : float
         How long a webhook waits for its answer before it is asked to come back later.
     hook_kept_for : timedelta
@@ -49,6 +51,7 @@ class ApiOptions:
     is_key_required: bool = False
     rate_per_minute: int = 6_000
     max_body_bytes: int = 65_536
+    max_file_bytes: int = 16 << 20
     hook_wait_s: float = 1.8
     hook_kept_for: timedelta = timedelta(days=1)
     allowed_hosts: tuple[str, ...] = ()

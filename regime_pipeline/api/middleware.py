@@ -23,6 +23,8 @@ from regime_pipeline.api.monitoring import Metrics
 from regime_pipeline.api.symbol_paths import with_one_segment
 
 _MOST_CALLERS: Final = 10_000
+FILES: Final = "/api/imports/"
+"""Where bodies are files."""
 _FREE: Final = frozenset({"/healthz", "/readyz"})
 
 
@@ -102,7 +104,9 @@ class Gateway:
             refusal = error_response(429, "rate", what, request_id, retry_after_s=max(1, round(wait)))
             await refusal(scope, receive, send)
             return
-        await self._app(scope, _limited(receive, self._options.max_body_bytes), send)
+        is_file = scope["path"].startswith(FILES)
+        most = self._options.max_file_bytes if is_file else self._options.max_body_bytes
+        await self._app(scope, _limited(receive, most), send)
 
     def _caller(self, scope: Scope) -> str:
         """Who asks: a key that was verified before, else the address; nothing that a caller can make up."""

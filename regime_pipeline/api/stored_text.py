@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from fastapi import Request
 
+from regime_pipeline.api.checked_route import FileRoute
 from regime_pipeline.api.errors import ApiError
 
 _UNSTORABLE: Final = re.compile("[\\x00\\ud800-\\udfff]")
@@ -20,7 +21,9 @@ _UNSTORABLE: Final = re.compile("[\\x00\\ud800-\\udfff]")
 async def refuse_unstorable_text(request: Request) -> None:
     """Raise the 422 for a path, a query or a JSON body that holds such a character."""
     texts = [request.url.path, *request.path_params.values(), *request.query_params.keys()]
-    texts += [*request.query_params.values(), *_texts(_parsed(await request.body()))]
+    texts += request.query_params.values()
+    if not isinstance(request.scope.get("route"), FileRoute):
+        texts += _texts(_parsed(await request.body()))
     if any(_UNSTORABLE.search(str(text)) for text in texts):
         raise ApiError(422, "malformed", "A text holds a NUL or half a character (a surrogate). Leave it out.")
 

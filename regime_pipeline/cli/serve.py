@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from threading import Thread
 from typing import Annotated, Final
@@ -25,6 +26,7 @@ from regime_pipeline.api.context import ApiOptions
 from regime_pipeline.bootstrap import open_workspace
 from regime_pipeline.cli.console import err, out
 from regime_pipeline.domain.errors import UsageError
+from regime_pipeline.importing import import_place
 from regime_pipeline.services.chain.workspace import Workspace
 from regime_pipeline.settings import Settings
 
@@ -66,7 +68,8 @@ def serve_command(
     with open_workspace(settings) as workspace:
         keys = "keys needed to read" if options.is_key_required else "reading needs no key"
         err.print(f"API: http://{host}:{port}/docs   {keys}   stop: Ctrl-C", highlight=False)
-        uvicorn.Server(bounded_config(create_app(workspace, options), host=host, port=port)).run()
+        app = create_app(workspace, options, import_place(settings, workspace))
+        uvicorn.Server(bounded_config(app, host=host, port=port)).run()
 
 
 def _origins(given: list[str]) -> tuple[str, ...]:
@@ -81,10 +84,10 @@ def _origins(given: list[str]) -> tuple[str, ...]:
 
 
 @contextmanager
-def api_served(
-    workspace: Workspace, host: str, port: int, hook_request_hours: int = 24, cors: str = ""
-) -> Iterator[str]:
+def api_served(workspace: Workspace, host: str, port: int, settings: Settings | None = None) -> Iterator[str]:
     """Serve the API in the background of `regime up`; gives its address. Beyond the loopback reading needs a key.
+
+    Without an installation's settings the API has their defaults, and nowhere to import files to.
 
     Raises
     ------
@@ -95,10 +98,11 @@ def api_served(
         listener = socket.create_server((host, port))
     except OSError as error:
         raise UsageError(f"Port {port} cannot be used: {error.strerror}.", "Name another with --api-port.") from error
-    kept_for = timedelta(hours=hook_request_hours)
-    app = create_app(
-        workspace, ApiOptions(not _is_loopback(host), hook_kept_for=kept_for, cors_origins=_origins(cors.split(",")))
-    )
+    options = ApiOptions(is_key_required=not _is_loopback(host))
+    if settings is not None:
+        kept_for = timedelta(hours=settings.hook_request_hours)
+        options = replace(options, hook_kept_for=kept_for, cors_origins=_origins(settings.api_cors.split(",")))
+    app = create_app(workspace, options, import_place(settings, workspace) if settings is not None else None)
     server = uvicorn.Server(bounded_config(app))
     thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     with listener:

@@ -63,7 +63,7 @@ def up_command(
         contextlib.closing(only_one(settings.home)),
         open_workspace(settings) as workspace,
         served(_site(workspace, settings), dashboard_port, host, "--dashboard-port") as site,
-        api_served(workspace, host, api_port, settings.hook_request_hours, settings.api_cors) as api,
+        api_served(workspace, host, api_port, settings) as api,
     ):
         end_leftovers(str(settings.home))
         require_free(host, port)

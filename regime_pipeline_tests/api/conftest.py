@@ -9,7 +9,9 @@ from fastapi.testclient import TestClient
 
 from regime_pipeline.api.app import create_app
 from regime_pipeline.api.auth import create_key
+from regime_pipeline.importing import import_place
 from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +21,10 @@ def ws(served: Workspace) -> Workspace:
 
 
 @pytest.fixture(scope="module")
-def client(ws: Workspace) -> Iterator[TestClient]:
-    with TestClient(create_app(ws), base_url="http://localhost", raise_server_exceptions=False) as opened:
+def client(ws: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    place = import_place(Settings(home=tmp_path_factory.mktemp("home")), ws)
+    app = create_app(ws, imports_to=place)
+    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as opened:
         yield opened
 
 

@@ -16,7 +16,9 @@ from hypothesis import HealthCheck, settings
 from regime_pipeline.api.app import create_app
 from regime_pipeline.api.context import ApiOptions
 from regime_pipeline.domain.candle_regimes.classifier import classify
+from regime_pipeline.importing import import_place
 from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.settings import Settings
 from regime_pipeline_tests.conftest import fresh_database
 from regime_pipeline_tests.factories import NOW, hours_from_start, run_stages, simulated_workspace
 from regime_pipeline_tests.served_home import ETH, other_policy, served_workspace
@@ -45,8 +47,9 @@ def test_the_document_has_examples_errors_and_keys(client: TestClient) -> None:
 
 
 @pytest.fixture(scope="module")
-def schema(ws: Workspace, writer: dict[str, str]) -> object:
-    app = create_app(ws, ApiOptions(rate_per_minute=10**9, allowed_hosts=("testserver",)))
+def schema(ws: Workspace, writer: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> object:
+    place = import_place(Settings(home=tmp_path_factory.mktemp("home")), ws)
+    app = create_app(ws, ApiOptions(rate_per_minute=10**9, allowed_hosts=("testserver",)), place)
     return schemathesis.openapi.from_asgi("/openapi.json", app)
 
 
@@ -69,7 +72,7 @@ def test_no_input_is_a_server_error(schema: object, writer: dict[str, str]) -> N
 
         one()
         checked += 1
-    assert checked >= 19
+    assert checked >= 20
 
 
 def schemathesis_given(operation: object) -> Callable[[Callable[[schemathesis.Case], None]], Callable[[], None]]:

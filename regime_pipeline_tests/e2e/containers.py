@@ -75,10 +75,11 @@ class Stack:
     def await_whole(self, hours: float, markets: int, seconds: float = 1_500) -> None:
         """Wait until every market has its rows, and the daemon is content.
 
-        A run that is lost on its way to a worker is run again after a quarter of an hour.
+        A run that is lost on its way to a worker is run again after a quarter of an hour, whether rows are missing or
+        not: it may have been at its last step.
         """
         until(seconds, lambda: self.rows() >= (markets * hours, markets) or None, "the backfill's end", every_s=3)
-        until(120, lambda: "completed_success" in self.doctor() or None, "the backfill's success", every_s=3)
+        until(seconds, lambda: "completed_success" in self.doctor() or None, "the backfill's success", every_s=5)
 
     def doctor(self) -> str:
         """What `regime doctor` says; its exit code does not matter here."""
