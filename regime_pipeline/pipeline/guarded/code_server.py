@@ -34,7 +34,7 @@ class EndingServicer(DagsterProxyApiServicer):
     def is_orphaned(self) -> bool:
         """Say whether the child has died; one that never came up is none, for its error is to be read in the UI."""
         with self._reload_lock:  # a reload has no child on record while the new one starts
-            children = self._grpc_server_registry._all_processes  # noqa: SLF001 - Dagster has no public list
+            children = list(self._grpc_server_registry._all_processes)  # noqa: SLF001 - Dagster has no public list
             return self._load_error is None and all(child.server_process.poll() is not None for child in children)
 
 
