@@ -26,16 +26,24 @@ class EndingServicer(DagsterProxyApiServicer):
         super()._cleanup_thread()
 
     def _end_without_child(self) -> None:
+        was_orphaned = False
         while not self._server_termination_event.wait(POLL_S):
-            if self.is_orphaned():
+            is_orphaned = self.is_orphaned()
+            if is_orphaned and was_orphaned:  # after a Ctrl-C, which both receive, the second look finds an end begun
                 self._logger.error("The process that holds the code has died: the code server ends to be started again")
                 os._exit(1)  # an orderly end would wait for the child
+            was_orphaned = is_orphaned
 
     def is_orphaned(self) -> bool:
         """Say whether the child has died; one that never came up is none, for its error is to be read in the UI."""
         with self._reload_lock:  # a reload has no child on record while the new one starts
             children = list(self._grpc_server_registry._all_processes)  # noqa: SLF001 - Dagster has no public list
-            return self._load_error is None and all(child.server_process.poll() is not None for child in children)
+            is_ending = self._shutdown_once_executions_finish_event.is_set()
+            return (
+                not is_ending
+                and self._load_error is None
+                and all(child.server_process.poll() is not None for child in children)
+            )
 
 
 if __name__ == "__main__":
