@@ -36,7 +36,7 @@ _OPTION: Final = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 _FILE: Final = {
     "requestBody": {
         "required": True,
-        "description": "The file as it is, at most 16 MiB, plain or compressed; its form is told by `name`.",
+        "description": "The file as it is, at most 16 MiB, plain or compressed; the ending of `name` says its form.",
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
