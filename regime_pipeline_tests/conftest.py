@@ -32,7 +32,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("steady")  # machines are noisy: no test fails for being slow once
 SOAK = int(os.environ.get("REGIME_TEST_SOAK", "1"))
 """How many times longer than in `make test` the tests marked `soak` go on; `make faults` says 10."""
-os.environ.setdefault("LOKY_MAX_CPU_COUNT", str(os.cpu_count() or 1))  # peers warn where `lscpu` is missing
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")  # peers warn where `lscpu` is missing, unless fewer are asked for
 REPOSITORY = Path(__file__).resolve().parent.parent
 SECOND_SERVER = os.environ.get("REGIME_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 
