@@ -124,14 +124,22 @@ def _print_report(report: ImportReport) -> None:
     for file in plan.files if len(plan.files) <= _MANY_FILES else ():
         _print_bars(file)
     absent = sum(bars for _, bars in plan.gaps)
-    out.print(f"{len(plan.candles):,} candles, {len(plan.gaps):,} gaps of {absent:,} bars in all, ", end="")
-    out.print(f"{sum(f.duplicates for f in plan.files):,} duplicates dropped, ", end="")
+    out.print(
+        f"{_count(len(plan.candles), 'candle')}, {_count(len(plan.gaps), 'gap')} of {_count(absent, 'bar')} in all, ",
+        end="",
+    )
+    out.print(f"{_count(sum(f.duplicates for f in plan.files), 'duplicate')} dropped, ", end="")
     out.print(f"{sum(f.rejects for f in plan.files):,} rejected; {report.price_scale:,} ticks per unit.")
     for start, bars in sorted(plan.gaps, key=lambda gap: -gap[1])[:_LARGEST]:
-        out.print(f"  gap of {bars:,} bars from {to_iso(start)}", highlight=False)
+        out.print(f"  gap of {_count(bars, 'bar')} from {to_iso(start)}", highlight=False)
     for start, end in plan.unknown:
         out.print(f"  no file covers {to_iso(start)} to {to_iso(end)}: missing, not a confirmed gap", highlight=False)
     _print_outcome(report)
+
+
+def _count(number: int, thing: str) -> str:
+    """Say how many there are: `1 bar`, `2,880 bars`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def _print_bars(file: FileReport) -> None:
@@ -169,7 +177,8 @@ def _print_outcome(report: ImportReport) -> None:
     written = report.written
     given = len(report.plan.candles) + joined.no_trade
     there = "" if written.inserted_rows == given else ", the others were there"
-    err.print(f"{written.inserted_rows:,} candles in {written.written_partitions:,} hours written{there}.")
+    hours = _count(written.written_partitions, "hour")
+    err.print(f"{_count(written.inserted_rows, 'candle')} in {hours} written{there}.")
     err.print(f"Next: {report.next_command}", markup=False, soft_wrap=True)
 
 
@@ -192,4 +201,9 @@ def _files_table(plan: ImportPlan) -> Table:
 
 def _file_cells(file: FileReport) -> list[str]:
     times = [to_iso(moment)[:16].replace("T", " ") for moment in (file.first_ms, file.last_ms)]
-    return [file.path.name, f"{file.rows:,}", *times, f"{file.gaps:,} ({file.absent_bars:,} bars)" if file.gaps else ""]
+    return [
+        file.path.name,
+        f"{file.rows:,}",
+        *times,
+        f"{file.gaps:,} ({_count(file.absent_bars, 'bar')})" if file.gaps else "",
+    ]

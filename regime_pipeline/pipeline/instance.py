@@ -23,8 +23,9 @@ from regime_pipeline.pipeline.partitions import range_tags
 BATCHING = {"DAGSTER_EVENT_BATCH_SIZE": "1000", "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "1"}
 """Without these two a backfill records about 41 partitions a second instead of about 1,200."""
 
-PATIENCE = {"DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1"}
-"""Without it a daemon that cannot see the code server once, at a restart say, fails every open backfill for good."""
+PATIENCE = {"DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1", "DAGSTER_MAX_BACKFILL_RETRIES": "120"}
+"""Without them a daemon that cannot see the code server fails every open backfill for good: where it has answered
+without our assets once, at a restart say, or where five ticks in a row failed otherwise; 120 ticks are an hour."""
 
 
 MODULE: Final = "regime_pipeline.definitions"

@@ -61,7 +61,7 @@ def test_a_dry_run_reports_and_touches_nothing(project: Path) -> None:
     output = run(path, "--market", "BTC-USDT_1m", "--dry-run")
     assert "a.csv" in output
     assert "1 (3 bars)" in output
-    assert "4 candles, 1 gaps of 3 bars in all, 1 duplicates dropped, 0 rejected; 100 ticks per unit." in output
+    assert "4 candles, 1 gap of 3 bars in all, 1 duplicate dropped, 0 rejected; 100 ticks per unit." in output
     assert "gap of 3 bars from 2020-02-09T00:02:00Z" in output
     assert "Dry run: nothing was written." in output
     assert sorted(p.name for p in project.iterdir()) == ["a.csv"]
@@ -138,7 +138,7 @@ def test_a_market_that_is_none_is_refused(option: str, error: str, project: Path
 def test_candles_are_stored_and_markets_listed(project: Path, database: str) -> None:
     path = write(project / "a.csv", list(range(60)))
     output = run(path, "--market", "BTC-USDT_1m", "--resample", "15m", "--resample", "1h")
-    assert "60 candles in 1 hours written" in output
+    assert "60 candles in 1 hour written" in output
     universe = load_universe(project / "markets.toml")
     assert [(spec.market.key, spec.source, spec.price_scale) for spec in universe.specs] == [
         ("BTC-USDT_1m", "files", 100),
@@ -159,7 +159,7 @@ def test_time_without_a_trade_is_counted_and_what_was_there_is_said(project: Pat
     path = write(project / "a.csv", [0, 1, 4])
     first = run(path, "--market", "BTC-USDT_1m", "--absent-bars", "no_trade")
     assert "2 absent bars count as time without a trade: flat, volume 0." in first
-    assert "5 candles in 1 hours written." in first
+    assert "5 candles in 1 hour written." in first
 
     again = run(path, "--market", "BTC-USDT_1m")
     assert "0 candles in 0 hours written, the others were there." in again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -29,12 +30,11 @@ ROWS = "SELECT symbol, timeframe, count(*) FROM market_dashboard_hours GROUP BY 
 
 def run_of(up: Up) -> int | None:
     """The process of a run."""
-    found = [
-        process.pid
-        for process in up.processes("forkserver")
-        if "forkserver" in " ".join(psutil.Process(process.ppid()).cmdline())
-    ]
-    return found[0] if found else None
+    for process in up.processes("forkserver"):
+        with contextlib.suppress(psutil.Error):  # it or its parent may end meanwhile
+            if "forkserver" in " ".join(psutil.Process(process.ppid()).cmdline()):
+                return process.pid
+    return None
 
 
 def first(up: Up, words: str) -> int | None:
@@ -44,8 +44,10 @@ def first(up: Up, words: str) -> int | None:
 
 def fork_server(up: Up) -> int | None:
     """What runs are forks of."""
-    run = run_of(up)
-    return psutil.Process(run).ppid() if run else None
+    with contextlib.suppress(psutil.Error):
+        run = run_of(up)
+        return psutil.Process(run).ppid() if run else None
+    return None
 
 
 VICTIMS: dict[str, tuple[int, Callable[[Up], int | None]]] = {
