@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from regime_pipeline.api.checked_route import FileRoute
 from regime_pipeline.api.context import Writer
 from regime_pipeline.api.errors import ApiError
+from regime_pipeline.api.middleware import FILES
 from regime_pipeline.api.params import MarketParameter
 from regime_pipeline.api.responses import json_answer
 from regime_pipeline.domain.errors import UsageError
@@ -30,7 +32,7 @@ from regime_pipeline.services.imports.write import Consent
 from regime_pipeline.sources.files.layouts import Layout, ReadOptions
 from regime_pipeline.sources.files.table import BadFileError
 
-PATH: Final = "/api/imports/{symbol}/{timeframe}"
+PATH: Final = f"{FILES}{{symbol}}/{{timeframe}}"
 _WAIT_S: Final = 5
 _OPTION: Final = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 _FILE: Final = {
@@ -103,12 +105,9 @@ async def _read_options(
     drop_unaligned: Annotated[
         bool, Query(description="Leave out bars off the timeframe's grid.", examples=[False])
     ] = False,
-) -> ReadOptions:
+) -> Callable[[], ReadOptions]:
     names = tuple(name.strip() for name in columns.split(",")) if columns else ()
-    try:
-        return ReadOptions(layout, names, timezone, price_scale, drop_unaligned, decimal, volume, stamps, dates)
-    except UsageError as error:
-        raise ApiError(422, "usage", str(error)) from error
+    return partial(ReadOptions, layout, names, timezone, price_scale, drop_unaligned, decimal, volume, stamps, dates)
 
 
 _Name = Annotated[
@@ -132,7 +131,7 @@ def import_router(place: ImportPlace) -> APIRouter:
         _: Writer,
         market: MarketParameter,
         consents: Annotated[_Consents, Depends(_consents)],
-        options: Annotated[ReadOptions, Depends(_read_options)],
+        options: Annotated[Callable[[], ReadOptions], Depends(_read_options)],
         name: _Name = "candles.csv",
     ) -> Response:
         """Store the candles of the file in the body, all of them or none; the market is listed if it is not yet.
@@ -147,19 +146,26 @@ def import_router(place: ImportPlace) -> APIRouter:
 
 
 def _import(
-    place: ImportPlace, busy: Lock, market: Market, name: str, body: bytes, consents: _Consents, options: ReadOptions
+    place: ImportPlace,
+    busy: Lock,
+    market: Market,
+    name: str,
+    body: bytes,
+    consents: _Consents,
+    options: Callable[[], ReadOptions],
 ) -> Response:
+    """Import one file; `options` is called where what it refuses is said as everything else is."""
     if not busy.acquire(blocking=False):
         raise ApiError(503, "busy", "Another import is running. Send it again in a moment.", _WAIT_S)
     try:
         with tempfile.TemporaryDirectory() as folder, _without_paths(folder, place.markets):
-            file = Path(folder) / PurePosixPath(name).name
+            file = Path(folder) / name
             file.write_bytes(body)
             report = run_import(
                 ImportRequest(
                     [file],
                     market,
-                    options,
+                    options(),
                     consent=consents.consent,
                     absent_bars=consents.absent_bars,
                     is_dry_run=consents.is_dry_run,

@@ -120,6 +120,7 @@ def test_stored_bars_change_only_with_consent(ws: Workspace, client: TestClient,
         ("", b"", "bad_file", "candles.csv"),
         ("?name=a.zip", b"PK nothing", "bad_file", "a.zip"),
         ("?timezone=CET", csv(3), "usage", "CET"),
+        ("?columns=time,open", csv(3), "usage", "columns must name high, low, close, volume once"),
         ("?layout=lean", csv(3), "bad_file", ""),
         ("?nmae=a.csv", csv(3), "malformed", "Did you mean name?"),
         ("?name=../../a.csv", csv(3), "malformed", "name"),
@@ -135,6 +136,7 @@ def test_what_is_wrong_is_said_without_a_path_of_ours(
     assert (answer.status_code, found["code"]) == (422, code), found
     assert said in found["error"]
     assert "/tmp" not in answer.text
+    assert "--" not in answer.text, "parameters, not options of the command line"
     assert stored(ws) == []
 
 
