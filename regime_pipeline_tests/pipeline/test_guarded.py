@@ -25,8 +25,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from regime_pipeline.bootstrap import build_definitions
-from regime_pipeline.pipeline.guarded.daemon import is_news
 from regime_pipeline.pipeline.guarded.dev import PROGRAMS, guarded
+from regime_pipeline.pipeline.guarded.retries import is_news
 from regime_pipeline.pipeline.guarded.webserver import LINEAGE, GuardedWebserver, lineage
 from regime_pipeline.settings import Settings
 from regime_pipeline_tests.conftest import REPOSITORY

@@ -93,6 +93,17 @@ def test_after_an_hour_a_run_is_given_up_and_the_next_one_waits_as_long(desk: De
     assert not desk.is_given_up(later)
 
 
+@pytest.mark.filterwarnings("ignore:The 'warn' method:DeprecationWarning")
+def test_a_new_home_s_first_tick_is_quiet_and_a_waiting_run_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        desk = Desk(instance)
+        desk.daemon._logger.propagate = True
+        desk.tick()
+        assert caplog.messages == []
+        desk.daemon._logger.warning("A lost run waits")
+        assert caplog.messages == ["A lost run waits"]
+
+
 def test_this_dagster_s_daemon_makes_the_calls_that_are_replaced() -> None:
     assert "handle_updated_runs_fns" in event_log_consumer.EventLogConsumerDaemon.run_iteration.__code__.co_names
     assert "retry_run" in auto_run_reexecution.consume_new_runs_for_automatic_reexecution.__code__.co_names

@@ -17,6 +17,13 @@ from dagster._daemon.auto_run_reexecution.event_log_consumer import EventLogCons
 
 PATIENCE_S: Final = 3600.0
 """As long as the queue waits for a code server (`max_user_code_failure_retries` in dagster.yaml)."""
+FIRST_START: Final = "No cursor for event type"
+"""What is warned of at the first start of every new home: that it has none is what a new home is like."""
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Say whether a line of the log is worth a reader's time."""
+    return not record.getMessage().startswith(FIRST_START)
 
 
 class TryAgainError(BaseException):
@@ -31,6 +38,7 @@ class PatientRetries(EventLogConsumerDaemon):
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
+        self._logger.addFilter(is_news)
         self._clock = clock
         self._failing_since: float | None = None
 
