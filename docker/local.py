@@ -118,12 +118,13 @@ def image_command() -> list[str]:
 
 def image_environment() -> dict[str, str]:
     """Return the variables that the Dockerfile sets."""
-    (block,) = re.findall(r"^ENV ((?:.*\\\n)*.*)$", _dockerfile(), re.MULTILINE)
-    return dict(pair.split("=", 1) for pair in block.replace("\\\n", " ").split())
+    (block,) = re.findall(r"^ENV (.*)$", _dockerfile(), re.MULTILINE)
+    return dict(pair.split("=", 1) for pair in block.split())
 
 
 def _dockerfile() -> str:
-    return (HERE / "Dockerfile").read_text("utf-8")
+    """Return the Dockerfile with every instruction on one line."""
+    return (HERE / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
 
 
 @contextmanager

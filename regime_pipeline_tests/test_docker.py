@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -163,16 +164,33 @@ def test_workers_elsewhere_are_those_of_compose_at_another_address() -> None:
     assert set(open_ports) == {"postgres", "redis"}
 
 
-def test_plain_processes_keep_the_settings_of_their_environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Roles as plain processes; nothing is started."""
     monkeypatch.syspath_prepend(str(DOCKER))
+    local = importlib.import_module("local")
+    return local.Place(
+        tmp_path, "postgresql://regime@db.example/regime", "redis://redis.example", 3001, 4001, 8001, 8091
+    )
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_plain_processes_run_the_commands_of_the_containers(place: Any, role: str) -> None:
+    image = (DOCKER / "Dockerfile").read_text("utf-8").replace("\\\n", "")
+    of_the_image = json.loads(image.splitlines()[-1].removeprefix("CMD "))
+
+    words = place.command(role)
+
+    theirs = read(DOCKER / "compose.yaml")["services"][role].get("command", of_the_image)
+    differing = {(str(old), new) for old, new in zip(theirs, words, strict=True) if str(old) != new}
+    files = {(old, new) for old, new in differing if new == old.replace("/opt/dagster", str(place.dagster_home))}
+    addresses = {("0.0.0.0", "127.0.0.1"), ("3000", "3001"), ("4000", "4001"), ("8000", "8001"), ("8090", "8091")}
+    assert differing - files <= addresses
+
+
+def test_plain_processes_keep_the_settings_of_their_environment(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGIME_HOOK_URL", "http://127.0.0.1:9/hook")
     monkeypatch.delenv("REGIME_POLICY", raising=False)
-    local = importlib.import_module("local")
-    place = local.Place(
-        tmp_path, "postgresql://regime@db.example/regime", "redis://redis.example", 3000, 4000, 8000, 8090
-    )
 
     environment = place.environment()
 
