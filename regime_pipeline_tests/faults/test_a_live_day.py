@@ -18,7 +18,7 @@ from regime_pipeline.pipeline.build import CHAIN_JOB, build_pipeline
 from regime_pipeline.pipeline.instance import materialize_range, open_instance
 from regime_pipeline.pipeline.sensors import build_sensors
 from regime_pipeline.services.chain.workspace import Workspace
-from regime_pipeline.storage.urls import dagster_url
+from regime_pipeline.storage.urls import dagster_url, database_name
 from regime_pipeline_tests.factories import START, hours_from_start, run_stages, simulated_workspace
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -27,7 +27,7 @@ MARKETS = tuple(Market(f"M{number}-USDT", "1h") for number in range(12))
 HISTORY, MORNING, HOURS = 300, 6, 24
 GROWTH_BYTES = 40 * 2**20
 HOURLY, CORRECTIONS, _ = build_sensors(CHAIN_JOB, "hour", "")
-CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = ANY(%s)"
 
 
 class Day:
@@ -55,13 +55,14 @@ class Day:
 def test_a_day_of_ticks_leaves_memory_and_connections_as_they_were(
     make_database: Callable[[], str], tmp_path: Path
 ) -> None:
-    database, now = make_database(), [START + HISTORY * HOUR_MS]
+    database, events, now = make_database(), make_database(), [START + HISTORY * HOUR_MS]
+    names = [database_name(url) for url in (database, events)]
     with simulated_workspace(database, tmp_path / "snapshots", MARKETS, clock=lambda: now[0]) as simulated:
         ws = replace(simulated, universe=replace(simulated.universe, end_ms=None))
         for market in MARKETS:
             run_stages(ws, market, [hours_from_start(0, HISTORY)])
         with (
-            open_instance(tmp_path / "dagster", dagster_url(make_database())) as instance,
+            open_instance(tmp_path / "dagster", dagster_url(events)) as instance,
             psycopg.connect(database) as asked,
         ):
             day, process, used = Day(ws, instance), psutil.Process(), []
@@ -69,10 +70,11 @@ def test_a_day_of_ticks_leaves_memory_and_connections_as_they_were(
             for _ in range(HOURS):
                 now[0] += HOUR_MS
                 day.hour()
-                connections = asked.execute(CONNECTIONS).fetchone()
-                used.append((process.memory_info().rss, connections and connections[0], process.num_fds()))
+                (connections,) = asked.execute(CONNECTIONS, [names]).fetchone() or (0,)
+                used.append((process.memory_info().rss, connections, process.num_fds()))
         stored = ws.warehouse.read_range("dashboard_hours", MARKETS[-1], hours_from_start(0, HISTORY + HOURS))
         assert len(stored["hour_start"]) == HISTORY + HOURS
     (memory, connections, files), evening = used[MORNING], used[-1]
     assert evening[0] - memory < GROWTH_BYTES, used
-    assert evening[1:] == (connections, files), used
+    assert evening[1] == connections, used
+    assert evening[2] <= files, used  # what earlier tests left open may be closed meanwhile
