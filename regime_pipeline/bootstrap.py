@@ -222,7 +222,7 @@ def open_workspace(
     try:
         yield Workspace(
             warehouse=warehouse,
-            snapshots=SnapshotStore(settings.snapshot_root),
+            snapshots=SnapshotStore(settings.snapshot_root, by_day=settings.partition == "day"),
             universe=universe,
             source_of=Sources(settings, universe, warehouse, clock),
             policy=read_policy(settings),

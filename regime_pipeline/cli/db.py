@@ -140,6 +140,32 @@ def adopt_snapshots() -> None:
         _say(f"The snapshots in {workspace.snapshots.root} are this database's.")
 
 
+@db_app.command("compact-snapshots")
+def compact_snapshots(
+    before: Annotated[str, typer.Option(help="Days that were over by then: -7d, or 2026-01-01.")] = "-2d",
+) -> None:
+    """Make the snapshot files of past hours into one file a day and market: the same content, faster to read.
+
+    Hours that were corrected keep files of their own. Stopped at any moment, it loses nothing.
+
+    Example: regime db compact-snapshots --before 2026-01-01
+    """
+    from regime_pipeline.bootstrap import read_universe
+    from regime_pipeline.cli.names import named_moment
+    from regime_pipeline.services.chain.workspace import system_clock
+    from regime_pipeline.storage.snapshots.compaction import Compaction, compact
+    from regime_pipeline.storage.snapshots.store import SnapshotStore
+
+    settings, now_ms = Settings(), system_clock()
+    universe, store = read_universe(settings), SnapshotStore(settings.snapshot_root)
+    end_ms = min(named_moment(before, now_ms), now_ms)
+    done = sum((compact(store, market, universe.start_ms, end_ms) for market in universe.markets), Compaction())
+    if done == Compaction():
+        _say(f"There is nothing to compact in {store.root}.")
+    else:
+        _say(f"{done.files} files of hours are in files of days now, {done.days} of them new, in {store.root}.")
+
+
 @db_app.command()
 def move() -> None:
     """Move the embedded database to the installed major version of PostgreSQL; the old cluster is kept."""

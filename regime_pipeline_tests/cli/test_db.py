@@ -13,6 +13,8 @@ from regime_pipeline.cli.db import db_app
 from regime_pipeline.domain.errors import MissingDataError, StorageError, UsageError
 from regime_pipeline.storage.admin import migrate
 from regime_pipeline.storage.embedded.server import EmbeddedServer, embedded_server
+from regime_pipeline.storage.snapshots.store import SnapshotStore
+from regime_pipeline_tests.storage.snapshots.factories import HOURLY, random_candles, snapshots_of
 
 pytestmark = pytest.mark.postgres
 Regime = Callable[..., Result]
@@ -115,3 +117,29 @@ def test_backup_and_restore(regime_db: Regime, tmp_path: Path) -> None:
     moved = regime_db("move")
     assert isinstance(moved.exception, UsageError)
     assert "nothing to move" in str(moved.exception)
+
+
+def test_snapshots_of_past_hours_are_compacted(
+    regime_db: Regime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REGIME_SNAPSHOT_ROOT", str(tmp_path / "snapshots"))
+    (tmp_path / "markets.toml").write_text(
+        """partitions = {start = 2020-03-12T00:00:00Z}
+[[markets]]
+symbol = "ETH-USDT"
+timeframes = ["1h"]
+source = "files"
+""",
+        "utf-8",
+    )
+    monkeypatch.setenv("REGIME_MARKETS", str(tmp_path / "markets.toml"))
+    SnapshotStore(str(tmp_path / "snapshots")).write(snapshots_of(random_candles(HOURLY, 50), 50))
+
+    assert "24 files of hours are in files of days now, 1 of them new" in " ".join(
+        regime_db("compact-snapshots", "--before", "2020-03-13T12:00Z").output.split()
+    )
+    assert "26 files of hours are in files of days now, 2 of them new" in " ".join(
+        regime_db("compact-snapshots").output.split()
+    )
+    assert "nothing to compact" in " ".join(regime_db("compact-snapshots").output.split())
+    assert sorted(path.name for path in (tmp_path / "snapshots/2020/03").glob("*/*.day")) == ["ETH-USDT_1h.day"] * 3

@@ -20,6 +20,7 @@ _TRIES: Final = 10
 _TOGETHER: Final = 64
 """Files written before the first of them is synced; each holds a descriptor meanwhile."""
 _READ_BYTES: Final = 1 << 16
+_DAY: Final = len("YYYY/MM/DD")
 
 
 class NewestRevision(NamedTuple):
@@ -40,8 +41,16 @@ class Files(Protocol):
         """Return the bytes of each file, None where there is no such file."""
         ...
 
+    def names_in(self, folder: str) -> frozenset[str]:
+        """Return what a folder holds, nothing where there is none."""
+        ...
+
     def create(self, files: Sequence[tuple[str, bytes]]) -> list[bool]:
         """Create each file whole and durably, or not at all; False where the name was already taken."""
+        ...
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove files, and folders that hold nothing afterwards; what is not there is passed over."""
         ...
 
 
@@ -64,8 +73,22 @@ class LocalFiles:
         self._root = os.path.abspath(root)  # noqa: PTH100 - strings: a Path per file would double the reading time
 
     def newest(self, stems: Sequence[str]) -> list[NewestRevision | None]:
-        """Probe revisions upward; they are dense, so a folder need never be listed, however many markets it holds."""
-        return [_newest(f"{self._root}/{stem}") for stem in stems]
+        """Probe revisions upward; they are dense, so no hour is listed, however many markets it holds.
+
+        Each day is, for an hour without a folder costs as much as one with a file.
+        """
+        days = {day: self.names_in(day) for day in {stem[:_DAY] for stem in stems}}
+        return [
+            _newest(f"{self._root}/{stem}") if stem[_DAY + 1 : _DAY + 3] in days[stem[:_DAY]] else None
+            for stem in stems
+        ]
+
+    def names_in(self, folder: str) -> frozenset[str]:
+        """List a folder."""
+        try:
+            return frozenset(os.listdir(f"{self._root}/{folder}"))  # noqa: PTH208 - strings, as everywhere here
+        except FileNotFoundError:
+            return frozenset()
 
     def read(self, names: Sequence[str]) -> list[bytes | None]:
         """Read with bare system calls: a file object would double the time."""
@@ -84,11 +107,21 @@ class LocalFiles:
         finally:
             _sync_folders(folders)
 
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove files, then the folders that hold no other market's."""
+        paths = [Path(self._root, name) for name in names]
+        for path in paths:
+            path.unlink(missing_ok=True)
+        for folder in {path.parent for path in paths}:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
 
 def _newest(path: str) -> NewestRevision | None:
+    """Return the last file; the first may be part of its day's since, so the second is looked for without it."""
     data = _read(revision_name(path, 1))
     revision = 1
-    while data is not None and os.access(following := revision_name(path, revision + 1), os.F_OK):
+    while os.access(following := revision_name(path, revision + 1), os.F_OK):
         revision, data = revision + 1, _read(following)
     return None if data is None else NewestRevision(revision, data)
 
@@ -163,7 +196,7 @@ class UrlFiles:
         """List each day once, one request where probing would be one per hour, then fetch all at once."""
         self._fs.invalidate_cache()
         listed: set[str] = set()
-        for day in dict.fromkeys(stem[: len("YYYY/MM/DD")] for stem in stems):
+        for day in dict.fromkeys(stem[:_DAY] for stem in stems):
             listed.update(self._fs.find(f"{self._root}/{day}"))
         revisions = [self._count(stem, listed) for stem in stems]
         names = [revision_name(stem, revision) for stem, revision in zip(stems, revisions, strict=True) if revision]
@@ -172,10 +205,18 @@ class UrlFiles:
         return [None if data is None else NewestRevision(revision, data) for revision, data in found]
 
     def _count(self, stem: str, listed: set[str]) -> int:
-        revision = 0
+        """Return the number of the last file; the first may be part of its day's since."""
+        is_there = [f"{self._root}/{revision_name(stem, number)}" in listed for number in (1, 2)]
+        revision = 2 if is_there[1] else int(is_there[0])
         while f"{self._root}/{revision_name(stem, revision + 1)}" in listed:
             revision += 1
         return revision
+
+    def names_in(self, folder: str) -> frozenset[str]:
+        """List what lies under a folder."""
+        self._fs.invalidate_cache()
+        place = f"{self._root}/{folder}/"
+        return frozenset(path.removeprefix(place).partition("/")[0] for path in self._fs.find(place))
 
     def read(self, names: Sequence[str]) -> list[bytes | None]:
         """Fetch all at once; remote file systems do so concurrently."""
@@ -186,6 +227,12 @@ class UrlFiles:
     def create(self, files: Sequence[tuple[str, bytes]]) -> list[bool]:
         """Put each object under the condition that there is none."""
         return [self._create(f"{self._root}/{name}", data) for name, data in files]
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove objects; an object store has no folders."""
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                self._fs.rm_file(f"{self._root}/{name}")
 
     def _create(self, path: str, data: bytes) -> bool:
         self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)

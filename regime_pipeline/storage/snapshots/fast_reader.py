@@ -6,7 +6,8 @@ It accepts nothing that `validation` would refuse for its bars; whatever looks u
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,11 +15,12 @@ import orjson
 
 from regime_pipeline.domain.errors import BadCandlesError, BadSnapshotError, UsageError
 from regime_pipeline.domain.market_data.candles import COLUMNS, Candles
-from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.snapshot import HourSnapshot, join_candles
-from regime_pipeline.domain.market_data.window import hour_of_close, to_ms
+from regime_pipeline.domain.market_data.window import hour_of_close, to_iso, to_ms
 from regime_pipeline.storage.snapshots.backends import revision_name
 from regime_pipeline.storage.snapshots.codec import candles_of_columns, columns_of, hash_of
+from regime_pipeline.storage.snapshots.day_files import BROKEN, DAY_REVISION, HOURS, Day, HourOfDay, day_name
 from regime_pipeline.storage.snapshots.schema import DEFAULT_PRICE_SCALE, SCHEMA_VERSION
 from regime_pipeline.storage.snapshots.validation import REMEDY, decode
 
@@ -31,7 +33,18 @@ class StoredSnapshot(NamedTuple):
     hour_start: str
     stem: str
     revision: int
-    data: bytes
+    data: bytes | HourOfDay
+
+    @property
+    def name(self) -> str:
+        """Where it stands, as errors name it."""
+        if isinstance(self.data, HourOfDay):
+            return f"{day_name(self.stem)}, hour {self.data.hour}"
+        return revision_name(self.stem, self.revision)
+
+    def encoded(self) -> bytes:
+        """Return the bytes of the hour's file, whether it has one or is part of its day's."""
+        return self.data.encoded() if isinstance(self.data, HourOfDay) else self.data
 
     def decode(self) -> HourSnapshot:
         """Read the file strictly.
@@ -41,30 +54,22 @@ class StoredSnapshot(NamedTuple):
         BadSnapshotError
             The file is damaged (every fault is named) or lies in the place of another hour or market.
         """
-        name = revision_name(self.stem, self.revision)
-        snapshot = decode(self.data, name)
+        snapshot = decode(self.encoded(), self.name)
         if (snapshot.market, snapshot.hour_start_ms) != (self.market, self.hour_start_ms):
-            raise BadSnapshotError(f"{name}: holds {snapshot}, not {self.market} {self.hour_start}.", REMEDY)
+            raise BadSnapshotError(f"{self.name}: holds {snapshot}, not {self.market} {self.hour_start}.", REMEDY)
         return snapshot
 
     def document(self) -> dict[str, Any] | None:
-        """Return the file's JSON if its hash and its place are right; else None."""
-        try:
-            document: dict[str, Any] = orjson.loads(self.data)
-            metadata = document["metadata"]
-            stated = metadata.pop("sha256")
-            collected_at = metadata.pop("collected_at")
-            is_sound = (
-                document["schema_version"] == SCHEMA_VERSION
-                and document["symbol"] == self.market.symbol
-                and document["timeframe"] == self.market.timeframe
-                and document["hour_start"] == self.hour_start
-                and hash_of(document) == stated
-            )
-            metadata["collected_at"] = collected_at
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return None
-        return document if is_sound else None
+        """Return the hour's JSON if the hash of its file and its place are right; else None."""
+        with contextlib.suppress(*BROKEN):
+            if isinstance(self.data, HourOfDay):
+                document = self.data.day.document(self.data.hour)
+                is_sound = True
+            else:
+                document, is_sound = _unsealed(self.data)
+            is_mine = is_of(document, self.market) and document["hour_start"] == self.hour_start
+            return document if is_sound and is_mine else None
+        return None
 
     def collected_at_ms(self) -> int:
         """Return when the bars were collected, epoch milliseconds UTC.
@@ -82,16 +87,93 @@ class StoredSnapshot(NamedTuple):
         return self.decode().collected_at_ms
 
 
-def candles_of_files(market: Market, files: Sequence[StoredSnapshot]) -> Candles:
-    """Return the candles of a market's snapshot files, given in order of their hours.
+class StoredDay(NamedTuple):
+    """A day's file as found: whose and of which day it must be, by its path."""
+
+    market: Market
+    start_ms: int
+    day: Day
+
+    def is_in_its_place(self) -> bool:
+        """Tell whether the file is sound, and that of this market and day."""
+        with contextlib.suppress(*BROKEN):
+            return is_of(self.day.header, self.market) and self.day.header["day"] == self._date
+        return False
+
+    def hours(self) -> list[int]:
+        """Return the start of each bar's hour, epoch milliseconds UTC."""
+        starts = [self.start_ms + int(hour) * HOUR_MS for hour in self.day.header["hours"]]
+        return [start for start, count in zip(starts, self.day.counts, strict=True) for _ in range(count)]
+
+    def snapshots(self) -> list[StoredSnapshot]:
+        """Return its hours one by one."""
+        found = []
+        for number, hour in enumerate(HOURS):
+            if self.day.says(hour):
+                start_ms, stem = (
+                    self.start_ms + number * HOUR_MS,
+                    f"{self._date.replace('-', '/')}/{hour}/{self.market.key}",
+                )
+                part = HourOfDay(self.day, hour)
+                found.append(StoredSnapshot(self.market, start_ms, to_iso(start_ms), stem, DAY_REVISION, part))
+        return found
+
+    @property
+    def _date(self) -> str:
+        return to_iso(self.start_ms)[:10]
+
+
+def is_of(content: Mapping[str, Any], market: Market) -> bool:
+    """Tell whether a document is a market's, of the schema of today."""
+    named = (content["schema_version"], content["symbol"], content["timeframe"])
+    return bool(named == (SCHEMA_VERSION, market.symbol, market.timeframe))
+
+
+def _unsealed(data: bytes) -> tuple[dict[str, Any], bool]:
+    """Return the document of an hour's file, and whether its hash is right."""
+    document: dict[str, Any] = orjson.loads(data)
+    metadata = document["metadata"]
+    stated = metadata.pop("sha256")
+    collected_at = metadata.pop("collected_at")
+    is_sound = hash_of(document) == stated
+    metadata["collected_at"] = collected_at
+    return document, is_sound
+
+
+def candles_of_files(market: Market, files: Sequence[StoredSnapshot | StoredDay]) -> Candles:
+    """Return the candles of a market's snapshots, given in order of their hours and days.
 
     Raises
     ------
     BadSnapshotError
         A file is damaged or lies in another's place.
     """
-    if not files:
+    parts = [_candles_of_run(market, list(run)) for _, run in groupby(files, type)]
+    if not parts:
         return Candles.empty(market, DEFAULT_PRICE_SCALE)
+    return join_candles(parts) if len(parts) > 1 else parts[0]
+
+
+def _candles_of_run(market: Market, run: Sequence[StoredSnapshot | StoredDay]) -> Candles:
+    days = [file for file in run if isinstance(file, StoredDay)]
+    hours = [file for file in run if isinstance(file, StoredSnapshot)]
+    return _candles_of_days(market, days) if days else _candles_of_hours(market, hours)
+
+
+def _candles_of_days(market: Market, days: Sequence[StoredDay]) -> Candles:
+    """Return the candles of days whose files are sound at first sight and share one price scale, or read strictly."""
+    scales = {day.day.header["price_scale"] for day in days if day.is_in_its_place()}
+    if all(day.is_in_its_place() for day in days) and len(scales) == 1 and type(scale := scales.pop()) is int:
+        columns = [np.concatenate(parts) for parts in zip(*(day.day.columns for day in days), strict=True)]
+        with contextlib.suppress(*BROKEN, BadCandlesError):
+            candles = Candles(market, scale, *columns)
+            hours = np.array([hour for day in days for hour in day.hours()], dtype=np.int64)
+            if scale >= 1 and np.array_equal(hour_of_close(market, candles.open_time_ms), hours):
+                return candles
+    return _candles_of_hours(market, [hour for day in days for hour in day.snapshots()])
+
+
+def _candles_of_hours(market: Market, files: Sequence[StoredSnapshot]) -> Candles:
     candles = _candles_as_written(market, files)
     return join_candles([file.decode().bars for file in files]) if candles is None else candles
 

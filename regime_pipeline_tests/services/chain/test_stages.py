@@ -11,10 +11,12 @@ import pytest
 
 from regime_pipeline.domain.errors import SourceError
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
+from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.policy import Policy, default_policy
 from regime_pipeline.services.chain.stages import STAGES, config_hashes, stale_hours
 from regime_pipeline.sources.base import Fetched
 from regime_pipeline.sources.simulated import SimulatedSource
+from regime_pipeline.storage.snapshots.store import SnapshotStore
 from regime_pipeline_tests.factories import (
     NOW,
     START,
@@ -69,11 +71,17 @@ class RestatingSource(SimulatedSource):
         return Fetched(replace(fetched.candles, close=close), fetched.covered)
 
 
-def test_a_restated_candle_is_kept_marked_and_mended(database_url: str, each_postgres_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("by_day", "files"), [(False, ["ALFA-USDT_1h.json", "ALFA-USDT_1h.r2.json"]), (True, ["ALFA-USDT_1h.json"])]
+)
+def test_a_restated_candle_is_kept_marked_and_mended(
+    database_url: str, each_postgres_url: str, tmp_path: Path, by_day: bool, files: list[str]
+) -> None:
     """Recomputing exactly the marked hours gives the tables of a build from scratch, and clears every mark."""
     hour = hours_from_start(100, 101)
     source = RestatingSource(7, lambda: NOW, 100)
-    with simulated_workspace(database_url, tmp_path / "a", [MARKET]) as workspace:
+    with simulated_workspace(database_url, tmp_path / "a", [MARKET]) as by_hour:
+        workspace = replace(by_hour, snapshots=SnapshotStore(str(tmp_path / "a"), by_day=by_day))
         run_stages(workspace, MARKET, [WINDOW])
         later = replace(workspace, source_of=lambda _: source)
 
@@ -90,11 +98,13 @@ def test_a_restated_candle_is_kept_marked_and_mended(database_url: str, each_pos
             stage.run(later, run_id, MARKET, dirty[table])
         assert workspace.warehouse.dirty(MARKET) == []
         mended = dump(workspace, MARKET, WINDOW)
-        snapshots = sorted(path.name for path in (tmp_path / "a").rglob("*r2*"))
+        assert len(list((tmp_path / "a").rglob("*.day"))) == (len(WINDOW) // 24 if by_day else 0)
+        folder = to_iso(hour.start_ms)[:13].replace("-", "/").replace("T", "/")
+        snapshots = sorted(path.name for path in (tmp_path / "a" / folder).iterdir())
     with simulated_workspace(each_postgres_url, tmp_path / "b", [MARKET], source=source) as scratch:
         run_stages(scratch, MARKET, [WINDOW])
         assert_same_bytes(mended, dump(scratch, MARKET, WINDOW))
-    assert snapshots == ["ALFA-USDT_1h.r2.json"]
+    assert snapshots == files
 
 
 def dirty_order() -> tuple[str, ...]:

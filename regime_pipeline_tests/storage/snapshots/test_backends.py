@@ -51,7 +51,10 @@ def test_nothing_in_nothing_out(files: Files) -> None:
 def test_another_market_is_not_a_revision(files: Files) -> None:
     files.create([("2020/03/12/00/ETH-USDT_1h.json", b"x"), ("2020/03/12/00/ETH-USDT_15m.r2.json", b"y")])
 
-    assert files.newest([STEM, "2020/03/12/00/ETH-USDT_15m"]) == [NewestRevision(1, b"x"), None]
+    assert files.newest([STEM, "2020/03/12/00/ETH-USDT_15m"]) == [
+        NewestRevision(1, b"x"),
+        NewestRevision(2, b"y"),
+    ]
 
 
 def test_a_broken_remote_read_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
