@@ -7,7 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 LAST = "scaling"
 """Computes from what the others measured."""
-HELPERS = ("__main__", "__init__", "api_peer", "document")
+HELPERS = ("__main__", "__init__", "api_peer", "document", "storage_peers")
 
 
 def main() -> int:
