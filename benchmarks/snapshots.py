@@ -35,7 +35,7 @@ from regime_pipeline.storage.snapshots.validation import decode
 
 MONTH = Window(to_ms("2020-03-01T00:00:00Z"), to_ms("2020-03-31T00:00:00Z"))
 GOAL, PARQUET_GOAL = 4.0, 3.0
-"""`read_candles` in at most this much of the bare reads (1h), and of one Parquet file (each timeframe)."""
+"""Files of hours in at most this much of the bare reads (1h), files of days of one Parquet file (each timeframe)."""
 WRITES = 5
 INTRODUCTION = """## Snapshot files
 
@@ -47,7 +47,9 @@ read of ours finds the newest revision and checks each file's hash.
 `pyarrow.parquet.read_table` and `to_pandas`, writing ends with `fsync`. It does not keep what an hour said before a
 correction, check a hash, read or parse the metadata hour by hour, or take one more hour without a whole rewrite; two
 writers overwrite each other.
-Goals for `read_candles`: at most {goal:g}x the bare reads for 1h, at most {parquet_goal:g}x one Parquet file."""
+"Files of days" is the same store, filled as a backfill by the day fills it ([storage](storage.md#where-they-are)).
+Goals for `read_candles`: files of hours at most {goal:g}x their bare reads for 1h, files of days at most
+{parquet_goal:g}x one Parquet file."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,17 @@ def read_parquet(folder: Path, _: Market) -> pd.DataFrame:
     return pq.read_table(folder / "month.parquet").to_pandas()
 
 
+def write_days(folder: Path, snapshots: Sequence[HourSnapshot]) -> None:
+    SnapshotStore(str(folder), by_day=True).write(snapshots)
+
+
+def read_days(folder: Path, market: Market) -> Candles:
+    return SnapshotStore(str(folder)).read_candles(market, MONTH.start_ms - HOUR_MS * 24, MONTH.end_ms)
+
+
 PARQUET = Layout("one Parquet file", write_parquet, read_parquet)
-LAYOUTS = (PARQUET,)
+DAYS = Layout("files of days", write_days, read_days)
+LAYOUTS = (PARQUET, DAYS)
 
 
 def medians(ways: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
@@ -218,12 +229,14 @@ def report(repeats: int) -> str:
         base: {timeframe: column["`read_candles`"] / column[base] for timeframe, column in columns.items()}
         for base in ("bare reads", PARQUET.read_row)
     }
-    of_parquet = "; ".join(
-        f"{timeframe} {judged(ratio, PARQUET_GOAL)}" for timeframe, ratio in beside[PARQUET.read_row].items()
+    of_days = "; ".join(
+        f"{timeframe} {judged(column[DAYS.read_row] / column[PARQUET.read_row], PARQUET_GOAL)} (files of hours "
+        f"{beside[PARQUET.read_row][timeframe]:.2f}x)"
+        for timeframe, column in columns.items()
     )
     verdict = (
-        f"Measured for `read_candles`: beside the bare reads 1h {judged(beside['bare reads']['1h'], GOAL)}; beside one "
-        f"Parquet file {of_parquet}."
+        f"Files of hours beside the bare reads: 1h {judged(beside['bare reads']['1h'], GOAL)}. Files of days beside "
+        f"one Parquet file: {of_days}."
     )
     return f"{introduction}\n\n{markdown_table(header, rows)}\n\n{verdict}"
 

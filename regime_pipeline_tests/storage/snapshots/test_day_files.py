@@ -119,7 +119,7 @@ def test_two_versions_of_a_day_at_once_are_a_file_and_revisions(store: SnapshotS
     assert_same_candles(store.read_candles(HOURLY, START, START + DAY_MS), random_candles(HOURLY, 24, 2))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data(), timeframe=st.sampled_from(["15m", "1h", "4h"]))
 def test_whatever_is_written_in_whatever_order_reads_as_by_the_hour(data: st.DataObject, timeframe: str) -> None:
     """Spans, corrections, hours and compactions in any order, read as of any moment."""
