@@ -45,27 +45,51 @@ def run(command: list[str], folder: Path, **environment: str) -> subprocess.Comp
     )
 
 
-def pip(folder: Path, *words: str, python: str = sys.executable) -> None:
-    done = run([python, "-m", "pip", "--disable-pip-version-check", "--quiet", *words], folder)
+def pip(folder: Path, *words: str, python: str = sys.executable, **environment: str) -> None:
+    done = run([python, "-m", "pip", "--disable-pip-version-check", "--quiet", *words], folder, **environment)
     if done.returncode:
         pytest.skip(f"nothing can be installed here: {done.stderr.strip().splitlines()[-1]}")
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    pip(folder, "wheel", str(REPOSITORY), "--no-deps", "--wheel-dir", str(folder))
+def built(folder: Path, **environment: str) -> Path:
+    pip(folder, "wheel", str(REPOSITORY), "--no-deps", "--wheel-dir", str(folder), **environment)
     return next(folder.glob("*.whl"))
 
 
-def test_the_wheel_is_typed_and_its_page_has_no_link_into_the_repository(wheel: Path) -> None:
+def about(wheel: Path) -> str:
+    """What a package index shows."""
     with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
-        (about,) = (name for name in names if name.endswith("/METADATA"))
-        text = archive.read(about).decode()
+        (name,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+        return archive.read(name).decode()
 
-    assert {"regime_pipeline/py.typed", "regime_pipeline/pipeline/dagster.yaml"} <= set(names)
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.mktemp("wheel"))
+
+
+def test_whoever_publishes_names_the_address_to_which_every_link_leads(tmp_path: Path) -> None:
+    text = about(built(tmp_path, REGIME_PROJECT_URL="https://git.example.org/desk/regime/"))
+
+    assert "Project-URL: Source, https://git.example.org/desk/regime\n" in text
+    assert "Project-URL: Changelog, https://git.example.org/desk/regime/blob/main/CHANGELOG.md\n" in text
+    links = re.findall(r"\]\(([^)]*)\)", text)
+    assert {link.partition("/desk/regime/")[2] for link in links} >= {
+        "blob/main/docs/tutorial.md",
+        "raw/main/docs/pictures/overview.png",
+    }
+    assert [link for link in links if not link.startswith("https://")] == []
+    inside = [link.split("/main/")[1].partition("#")[0] for link in links if "git.example.org" in link]
+    assert [place for place in inside if not (REPOSITORY / place).exists()] == []
+
+
+def test_the_wheel_is_typed_and_its_page_has_no_link_into_the_repository(wheel: Path) -> None:
+    text = about(wheel)
+
+    with zipfile.ZipFile(wheel) as archive:
+        assert {"regime_pipeline/py.typed", "regime_pipeline/pipeline/dagster.yaml"} <= set(archive.namelist())
     assert re.findall(r"\]\((?!https?://)[^)]*\)", text) == []
+    assert "Project-URL" not in text
     assert "Classifier: Typing :: Typed" in text
     assert "# regime_pipeline" in text
 
