@@ -8,145 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-
-@njit(cache=True, nogil=True, inline="always")
-def _move(high, low, high_before, low_before):  # type: ignore[no-untyped-def]
-    """Return +DM and -DM in ticks."""
-    up, down = high - high_before, low_before - low
-    return float(up) if up > down and up > 0 else 0.0, float(down) if down > up and down > 0 else 0.0
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _learn(mean, variance, value, alpha):  # type: ignore[no-untyped-def]
-    """Return exponentially weighted mean and variance after one more value."""
-    step = value - mean
-    return mean + alpha * step, (1.0 - alpha) * (variance + alpha * step * step)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _adx_step(state, age, up, down, true_range, period, alpha):  # type: ignore[no-untyped-def]
-    """Wilder's ADX as TA-Lib computes it; state: +DM, -DM and TR sums, sum of DX, ADX, its mean and variance."""
-    plus, minus, ranges, dx_sum, value, mean, variance = state
-    if age < period:
-        return plus + up, minus + down, ranges + true_range, dx_sum, value, mean, variance
-    keep = 1.0 - 1.0 / period
-    plus, minus, ranges = plus * keep + up, minus * keep + down, ranges * keep + true_range
-    total = plus + minus
-    is_moving = ranges > 0.0 and total > 0.0
-    dx = 100.0 * abs(plus - minus) / total if is_moving else 0.0
-    if age < 2 * period:
-        dx_sum += dx
-        value = dx_sum / period
-        return plus, minus, ranges, dx_sum, value, value, variance
-    if is_moving:
-        value = value * keep + dx * (1.0 / period)
-    mean, variance = _learn(mean, variance, value, alpha)
-    return plus, minus, ranges, dx_sum, value, mean, variance
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _atr_step(state, age, true_range, period):  # type: ignore[no-untyped-def]
-    """Wilder's ATR as TA-Lib computes it, in ticks; state: sum of TR, ATR."""
-    total, value = state
-    if age <= period:
-        return total + true_range, (total + true_range) / period
-    return total, value * (1.0 - 1.0 / period) + true_range * (1.0 / period)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _rsi_step(state, age, change, period, alpha):  # type: ignore[no-untyped-def]
-    """Wilder's RSI as TA-Lib computes it; state: mean gain and loss, RSI, its mean and variance."""
-    gain, loss, value, mean, variance = state
-    up, down = max(change, 0.0) * (1.0 / period), max(-change, 0.0) * (1.0 / period)
-    if age <= period:
-        gain, loss = gain + up, loss + down
-    else:
-        keep = 1.0 - 1.0 / period
-        gain, loss = gain * keep + up, loss * keep + down
-    if age < period:
-        return gain, loss, value, mean, variance
-    value = 100.0 * gain / (gain + loss) if gain + loss > 0.0 else 0.0
-    if age == period:
-        mean = value
-    mean, variance = _learn(mean, variance, value, alpha)
-    return gain, loss, value, mean, variance
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _macd_step(state, age, price, spans, alpha):  # type: ignore[no-untyped-def]
-    """MACD as TA-Lib computes it, in ticks; state: sums of fast, slow and line, their averages, histogram's moments."""
-    fast_sum, slow_sum, line_sum, fast, slow, signal, value, mean, variance = state
-    if age < spans[1]:
-        slow_sum += price
-        fast_sum += price if age >= spans[1] - spans[0] else 0.0
-        fast, slow = fast_sum / spans[0], slow_sum / spans[1]
-    else:
-        fast += (price - fast) * (2.0 / (spans[0] + 1))
-        slow += (price - slow) * (2.0 / (spans[1] + 1))
-    if age >= spans[1] - 1:
-        line = fast - slow
-        if age < spans[1] - 1 + spans[2]:
-            line_sum += line
-            signal = line_sum / spans[2]
-        else:
-            signal += (line - signal) * (2.0 / (spans[2] + 1))
-        if age >= spans[1] + spans[2] - 2:
-            value = line - signal
-            mean = value if age == spans[1] + spans[2] - 2 else mean
-            mean, variance = _learn(mean, variance, value, alpha)
-    return fast_sum, slow_sum, line_sum, fast, slow, signal, value, mean, variance
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _block(high, low, close, start, first, end, periods, alpha, out):  # type: ignore[no-untyped-def]
-    """Every recursive indicator, cold from row `start`, kept for rows `first` to `end`; see `recursive_indicators`."""
-    adx_bars, atr_bars, rsi_bars, roc_bars = periods[0], periods[1], periods[2], periods[3]
-    spans = (periods[4], periods[5], periods[6])
-    adx, atr, rsi = (0.0, 0.0, 0.0, 0.0, np.nan, 0.0, 0.0), (0.0, np.nan), (0.0, 0.0, np.nan, 0.0, 0.0)
-    macd = _macd_step((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, np.nan, 0.0, 0.0), 0, float(close[start]), spans, alpha)
-    roc, roc_mean, roc_variance = np.nan, 0.0, 0.0
-    for i in range(start + 1, end):
-        age = i - start
-        up, down = _move(high[i], low[i], high[i - 1], low[i - 1])
-        true_range = float(max(high[i], close[i - 1]) - min(low[i], close[i - 1]))
-        variances = adx[6], rsi[4], roc_variance, macd[8]
-        adx = _adx_step(adx, age, up, down, true_range, adx_bars, alpha)
-        atr = _atr_step(atr, age, true_range, atr_bars)
-        rsi = _rsi_step(rsi, age, float(close[i] - close[i - 1]), rsi_bars, alpha)
-        macd = _macd_step(macd, age, float(close[i]), spans, alpha)
-        if age >= roc_bars:
-            roc = 100.0 * float(close[i] - close[i - roc_bars]) / float(close[i - roc_bars])
-            roc_mean = roc if age == roc_bars else roc_mean
-            roc_mean, roc_variance = _learn(roc_mean, roc_variance, roc, alpha)
-        if i >= first:
-            out[0, i] = adx[4] if age >= 2 * adx_bars - 1 else np.nan
-            out[1, i] = atr[1] if age >= atr_bars else np.nan
-            out[2, i], out[3, i], out[4, i] = rsi[2], roc, macd[6]
-            for k in range(4):
-                out[5 + k, i] = np.sqrt(variances[k])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def recursive_indicators(bar, starts, high, low, close, periods, alpha, anchor, warmup):  # type: ignore[no-untyped-def]
-    """Fill every recursive indicator, anchored: each block of `anchor` bar numbers starts cold `warmup` bars before it.
-
-    Bars that are absent are stepped over.
-
-    `periods` are ADX, ATR, RSI, ROC and the three MACD spans. Returns float64, shape (9, n), NaN where not warm: adx,
-    atr, rsi, roc, histogram, and the trailing spreads of adx, rsi, roc and histogram, each from strictly earlier bars.
-    """
-    n = close.size
-    out = np.full((9, n), np.nan)
-    first = 0
-    while first < n:
-        block = bar[first] // anchor
-        end = first + 1
-        while end < n and bar[end] // anchor == block and starts[end] == starts[first]:
-            end += 1
-        start = max(starts[first], np.searchsorted(bar, block * anchor - warmup))
-        _block(high, low, close, start, first, end, periods, alpha, out)
-        first = end
-    return out
+_CHUNK = 512
+"""Values that one pass goes over: they stay in the processor's first cache."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -166,57 +29,83 @@ def moving_average(close, starts, period):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def band_width(close, middle, period, width):  # type: ignore[no-untyped-def]
-    """Bollinger band width over middle, population deviation, each window summed afresh; NaN where `middle` is."""
+    """Bollinger band width over middle, population deviation, each window summed afresh; NaN where `middle` is.
+
+    Many windows grow side by side, each in the order of its own bars: one instruction adds to several of them.
+    """
     out = np.full(close.size, np.nan)
-    for i in range(close.size):
-        if not np.isnan(middle[i]):
-            total = 0.0
-            for j in range(i - period + 1, i + 1):
-                step = close[j] - middle[i]
-                total += step * step
-            out[i] = 2.0 * width * np.sqrt(total / period) / middle[i]
+    for begin in range(period - 1, close.size, _CHUNK):
+        end = min(begin + _CHUNK, close.size)
+        totals, middles = np.zeros(end - begin), middle[begin:end]
+        for back in range(period - 1, -1, -1):
+            closes = close[begin - back : end - back]
+            for j in range(totals.size):
+                step = closes[j] - middles[j]
+                totals[j] += step * step
+        for j in range(totals.size):
+            out[begin + j] = 2.0 * width * np.sqrt(totals[j] / period) / middles[j]
     return out
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _is_above(values, i, window, whole, part):  # type: ignore[no-untyped-def]
-    """Is values[i] above the percentile of the `window` values strictly before; and how many of those are below it.
+@njit(cache=True, nogil=True)
+def _count_below(values, window):  # type: ignore[no-untyped-def]
+    """Return how many of the `window` values strictly before each are below it; 0 for the first ones.
 
-    Decided by the rank alone, but where it falls between the two values that the percentile interpolates.
+    Four neighbours are compared in a pass over many values, which one instruction does for several of them.
     """
-    value, below = values[i], 0
-    before = values[i - window : i]
-    for j in range(window):
-        below += before[j] < value
-    if below != whole + 1:
-        return below > whole + 1, below
+    out = np.zeros(values.size, np.int64)
+    for begin in range(window, values.size, _CHUNK):
+        end = min(begin + _CHUNK, values.size)
+        now, counts = values[begin:end], out[begin:end]
+        for back in range(1, window - 2, 4):
+            a, b = values[begin - back : end - back], values[begin - back - 1 : end - back - 1]
+            c, d = values[begin - back - 2 : end - back - 2], values[begin - back - 3 : end - back - 3]
+            for j in range(counts.size):
+                counts[j] += (a[j] < now[j]) + (b[j] < now[j]) + (c[j] < now[j]) + (d[j] < now[j])
+        for back in range(window - window % 4 + 1, window + 1):
+            a = values[begin - back : end - back]
+            for j in range(counts.size):
+                counts[j] += a[j] < now[j]
+    return out
+
+
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
+def _is_above_between(value, before, part):  # type: ignore[no-untyped-def]
+    """Is a value above the place `part` of the way between its two neighbours among those before it.
+
+    No value is NaN here. To say so lets the compiler find the largest in any order, which changes no bit.
+    """
     lower, upper = -np.inf, np.inf
-    for j in range(window):
-        if before[j] < value:
-            lower = max(lower, before[j])
-        else:
-            upper = min(upper, before[j])
-    return value > lower + (upper - lower) * part, below
+    for j in range(before.size):
+        under = before[j] if before[j] < value else -np.inf
+        over = np.inf if before[j] < value else before[j]
+        lower = under if under > lower else lower
+        upper = over if over < upper else upper
+    return value > lower + (upper - lower) * part
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def volatility(ranges, widths, valid, window, percentile):  # type: ignore[no-untyped-def]
-    """Return 1 where ATR or band width is above its trailing percentile, and margins 0..1 by ranks."""
+    """Return 1 where ATR or band width is above its trailing percentile, and margins 0..1 by ranks.
+
+    Decided by the rank alone, but where it falls between the two values that the percentile interpolates.
+    """
     codes, margins = np.zeros(ranges.size, np.int8), np.zeros(ranges.size)
     position = percentile / 100.0 * (window - 1)
     whole = int(position)
     part = position - whole
+    below_wide, below_broad = _count_below(ranges, window), _count_below(widths, window)
     for i in range(ranges.size):
         if not valid[i]:
             continue
-        is_wide, below_wide = _is_above(ranges, i, window, whole, part)
-        is_broad, below_broad = _is_above(widths, i, window, whole, part)
-        highest = max(below_wide, below_broad)
-        if is_wide or is_broad:
-            codes[i] = 1
-            margins[i] = (highest - whole) / (window - whole)
-        else:
-            margins[i] = (whole + 2 - highest) / (whole + 2)
+        highest = max(below_wide[i], below_broad[i])
+        is_high = highest > whole + 1
+        if highest == whole + 1:
+            is_wide = below_wide[i] == highest and _is_above_between(ranges[i], ranges[i - window : i], part)
+            is_broad = below_broad[i] == highest and _is_above_between(widths[i], widths[i - window : i], part)
+            is_high = is_wide or is_broad
+        codes[i] = is_high
+        margins[i] = (highest - whole if is_high else whole + 2 - highest) / (window - whole if is_high else whole + 2)
     return codes, margins
 
 
