@@ -6,7 +6,7 @@ confidence once TA-Lib has settled (to 1e-3: the engine's spreads forget after a
 
 What they do not do, and the engine does:
 
-* restart the recursions at anchors: TA-Lib's values depend on where the data start, so two downloads of one market differ;
+* restart the recursions at anchors: TA-Lib's values depend on where the data start: two downloads differ;
 * see holes: they take rows for bars, and go on over a week without data; the engine steps over short holes, begins
   history again behind long ones, and says which labels it withholds;
 * promise the bits: a stream or a re-run of theirs must take the same start to say the same;

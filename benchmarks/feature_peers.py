@@ -1,8 +1,8 @@
-"""Hourly features as a competent user vectorises them: pandas `rolling`, numpy's sliding windows, sums over all windows.
+"""Hourly features as a competent user vectorises them: pandas `rolling`, numpy's sliding windows, sums over windows.
 
 A peer of `benchmarks.verdicts` for one 1h market without holes. `vectorised_features` computes `COLUMNS`: all of
-trend, reversion, volatility and path, and three of the five range methods (quantile, Donchian, Bollinger channel). Values
-equal the engine's to 1e-6 (`check` of the benchmark).
+trend, reversion, volatility and path, and three of the five range methods (quantile, Donchian, Bollinger channel).
+Values equal the engine's to 1e-6 (`check` of the benchmark).
 
 What it leaves out, and the engine computes: swing pivots and their clusters, the value area of the volume profile, the
 consensus of the methods, and the evidence for a range (containment, touches, traversals, failed breakouts, width).
@@ -25,7 +25,14 @@ Columns = dict[str, Floats]
 _DRIFTS, _SPREADS = (12, 24, 48, 96), (48, 96)
 COLUMNS = (
     *("adx", "is_adx_rising", "adx_change", "dm_direction", "atr", "atr_change_log", "vol_of_vol"),
-    *("efficiency_ratio", "efficiency_ratio_short", "slope_t", "donchian_excess_atr", "bars_since_extreme", "direction"),
+    *(
+        "efficiency_ratio",
+        "efficiency_ratio_short",
+        "slope_t",
+        "donchian_excess_atr",
+        "bars_since_extreme",
+        "direction",
+    ),
     *("variance_ratio_z", "ou_t", "ou_half_life_bars", "median_crossings", "autocorrelation", "hurst"),
     *("log_volatility", "vol_log_ratio", "vol_direction"),
     *(f"drift_z_{bars}" for bars in _DRIFTS),
@@ -196,9 +203,7 @@ def _volatility(df: pd.DataFrame, policy: Policy) -> Columns:
     open_, close = np.log(df["open"]), np.log(df["close"])
     variance = (high - close) * (high - open_) + (low - close) * (low - open_)
     rounding = 1 / (12 * df["close"] ** 2)
-    level, long = (
-        0.5 * np.log(variance.rolling(bars).mean() + rounding) for bars in (p.rv_short_bars, p.window_bars)
-    )
+    level, long = (0.5 * np.log(variance.rolling(bars).mean() + rounding) for bars in (p.rv_short_bars, p.window_bars))
     ratio = level - long
     return {
         "log_volatility": level,

@@ -169,7 +169,9 @@ def report(medians: dict[str, dict[str, float]]) -> str:
                 f"<= {GOAL_HOUR_MS} ms" if is_goal else "",
             ]
         )
-    lines.insert(1, ["the same columns", f"{part * 1e3:.0f} ms", f"{peer * 1e3:.0f} ms", f"**{peer / part:.1f}x**", "", "", ""])
+    lines.insert(
+        1, ["the same columns", f"{part * 1e3:.0f} ms", f"{peer * 1e3:.0f} ms", f"**{peer / part:.1f}x**", "", "", ""]
+    )
     return markdown_table(["stage", "a year", "peer", "ratio", "goal", "one new hour", "goal"], lines)
 
 

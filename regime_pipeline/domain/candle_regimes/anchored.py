@@ -1,8 +1,9 @@
 """Compiled loops of the anchored recursive indicators; import it inside the functions that need it.
 
-Each block of `anchor` bar numbers starts cold `warmup` bars before it, so most bars are gone through three times. Blocks
-without a hole take the same steps at the same ages: they run side by side, one block a lane, and the processor takes
-four lanes in one instruction. Other blocks (young, cut, or with a hole) run one by one. See `recursions` for the steps.
+Each block of `anchor` bar numbers starts cold `warmup` bars before it, so most bars are gone through three times.
+Blocks without a hole take the same steps at the same ages: they run side by side, one block a lane, and the processor
+takes four lanes in one instruction. Other blocks (young, cut, or with a hole) run one by one. See `recursions` for the
+steps.
 """
 
 from __future__ import annotations
@@ -115,9 +116,7 @@ def _vote_lanes(memory, tile, lanes, shares):  # type: ignore[no-untyped-def]
         memory[7 * _COLUMNS + j], memory[8 * _COLUMNS + j], memory[9 * _COLUMNS + j] = gain, loss, rsi
         memory[10 * _COLUMNS + j], memory[11 * _COLUMNS + j] = mean, variance
     for j in range(lanes):
-        mean, variance = learn(
-            memory[12 * _COLUMNS + j], memory[13 * _COLUMNS + j], tile[6 * _COLUMNS + j], shares[6]
-        )
+        mean, variance = learn(memory[12 * _COLUMNS + j], memory[13 * _COLUMNS + j], tile[6 * _COLUMNS + j], shares[6])
         memory[12 * _COLUMNS + j], memory[13 * _COLUMNS + j] = mean, variance
         price = tile[5 * _COLUMNS + j]
         fast = follow(memory[14 * _COLUMNS + j], price, shares[3])

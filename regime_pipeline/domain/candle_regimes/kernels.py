@@ -84,49 +84,6 @@ def _is_above_between(value, before, part):  # type: ignore[no-untyped-def]
     return value > lower + (upper - lower) * part
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def volatility(ranges, widths, valid, window, percentile):  # type: ignore[no-untyped-def]
-    """Return 1 where ATR or band width is above its trailing percentile, and margins 0..1 by ranks.
-
-    Decided by the rank alone, but where it falls between the two values that the percentile interpolates.
-    """
-    codes, margins = np.zeros(ranges.size, np.int8), np.zeros(ranges.size)
-    position = percentile / 100.0 * (window - 1)
-    whole = int(position)
-    part = position - whole
-    below_wide, below_broad = _count_below(ranges, window), _count_below(widths, window)
-    for i in range(ranges.size):
-        if not valid[i]:
-            continue
-        highest = max(below_wide[i], below_broad[i])
-        is_high = highest > whole + 1
-        if highest == whole + 1:
-            is_wide = below_wide[i] == highest and _is_above_between(ranges[i], ranges[i - window : i], part)
-            is_broad = below_broad[i] == highest and _is_above_between(widths[i], widths[i - window : i], part)
-            is_high = is_wide or is_broad
-        codes[i] = is_high
-        margins[i] = (highest - whole if is_high else whole + 2 - highest) / (window - whole if is_high else whole + 2)
-    return codes, margins
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def smallest_margin(state, margins, decides):  # type: ignore[no-untyped-def]
-    """Return the least of the margins (3, n) of the dimensions that decide each state, clipped to 0..1; 0 for state 0.
-
-    `decides` is bool of shape (states, 3).
-    """
-    out = np.zeros(state.size)
-    for i in range(state.size):
-        if state[i] == 0:
-            continue
-        least = np.inf
-        for k in range(3):
-            if decides[state[i], k] and margins[k][i] < least:
-                least = margins[k][i]
-        out[i] = min(max(least, 0.0), 1.0)
-    return out
-
-
 @njit(cache=True, nogil=True, inline="always", error_model="numpy")
 def _signed(distance, spread):  # type: ignore[no-untyped-def]
     """Distance over itself plus spread, sign kept: -1..1, monotone in the distance, 0 on the threshold."""
@@ -134,28 +91,31 @@ def _signed(distance, spread):  # type: ignore[no-untyped-def]
     return distance / size if size > 0.0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def trend(close, sma_fast, sma_slow, atr, adx, adx_spread, adx_from):  # type: ignore[no-untyped-def]
-    """Return 1 where ADX is strong and close > fast > slow average, 2 mirrored, else 0, and margins -1..1.
+@njit(cache=True, nogil=True, inline="always", error_model="numpy")
+def _trend(close, fast, slow, atr, adx, adx_spread, adx_from):  # type: ignore[no-untyped-def]
+    """Return 1 where ADX is strong and close > fast > slow average, 2 mirrored, else 0, and its margin -1..1.
 
     Where the slow average is NaN, close against the fast one decides.
     """
-    codes, margins = np.zeros(close.size, np.int8), np.zeros(close.size)
-    for i in range(close.size):
-        strong = _signed(adx[i] - adx_from, adx_spread[i])
-        above = _signed(close[i] - sma_fast[i], atr[i])
-        up_side, down_side = above, -above
-        if not np.isnan(sma_slow[i]):
-            rising = _signed(sma_fast[i] - sma_slow[i], atr[i])
-            up_side, down_side = min(above, rising), min(-above, -rising)
-        up, down = min(strong, up_side), min(strong, down_side)
-        if adx[i] >= adx_from and up_side > 0.0:
-            codes[i], margins[i] = 1, up
-        elif adx[i] >= adx_from and down_side > 0.0:
-            codes[i], margins[i] = 2, down
-        else:
-            margins[i] = min(-up, -down)
-    return codes, margins
+    strong, above = _signed(adx - adx_from, adx_spread), _signed(close - fast, atr)
+    up_side, down_side = above, -above
+    if not np.isnan(slow):
+        rising = _signed(fast - slow, atr)
+        up_side, down_side = min(above, rising), min(-above, -rising)
+    up, down = min(strong, up_side), min(strong, down_side)
+    if adx >= adx_from and up_side > 0.0:
+        return 1, up
+    if adx >= adx_from and down_side > 0.0:
+        return 2, down
+    return 0, min(-up, -down)
+
+
+@njit(cache=True, nogil=True, inline="always", error_model="numpy")
+def _volatility(is_high, highest, window, whole):  # type: ignore[no-untyped-def]
+    """Return 1 or 0, and the margin 0..1 by the higher one of the ranks."""
+    if is_high:
+        return 1, (highest - whole) / (window - whole)
+    return 0, (whole + 2 - highest) / (whole + 2)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -164,18 +124,80 @@ def _second(a, b, c):  # type: ignore[no-untyped-def]
     return max(min(a, b), min(max(a, b), c))
 
 
+@njit(cache=True, nogil=True, inline="always", error_model="numpy")
+def _momentum(by_roc, by_macd, by_bullish_rsi, by_bearish_rsi):  # type: ignore[no-untyped-def]
+    """Return 1 where two of three votes are bullish, 2 where bearish, else 0, and its margin: the second largest."""
+    bullish = _second(by_roc, by_macd, by_bullish_rsi)
+    bearish = _second(-by_roc, -by_macd, -by_bearish_rsi)
+    if bullish > 0.0:
+        return 1, bullish
+    if bearish > 0.0:
+        return 2, bearish
+    return 0, min(-bullish, -bearish)
+
+
+@njit(cache=True, nogil=True)
+def high_volatility(ranges, widths, valid, window, percentile):  # type: ignore[no-untyped-def]
+    """Return where ATR or band width is above its trailing percentile, and the higher one of their ranks.
+
+    Decided by the rank alone, but where it falls between the two values that the percentile interpolates.
+    """
+    position = percentile / 100.0 * (window - 1)
+    whole = int(position)
+    part = position - whole
+    is_high, highest, broad = (
+        np.zeros(ranges.size, np.bool_),
+        _count_below(ranges, window),
+        _count_below(widths, window),
+    )
+    for i in range(ranges.size):
+        wide = highest[i]
+        rank = max(wide, broad[i])
+        highest[i], is_high[i] = rank, rank > whole + 1
+        if rank == whole + 1 and valid[i]:
+            is_wide = wide == rank and _is_above_between(ranges[i], ranges[i - window : i], part)
+            is_broad = broad[i] == rank and _is_above_between(widths[i], widths[i - window : i], part)
+            is_high[i] = is_wide or is_broad
+    return is_high, highest
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def momentum(roc, roc_spread, macd, macd_spread, rsi, rsi_spread, bullish_above, bearish_below):  # type: ignore[no-untyped-def]
-    """Return 1 where two of three votes are bullish, 2 where bearish, else 0, and margins: the second largest vote."""
-    codes, margins = np.zeros(roc.size, np.int8), np.zeros(roc.size)
-    for i in range(roc.size):
-        by_roc, by_macd = _signed(roc[i], roc_spread[i]), _signed(macd[i], macd_spread[i])
-        bullish = _second(by_roc, by_macd, _signed(rsi[i] - bullish_above, rsi_spread[i]))
-        bearish = _second(-by_roc, -by_macd, -_signed(rsi[i] - bearish_below, rsi_spread[i]))
-        if bullish > 0.0:
-            codes[i], margins[i] = 1, bullish
-        elif bearish > 0.0:
-            codes[i], margins[i] = 2, bearish
-        else:
-            margins[i] = min(-bullish, -bearish)
-    return codes, margins
+def label(valid, prices, votes, volatile, bounds, codes, decides):  # type: ignore[no-untyped-def]
+    """Return state codes, int16, and confidence of every candle in one pass; both 0 where not `valid`.
+
+    Parameters
+    ----------
+    valid : ndarray of bool, shape (n,)
+        Which candles have a label.
+    prices : tuple of ndarray
+        Close, fast and slow average, and ATR.
+    votes : tuple of ndarray
+        ADX, ROC, MACD histogram and RSI, each followed by its spread.
+    volatile : tuple
+        From `high_volatility`, then its window and the whole places of its percentile.
+    bounds : tuple of float
+        Of ADX, of a bullish and of a bearish RSI.
+    codes : ndarray of int16, shape (3, 2, 3)
+        State by trend, volatility and momentum.
+    decides : ndarray of bool, shape (states, 3)
+        Which of the three decide the simplified regime of each state: the least of their margins is the confidence.
+    """
+    close, fast, slow, atr = prices
+    adx, adx_spread, roc, roc_spread, macd, macd_spread, rsi, rsi_spread = votes
+    is_high, highest, window, whole = volatile
+    state, confidence = np.zeros(valid.size, np.int16), np.zeros(valid.size)
+    for i in range(valid.size):
+        if not valid[i]:
+            continue
+        trend = _trend(close[i], fast[i], slow[i], atr[i], adx[i], adx_spread[i], bounds[0])
+        volatility = _volatility(is_high[i], highest[i], window, whole)
+        momentum = _momentum(
+            _signed(roc[i], roc_spread[i]), _signed(macd[i], macd_spread[i]),
+            _signed(rsi[i] - bounds[1], rsi_spread[i]), _signed(rsi[i] - bounds[2], rsi_spread[i]),
+        )  # fmt: skip
+        code, least = codes[trend[0], volatility[0], momentum[0]], np.inf
+        least = trend[1] if decides[code, 0] and trend[1] < least else least
+        least = volatility[1] if decides[code, 1] and volatility[1] < least else least
+        least = momentum[1] if decides[code, 2] and momentum[1] < least else least
+        state[i], confidence[i] = code, min(max(least, 0.0), 1.0)
+    return state, confidence

@@ -54,14 +54,14 @@ def moves_of(high, low, close, begin, end, rsi_share, roc_bars, out):  # type: i
     Few arrays a loop: with more of them the compiler no longer proves that vectors are safe.
     """
     plus, minus, ranges, gain, loss, roc = out[0], out[1], out[2], out[3], out[4], out[6]
-    h, l, c, then = high[begin:end], low[begin:end], close[begin:end], close[begin - roc_bars : end - roc_bars]
-    h1, l1, c1 = high[begin - 1 : end - 1], low[begin - 1 : end - 1], close[begin - 1 : end - 1]
+    h, w, c, then = high[begin:end], low[begin:end], close[begin:end], close[begin - roc_bars : end - roc_bars]
+    h1, w1, c1 = high[begin - 1 : end - 1], low[begin - 1 : end - 1], close[begin - 1 : end - 1]
     for j in range(c.size):
-        plus[j] = _larger_move(h[j] - h1[j], l1[j] - l[j])
+        plus[j] = _larger_move(h[j] - h1[j], w1[j] - w[j])
     for j in range(c.size):
-        minus[j] = _larger_move(l1[j] - l[j], h[j] - h1[j])
+        minus[j] = _larger_move(w1[j] - w[j], h[j] - h1[j])
     for j in range(c.size):
-        ranges[j] = _true_range(h[j], l[j], c1[j])
+        ranges[j] = _true_range(h[j], w[j], c1[j])
     for j in range(c.size):
         gain[j], loss[j] = _gain(c[j] - c1[j], rsi_share), _gain(-(c[j] - c1[j]), rsi_share)
     for j in range(c.size):
