@@ -11,8 +11,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from regime_pipeline.domain.candle_regimes.indicators import Indicators, compute_indicators
-from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED, SIMPLIFIED_OF_STATE, UNDEFINED, pack_state
+from regime_pipeline.domain.candle_regimes.indicators import compute_indicators
+from regime_pipeline.domain.candle_regimes.states import (
+    MOMENTA,
+    SIMPLIFIED,
+    SIMPLIFIED_OF_STATE,
+    TRENDS,
+    VOLATILITIES,
+    pack_state,
+)
 from regime_pipeline.domain.market_data.candles import Candles, Float64
 from regime_pipeline.domain.market_data.window import Int64
 from regime_pipeline.policy import CandleRegimePolicy
@@ -28,6 +35,8 @@ _DECIDED_BY: Final = {
 """Do trend, volatility and momentum decide the simplified regime?"""
 _DECIDES: Final = np.array([_DECIDED_BY[SIMPLIFIED[code]] for code in SIMPLIFIED_OF_STATE])
 """The same by state code; bool, shape (19, 3)."""
+_CODES: Final = pack_state(*np.indices((len(TRENDS), len(VOLATILITIES), len(MOMENTA)), dtype=np.int8))
+"""State code by trend, volatility and momentum; int16, shape (3, 2, 3)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,15 +83,23 @@ def classify(candles: Candles, policy: CandleRegimePolicy) -> CandleRegimes:
     MACD histogram is their exponentially weighted deviation over earlier bars, that of prices is the ATR; volatility
     uses its rank among earlier bars. Every margin is monotone, so a clean range scores as high as a clean trend.
     """
-    indicators = compute_indicators(candles, policy)
-    is_known = indicators.is_known
-    close = candles.close.astype(np.float64)
-    trend, trend_margin = _trend(close, indicators, policy)
-    volatility, volatility_margin = _volatility(indicators, is_known, policy)
-    momentum, momentum_margin = _momentum(indicators, policy)
-    state = np.where(is_known, pack_state(trend, volatility, momentum), np.int16(UNDEFINED)).astype(np.int16)
-    margins = (trend_margin, volatility_margin, momentum_margin)
-    return CandleRegimes(candles.open_time_ms, state, _confidence(state, margins))
+    from regime_pipeline.domain.candle_regimes import kernels as kernels
+
+    i, window = compute_indicators(candles, policy), policy.volatility_window_bars
+    state, confidence = kernels.label(
+        i.is_known,
+        (candles.close.astype(np.float64), i.sma_fast, i.sma_slow, i.atr),
+        (i.adx, i.adx_spread, i.roc, i.roc_spread, i.macd_histogram, i.macd_spread, i.rsi, i.rsi_spread),
+        (
+            *kernels.high_volatility(i.atr_share, i.band_width, i.is_known, window, policy.volatility_percentile),
+            window,
+            int(policy.volatility_percentile / 100.0 * (window - 1)),
+        ),
+        (policy.adx_trend_from, policy.rsi_bullish_above, policy.rsi_bearish_below),
+        _CODES,
+        _DECIDES,
+    )
+    return CandleRegimes(candles.open_time_ms, state, confidence)
 
 
 def lookback_bars(policy: CandleRegimePolicy) -> int:
@@ -95,40 +112,3 @@ def lookback_bars(policy: CandleRegimePolicy) -> int:
 def is_provisional(age: Int64, policy: CandleRegimePolicy) -> NDArray[np.bool_]:
     """Which candles, `age` bars into their unbroken series, may still change when earlier history is imported."""
     return np.asarray(age < lookback_bars(policy))
-
-
-def _trend(close: Float64, i: Indicators, policy: CandleRegimePolicy) -> tuple[NDArray[np.int8], Float64]:
-    """Code into `TRENDS` and margin; without a slow average yet, close against the fast one decides."""
-    from regime_pipeline.domain.candle_regimes import kernels as kernels
-
-    codes, margins = kernels.trend(close, i.sma_fast, i.sma_slow, i.atr, i.adx, i.adx_spread, policy.adx_trend_from)
-    return codes, margins
-
-
-def _volatility(
-    i: Indicators, is_known: NDArray[np.bool_], policy: CandleRegimePolicy
-) -> tuple[NDArray[np.int8], Float64]:
-    """Code into `VOLATILITIES` and margin."""
-    from regime_pipeline.domain.candle_regimes import kernels as kernels
-
-    codes, margins = kernels.volatility(
-        i.atr_share, i.band_width, is_known, policy.volatility_window_bars, policy.volatility_percentile
-    )
-    return codes, margins
-
-
-def _momentum(i: Indicators, policy: CandleRegimePolicy) -> tuple[NDArray[np.int8], Float64]:
-    """Code into `MOMENTA` and margin: two of three votes decide, so the second strongest vote is the margin."""
-    from regime_pipeline.domain.candle_regimes import kernels as kernels
-
-    votes = (i.roc, i.roc_spread, i.macd_histogram, i.macd_spread, i.rsi, i.rsi_spread)
-    codes, margins = kernels.momentum(*votes, policy.rsi_bullish_above, policy.rsi_bearish_below)
-    return codes, margins
-
-
-def _confidence(state: NDArray[np.int16], margins: tuple[Float64, Float64, Float64]) -> Float64:
-    """Smallest margin of the deciding dimensions; 0 where UNDEFINED."""
-    from regime_pipeline.domain.candle_regimes import kernels as kernels
-
-    smallest: Float64 = kernels.smallest_margin(state, margins, _DECIDES)
-    return smallest

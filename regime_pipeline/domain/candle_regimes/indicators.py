@@ -67,13 +67,14 @@ class Indicators:
 def compute_indicators(candles: Candles, policy: CandleRegimePolicy) -> Indicators:
     """Return every indicator that the 3D regime is made of."""
     from regime_pipeline.domain.candle_regimes import kernels as kernels
+    from regime_pipeline.domain.candle_regimes.anchored import recursive_indicators
 
     bar = candles.open_time_ms // candles.market.step_ms
-    starts = run_starts(candles, policy.holes)
+    starts, close = run_starts(candles, policy.holes), candles.close.astype(np.float64)
     sma_slow = kernels.moving_average(candles.close, starts, policy.sma_slow_bars)
     sma_slow[~has_history(bar, starts, policy.sma_slow_bars, policy.holes)] = np.nan
-    rows = kernels.recursive_indicators(
-        bar, starts, candles.high, candles.low, candles.close, _periods(policy),
+    rows = recursive_indicators(
+        bar, starts, candles.high.astype(np.float64), candles.low.astype(np.float64), close, _periods(policy),
         2.0 / (policy.margin_spread_bars + 1), policy.anchor_bars, policy.anchor_warmup_bars,
     )  # fmt: skip
     middle = kernels.moving_average(candles.close, starts, policy.bollinger_bars)
@@ -92,8 +93,8 @@ def compute_indicators(candles: Candles, policy: CandleRegimePolicy) -> Indicato
         macd_spread=macd_spread,
         sma_fast=kernels.moving_average(candles.close, starts, policy.sma_fast_bars),
         sma_slow=sma_slow,
-        atr_share=atr / candles.close,
-        band_width=kernels.band_width(candles.close, middle, policy.bollinger_bars, BOLLINGER_DEVIATIONS),
+        atr_share=atr / close,
+        band_width=kernels.band_width(close, middle, policy.bollinger_bars, BOLLINGER_DEVIATIONS),
     )
 
 

@@ -8,145 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-
-@njit(cache=True, nogil=True, inline="always")
-def _move(high, low, high_before, low_before):  # type: ignore[no-untyped-def]
-    """Return +DM and -DM in ticks."""
-    up, down = high - high_before, low_before - low
-    return float(up) if up > down and up > 0 else 0.0, float(down) if down > up and down > 0 else 0.0
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _learn(mean, variance, value, alpha):  # type: ignore[no-untyped-def]
-    """Return exponentially weighted mean and variance after one more value."""
-    step = value - mean
-    return mean + alpha * step, (1.0 - alpha) * (variance + alpha * step * step)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _adx_step(state, age, up, down, true_range, period, alpha):  # type: ignore[no-untyped-def]
-    """Wilder's ADX as TA-Lib computes it; state: +DM, -DM and TR sums, sum of DX, ADX, its mean and variance."""
-    plus, minus, ranges, dx_sum, value, mean, variance = state
-    if age < period:
-        return plus + up, minus + down, ranges + true_range, dx_sum, value, mean, variance
-    keep = 1.0 - 1.0 / period
-    plus, minus, ranges = plus * keep + up, minus * keep + down, ranges * keep + true_range
-    total = plus + minus
-    is_moving = ranges > 0.0 and total > 0.0
-    dx = 100.0 * abs(plus - minus) / total if is_moving else 0.0
-    if age < 2 * period:
-        dx_sum += dx
-        value = dx_sum / period
-        return plus, minus, ranges, dx_sum, value, value, variance
-    if is_moving:
-        value = value * keep + dx * (1.0 / period)
-    mean, variance = _learn(mean, variance, value, alpha)
-    return plus, minus, ranges, dx_sum, value, mean, variance
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _atr_step(state, age, true_range, period):  # type: ignore[no-untyped-def]
-    """Wilder's ATR as TA-Lib computes it, in ticks; state: sum of TR, ATR."""
-    total, value = state
-    if age <= period:
-        return total + true_range, (total + true_range) / period
-    return total, value * (1.0 - 1.0 / period) + true_range * (1.0 / period)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _rsi_step(state, age, change, period, alpha):  # type: ignore[no-untyped-def]
-    """Wilder's RSI as TA-Lib computes it; state: mean gain and loss, RSI, its mean and variance."""
-    gain, loss, value, mean, variance = state
-    up, down = max(change, 0.0) * (1.0 / period), max(-change, 0.0) * (1.0 / period)
-    if age <= period:
-        gain, loss = gain + up, loss + down
-    else:
-        keep = 1.0 - 1.0 / period
-        gain, loss = gain * keep + up, loss * keep + down
-    if age < period:
-        return gain, loss, value, mean, variance
-    value = 100.0 * gain / (gain + loss) if gain + loss > 0.0 else 0.0
-    if age == period:
-        mean = value
-    mean, variance = _learn(mean, variance, value, alpha)
-    return gain, loss, value, mean, variance
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _macd_step(state, age, price, spans, alpha):  # type: ignore[no-untyped-def]
-    """MACD as TA-Lib computes it, in ticks; state: sums of fast, slow and line, their averages, histogram's moments."""
-    fast_sum, slow_sum, line_sum, fast, slow, signal, value, mean, variance = state
-    if age < spans[1]:
-        slow_sum += price
-        fast_sum += price if age >= spans[1] - spans[0] else 0.0
-        fast, slow = fast_sum / spans[0], slow_sum / spans[1]
-    else:
-        fast += (price - fast) * (2.0 / (spans[0] + 1))
-        slow += (price - slow) * (2.0 / (spans[1] + 1))
-    if age >= spans[1] - 1:
-        line = fast - slow
-        if age < spans[1] - 1 + spans[2]:
-            line_sum += line
-            signal = line_sum / spans[2]
-        else:
-            signal += (line - signal) * (2.0 / (spans[2] + 1))
-        if age >= spans[1] + spans[2] - 2:
-            value = line - signal
-            mean = value if age == spans[1] + spans[2] - 2 else mean
-            mean, variance = _learn(mean, variance, value, alpha)
-    return fast_sum, slow_sum, line_sum, fast, slow, signal, value, mean, variance
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _block(high, low, close, start, first, end, periods, alpha, out):  # type: ignore[no-untyped-def]
-    """Every recursive indicator, cold from row `start`, kept for rows `first` to `end`; see `recursive_indicators`."""
-    adx_bars, atr_bars, rsi_bars, roc_bars = periods[0], periods[1], periods[2], periods[3]
-    spans = (periods[4], periods[5], periods[6])
-    adx, atr, rsi = (0.0, 0.0, 0.0, 0.0, np.nan, 0.0, 0.0), (0.0, np.nan), (0.0, 0.0, np.nan, 0.0, 0.0)
-    macd = _macd_step((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, np.nan, 0.0, 0.0), 0, float(close[start]), spans, alpha)
-    roc, roc_mean, roc_variance = np.nan, 0.0, 0.0
-    for i in range(start + 1, end):
-        age = i - start
-        up, down = _move(high[i], low[i], high[i - 1], low[i - 1])
-        true_range = float(max(high[i], close[i - 1]) - min(low[i], close[i - 1]))
-        variances = adx[6], rsi[4], roc_variance, macd[8]
-        adx = _adx_step(adx, age, up, down, true_range, adx_bars, alpha)
-        atr = _atr_step(atr, age, true_range, atr_bars)
-        rsi = _rsi_step(rsi, age, float(close[i] - close[i - 1]), rsi_bars, alpha)
-        macd = _macd_step(macd, age, float(close[i]), spans, alpha)
-        if age >= roc_bars:
-            roc = 100.0 * float(close[i] - close[i - roc_bars]) / float(close[i - roc_bars])
-            roc_mean = roc if age == roc_bars else roc_mean
-            roc_mean, roc_variance = _learn(roc_mean, roc_variance, roc, alpha)
-        if i >= first:
-            out[0, i] = adx[4] if age >= 2 * adx_bars - 1 else np.nan
-            out[1, i] = atr[1] if age >= atr_bars else np.nan
-            out[2, i], out[3, i], out[4, i] = rsi[2], roc, macd[6]
-            for k in range(4):
-                out[5 + k, i] = np.sqrt(variances[k])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def recursive_indicators(bar, starts, high, low, close, periods, alpha, anchor, warmup):  # type: ignore[no-untyped-def]
-    """Fill every recursive indicator, anchored: each block of `anchor` bar numbers starts cold `warmup` bars before it.
-
-    Bars that are absent are stepped over.
-
-    `periods` are ADX, ATR, RSI, ROC and the three MACD spans. Returns float64, shape (9, n), NaN where not warm: adx,
-    atr, rsi, roc, histogram, and the trailing spreads of adx, rsi, roc and histogram, each from strictly earlier bars.
-    """
-    n = close.size
-    out = np.full((9, n), np.nan)
-    first = 0
-    while first < n:
-        block = bar[first] // anchor
-        end = first + 1
-        while end < n and bar[end] // anchor == block and starts[end] == starts[first]:
-            end += 1
-        start = max(starts[first], np.searchsorted(bar, block * anchor - warmup))
-        _block(high, low, close, start, first, end, periods, alpha, out)
-        first = end
-    return out
+_CHUNK = 512
+"""Values that one pass goes over: they stay in the processor's first cache."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -166,76 +29,59 @@ def moving_average(close, starts, period):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def band_width(close, middle, period, width):  # type: ignore[no-untyped-def]
-    """Bollinger band width over middle, population deviation, each window summed afresh; NaN where `middle` is."""
+    """Bollinger band width over middle, population deviation, each window summed afresh; NaN where `middle` is.
+
+    Many windows grow side by side, each in the order of its own bars: one instruction adds to several of them.
+    """
     out = np.full(close.size, np.nan)
-    for i in range(close.size):
-        if not np.isnan(middle[i]):
-            total = 0.0
-            for j in range(i - period + 1, i + 1):
-                step = close[j] - middle[i]
-                total += step * step
-            out[i] = 2.0 * width * np.sqrt(total / period) / middle[i]
+    for begin in range(period - 1, close.size, _CHUNK):
+        end = min(begin + _CHUNK, close.size)
+        totals, middles = np.zeros(end - begin), middle[begin:end]
+        for back in range(period - 1, -1, -1):
+            closes = close[begin - back : end - back]
+            for j in range(totals.size):
+                step = closes[j] - middles[j]
+                totals[j] += step * step
+        for j in range(totals.size):
+            out[begin + j] = 2.0 * width * np.sqrt(totals[j] / period) / middles[j]
     return out
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _is_above(values, i, window, whole, part):  # type: ignore[no-untyped-def]
-    """Is values[i] above the percentile of the `window` values strictly before; and how many of those are below it.
+@njit(cache=True, nogil=True)
+def _count_below(values, window):  # type: ignore[no-untyped-def]
+    """Return how many of the `window` values strictly before each are below it; 0 for the first ones.
 
-    Decided by the rank alone, but where it falls between the two values that the percentile interpolates.
+    Four neighbours are compared in a pass over many values, which one instruction does for several of them.
     """
-    value, below = values[i], 0
-    before = values[i - window : i]
-    for j in range(window):
-        below += before[j] < value
-    if below != whole + 1:
-        return below > whole + 1, below
+    out = np.zeros(values.size, np.int64)
+    for begin in range(window, values.size, _CHUNK):
+        end = min(begin + _CHUNK, values.size)
+        now, counts = values[begin:end], out[begin:end]
+        for back in range(1, window - 2, 4):
+            a, b = values[begin - back : end - back], values[begin - back - 1 : end - back - 1]
+            c, d = values[begin - back - 2 : end - back - 2], values[begin - back - 3 : end - back - 3]
+            for j in range(counts.size):
+                counts[j] += (a[j] < now[j]) + (b[j] < now[j]) + (c[j] < now[j]) + (d[j] < now[j])
+        for back in range(window - window % 4 + 1, window + 1):
+            a = values[begin - back : end - back]
+            for j in range(counts.size):
+                counts[j] += a[j] < now[j]
+    return out
+
+
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
+def _is_above_between(value, before, part):  # type: ignore[no-untyped-def]
+    """Is a value above the place `part` of the way between its two neighbours among those before it.
+
+    No value is NaN here. To say so lets the compiler find the largest in any order, which changes no bit.
+    """
     lower, upper = -np.inf, np.inf
-    for j in range(window):
-        if before[j] < value:
-            lower = max(lower, before[j])
-        else:
-            upper = min(upper, before[j])
-    return value > lower + (upper - lower) * part, below
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def volatility(ranges, widths, valid, window, percentile):  # type: ignore[no-untyped-def]
-    """Return 1 where ATR or band width is above its trailing percentile, and margins 0..1 by ranks."""
-    codes, margins = np.zeros(ranges.size, np.int8), np.zeros(ranges.size)
-    position = percentile / 100.0 * (window - 1)
-    whole = int(position)
-    part = position - whole
-    for i in range(ranges.size):
-        if not valid[i]:
-            continue
-        is_wide, below_wide = _is_above(ranges, i, window, whole, part)
-        is_broad, below_broad = _is_above(widths, i, window, whole, part)
-        highest = max(below_wide, below_broad)
-        if is_wide or is_broad:
-            codes[i] = 1
-            margins[i] = (highest - whole) / (window - whole)
-        else:
-            margins[i] = (whole + 2 - highest) / (whole + 2)
-    return codes, margins
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def smallest_margin(state, margins, decides):  # type: ignore[no-untyped-def]
-    """Return the least of the margins (3, n) of the dimensions that decide each state, clipped to 0..1; 0 for state 0.
-
-    `decides` is bool of shape (states, 3).
-    """
-    out = np.zeros(state.size)
-    for i in range(state.size):
-        if state[i] == 0:
-            continue
-        least = np.inf
-        for k in range(3):
-            if decides[state[i], k] and margins[k][i] < least:
-                least = margins[k][i]
-        out[i] = min(max(least, 0.0), 1.0)
-    return out
+    for j in range(before.size):
+        under = before[j] if before[j] < value else -np.inf
+        over = np.inf if before[j] < value else before[j]
+        lower = under if under > lower else lower
+        upper = over if over < upper else upper
+    return value > lower + (upper - lower) * part
 
 
 @njit(cache=True, nogil=True, inline="always", error_model="numpy")
@@ -245,28 +91,31 @@ def _signed(distance, spread):  # type: ignore[no-untyped-def]
     return distance / size if size > 0.0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def trend(close, sma_fast, sma_slow, atr, adx, adx_spread, adx_from):  # type: ignore[no-untyped-def]
-    """Return 1 where ADX is strong and close > fast > slow average, 2 mirrored, else 0, and margins -1..1.
+@njit(cache=True, nogil=True, inline="always", error_model="numpy")
+def _trend(close, fast, slow, atr, adx, adx_spread, adx_from):  # type: ignore[no-untyped-def]
+    """Return 1 where ADX is strong and close > fast > slow average, 2 mirrored, else 0, and its margin -1..1.
 
     Where the slow average is NaN, close against the fast one decides.
     """
-    codes, margins = np.zeros(close.size, np.int8), np.zeros(close.size)
-    for i in range(close.size):
-        strong = _signed(adx[i] - adx_from, adx_spread[i])
-        above = _signed(close[i] - sma_fast[i], atr[i])
-        up_side, down_side = above, -above
-        if not np.isnan(sma_slow[i]):
-            rising = _signed(sma_fast[i] - sma_slow[i], atr[i])
-            up_side, down_side = min(above, rising), min(-above, -rising)
-        up, down = min(strong, up_side), min(strong, down_side)
-        if adx[i] >= adx_from and up_side > 0.0:
-            codes[i], margins[i] = 1, up
-        elif adx[i] >= adx_from and down_side > 0.0:
-            codes[i], margins[i] = 2, down
-        else:
-            margins[i] = min(-up, -down)
-    return codes, margins
+    strong, above = _signed(adx - adx_from, adx_spread), _signed(close - fast, atr)
+    up_side, down_side = above, -above
+    if not np.isnan(slow):
+        rising = _signed(fast - slow, atr)
+        up_side, down_side = min(above, rising), min(-above, -rising)
+    up, down = min(strong, up_side), min(strong, down_side)
+    if adx >= adx_from and up_side > 0.0:
+        return 1, up
+    if adx >= adx_from and down_side > 0.0:
+        return 2, down
+    return 0, min(-up, -down)
+
+
+@njit(cache=True, nogil=True, inline="always", error_model="numpy")
+def _volatility(is_high, highest, window, whole):  # type: ignore[no-untyped-def]
+    """Return 1 or 0, and the margin 0..1 by the higher one of the ranks."""
+    if is_high:
+        return 1, (highest - whole) / (window - whole)
+    return 0, (whole + 2 - highest) / (whole + 2)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -275,18 +124,80 @@ def _second(a, b, c):  # type: ignore[no-untyped-def]
     return max(min(a, b), min(max(a, b), c))
 
 
+@njit(cache=True, nogil=True, inline="always", error_model="numpy")
+def _momentum(by_roc, by_macd, by_bullish_rsi, by_bearish_rsi):  # type: ignore[no-untyped-def]
+    """Return 1 where two of three votes are bullish, 2 where bearish, else 0, and its margin: the second largest."""
+    bullish = _second(by_roc, by_macd, by_bullish_rsi)
+    bearish = _second(-by_roc, -by_macd, -by_bearish_rsi)
+    if bullish > 0.0:
+        return 1, bullish
+    if bearish > 0.0:
+        return 2, bearish
+    return 0, min(-bullish, -bearish)
+
+
+@njit(cache=True, nogil=True)
+def high_volatility(ranges, widths, valid, window, percentile):  # type: ignore[no-untyped-def]
+    """Return where ATR or band width is above its trailing percentile, and the higher one of their ranks.
+
+    Decided by the rank alone, but where it falls between the two values that the percentile interpolates.
+    """
+    position = percentile / 100.0 * (window - 1)
+    whole = int(position)
+    part = position - whole
+    is_high, highest, broad = (
+        np.zeros(ranges.size, np.bool_),
+        _count_below(ranges, window),
+        _count_below(widths, window),
+    )
+    for i in range(ranges.size):
+        wide = highest[i]
+        rank = max(wide, broad[i])
+        highest[i], is_high[i] = rank, rank > whole + 1
+        if rank == whole + 1 and valid[i]:
+            is_wide = wide == rank and _is_above_between(ranges[i], ranges[i - window : i], part)
+            is_broad = broad[i] == rank and _is_above_between(widths[i], widths[i - window : i], part)
+            is_high[i] = is_wide or is_broad
+    return is_high, highest
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def momentum(roc, roc_spread, macd, macd_spread, rsi, rsi_spread, bullish_above, bearish_below):  # type: ignore[no-untyped-def]
-    """Return 1 where two of three votes are bullish, 2 where bearish, else 0, and margins: the second largest vote."""
-    codes, margins = np.zeros(roc.size, np.int8), np.zeros(roc.size)
-    for i in range(roc.size):
-        by_roc, by_macd = _signed(roc[i], roc_spread[i]), _signed(macd[i], macd_spread[i])
-        bullish = _second(by_roc, by_macd, _signed(rsi[i] - bullish_above, rsi_spread[i]))
-        bearish = _second(-by_roc, -by_macd, -_signed(rsi[i] - bearish_below, rsi_spread[i]))
-        if bullish > 0.0:
-            codes[i], margins[i] = 1, bullish
-        elif bearish > 0.0:
-            codes[i], margins[i] = 2, bearish
-        else:
-            margins[i] = min(-bullish, -bearish)
-    return codes, margins
+def label(valid, prices, votes, volatile, bounds, codes, decides):  # type: ignore[no-untyped-def]
+    """Return state codes, int16, and confidence of every candle in one pass; both 0 where not `valid`.
+
+    Parameters
+    ----------
+    valid : ndarray of bool, shape (n,)
+        Which candles have a label.
+    prices : tuple of ndarray
+        Close, fast and slow average, and ATR.
+    votes : tuple of ndarray
+        ADX, ROC, MACD histogram and RSI, each followed by its spread.
+    volatile : tuple
+        From `high_volatility`, then its window and the whole places of its percentile.
+    bounds : tuple of float
+        Of ADX, of a bullish and of a bearish RSI.
+    codes : ndarray of int16, shape (3, 2, 3)
+        State by trend, volatility and momentum.
+    decides : ndarray of bool, shape (states, 3)
+        Which of the three decide the simplified regime of each state: the least of their margins is the confidence.
+    """
+    close, fast, slow, atr = prices
+    adx, adx_spread, roc, roc_spread, macd, macd_spread, rsi, rsi_spread = votes
+    is_high, highest, window, whole = volatile
+    state, confidence = np.zeros(valid.size, np.int16), np.zeros(valid.size)
+    for i in range(valid.size):
+        if not valid[i]:
+            continue
+        trend = _trend(close[i], fast[i], slow[i], atr[i], adx[i], adx_spread[i], bounds[0])
+        volatility = _volatility(is_high[i], highest[i], window, whole)
+        momentum = _momentum(
+            _signed(roc[i], roc_spread[i]), _signed(macd[i], macd_spread[i]),
+            _signed(rsi[i] - bounds[1], rsi_spread[i]), _signed(rsi[i] - bounds[2], rsi_spread[i]),
+        )  # fmt: skip
+        code, least = codes[trend[0], volatility[0], momentum[0]], np.inf
+        least = trend[1] if decides[code, 0] and trend[1] < least else least
+        least = volatility[1] if decides[code, 1] and volatility[1] < least else least
+        least = momentum[1] if decides[code, 2] and momentum[1] < least else least
+        state[i], confidence[i] = code, min(max(least, 0.0), 1.0)
+    return state, confidence
