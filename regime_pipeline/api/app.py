@@ -73,6 +73,7 @@ def create_app(ws: Workspace, options: ApiOptions | None = None, imports_to: Imp
     app.state.context = Context(ws, chosen, known)
     app.state.metrics = metrics
     add_error_handlers(app)
+    app.include_router(health_routes.alive)
     app.include_router(regime_routes.quick)
     for routes in (regime_routes, verdict_routes, hold_routes, grid_routes, hook_routes, health_routes):
         app.include_router(routes.router)

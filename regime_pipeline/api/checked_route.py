@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
@@ -17,6 +17,8 @@ from regime_pipeline.api.errors import ApiError
 from regime_pipeline.api.faults import begin_to_note, noted_faults
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+OF_BODIES: Final = ("content-length", "transfer-encoding")
+"""Headers without which a request has no body."""
 
 
 class CheckedRoute(APIRoute):

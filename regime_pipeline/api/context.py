@@ -5,6 +5,7 @@ Created once when the API starts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -16,11 +17,17 @@ from fastapi.security import APIKeyHeader
 
 from regime_pipeline.api.auth import KnownKeys, Scope, find_key, permits
 from regime_pipeline.api.errors import ApiError
+from regime_pipeline.api.formats import Format
 from regime_pipeline.api.regime_cache import RequestCoalescer, RowsCache
+from regime_pipeline.api.regime_rows import Answer as RegimeAnswer
+from regime_pipeline.api.regime_rows import regime_rows
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.services.chain.workspace import Workspace
+from regime_pipeline.services.queries.candle_regimes import RegimeQuestion, regime_series_of
 from regime_pipeline.storage.bulk.regime_reads import ReadVersion
 
+_READS_AT_ONCE: Final = 2
+"""One is rendered while PostgreSQL works at the next; more would only wait for each other and the interpreter."""
 _HEADER: Final = APIKeyHeader(name="X-API-Key", auto_error=False, description="From `regime keys create`.")
 
 
@@ -68,9 +75,24 @@ class Context:
     rows: RowsCache = field(default_factory=RowsCache)
 
     @cached_property
-    def looks(self) -> RequestCoalescer[tuple[Market, ReadVersion]]:
+    def looks(self) -> RequestCoalescer[tuple[Market, ReadVersion], bool]:
         """Tells whether regimes that were read with a mark still hold."""
-        return RequestCoalescer(lambda asked: self.ws.warehouse.are_regimes_as_marked(*asked))
+        return RequestCoalescer(self.ws.warehouse.are_regimes_as_marked)
+
+    @cached_property
+    def reads(self) -> RequestCoalescer[tuple[RegimeQuestion, Format], RegimeAnswer]:
+        """Answers questions about few regimes from the tables."""
+        return RequestCoalescer(self.read, _READS_AT_ONCE)
+
+    def read(self, asked: Sequence[tuple[RegimeQuestion, Format]]) -> list[RegimeAnswer]:
+        """Read what answers questions about regimes, keep it, and render it."""
+        questions = [question for question, _ in asked]
+        answers = []
+        for (question, form), series in zip(asked, regime_series_of(self.ws, questions), strict=True):
+            rows = regime_rows(series, question)
+            self.rows.put(rows)
+            answers.append(rows.answer(question, form))
+        return answers
 
 
 async def context_of(request: Request) -> Context:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _LOCAL: Final = "localhost"
+_MOST_NAMES: Final = 256
+"""Remembered of those in Host headers: to take one apart costs as much as to look a request's route up."""
 
 
 def _plain(refusal: str) -> Response:
@@ -65,7 +68,7 @@ class OriginGuard:
     def _refusal(self, scope: Scope) -> str:
         hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
         origins = [value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"]
-        if len(hosts) != 1 or not self._is_known(_host_name(hosts[0])):
+        if len(hosts) != 1 or (not _is_address(name := _host_name(hosts[0])) and name not in self._allowed):
             return "The Host header does not name this server. Use localhost or its address."
         if any(urlsplit(each).netloc.lower() != hosts[0].lower() for each in set(origins) - self._origins):
             return "Requests of other web pages are refused."
@@ -74,14 +77,17 @@ class OriginGuard:
             return "Send it as POST."
         return ""
 
-    def _is_known(self, name: str) -> bool:
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return name in self._allowed
-        return True
+
+@lru_cache(_MOST_NAMES)
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
+@lru_cache(_MOST_NAMES)
 def _host_name(host: str) -> str:
     """The name or address in a Host header, without port and brackets; empty where it is malformed."""
     try:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from fastapi import Request, Response
 
-from regime_pipeline.api.checked_route import CheckedRoute, Handler
+from regime_pipeline.api.checked_route import OF_BODIES, CheckedRoute, Handler
 from regime_pipeline.api.context import Context
 from regime_pipeline.api.formats import MEDIA_TYPES, Format
 from regime_pipeline.api.params import MOST_BARS
@@ -60,7 +60,7 @@ def plain_question(request: Request) -> PlainQuestion | None:
 
 def _plain_parameters(request: Request) -> dict[str, str] | None:
     """Query parameters where each is known and given once, and the request has neither key nor body."""
-    if any(name in request.headers for name in ("x-api-key", "content-length", "transfer-encoding")):
+    if any(name in request.headers for name in ("x-api-key", *OF_BODIES)):
         return None
     pairs = request.query_params.multi_items()
     asked = dict(pairs)

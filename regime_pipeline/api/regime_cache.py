@@ -6,7 +6,7 @@ are rendered.
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, Future, Task, get_running_loop, shield
+from asyncio import AbstractEventLoop, Future, Task, current_task, get_running_loop, shield
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from threading import Lock
@@ -15,33 +15,37 @@ from weakref import WeakKeyDictionary
 
 from fastapi.concurrency import run_in_threadpool
 
-from regime_pipeline.api.regime_rows import MOST_ROW_BYTES, RegimeQuestion, RegimeRows
+from regime_pipeline.api.regime_rows import MOST_ROW_BYTES, RegimeRows
 from regime_pipeline.domain.market_data.market import Market
+from regime_pipeline.services.queries.candle_regimes import RegimeQuestion
 
 Asked = TypeVar("Asked", bound=Hashable)
+Found = TypeVar("Found")
 
 
-class RequestCoalescer(Generic[Asked]):
-    """One look at a time in each event loop, each at everything that was asked meanwhile.
+class RequestCoalescer(Generic[Asked, Found]):
+    """Few looks at a time in each event loop, each at everything that was asked meanwhile.
 
     Parameters
     ----------
     look : callable
-        Answers one question; may block.
+        Answers several different questions, in order; may block.
+    at_once : int
+        How many looks there are at most.
     """
 
-    def __init__(self, look: Callable[[Asked], bool]) -> None:
+    def __init__(self, look: Callable[[list[Asked]], list[Found]], at_once: int = 1) -> None:
         self._look = look
-        self._pending: WeakKeyDictionary[AbstractEventLoop, dict[Asked, Future[bool]]] = WeakKeyDictionary()
-        self._tasks: WeakKeyDictionary[AbstractEventLoop, Task[None]] = WeakKeyDictionary()
+        self._at_once = at_once
+        self._pending: WeakKeyDictionary[AbstractEventLoop, dict[Asked, Future[Found]]] = WeakKeyDictionary()
+        self._tasks: WeakKeyDictionary[AbstractEventLoop, set[Task[None] | None]] = WeakKeyDictionary()
 
-    async def ask(self, question: Asked) -> bool:
+    async def ask(self, question: Asked) -> Found:
         """Return the answer of a look that begins now or later; what the look raises is raised here."""
         loop = get_running_loop()
-        if loop not in self._pending:
-            self._pending[loop] = {}
-            self._tasks[loop] = loop.create_task(self._work(loop))
-        answer = self._pending[loop].setdefault(question, loop.create_future())
+        answer = self._pending.setdefault(loop, {}).setdefault(question, loop.create_future())
+        if len(tasks := self._tasks.setdefault(loop, set())) < self._at_once:
+            tasks.add(loop.create_task(self._work(loop)))
         return await shield(answer)
 
     async def _work(self, loop: AbstractEventLoop) -> None:
@@ -49,21 +53,19 @@ class RequestCoalescer(Generic[Asked]):
             self._pending[loop] = {}
             answers = await run_in_threadpool(self._answers, list(waiting))
             for future, answer in zip(waiting.values(), answers, strict=True):
-                if isinstance(answer, bool):
-                    future.set_result(answer)
-                else:
+                if isinstance(answer, Exception):
                     future.set_exception(answer)
                     future.exception()  # whoever asked may be gone
-        del self._pending[loop], self._tasks[loop]
+                else:
+                    future.set_result(answer)
+        self._tasks[loop].discard(current_task())
 
-    def _answers(self, questions: list[Asked]) -> list[bool | Exception]:
-        return [self._answer(question) for question in questions]
-
-    def _answer(self, question: Asked) -> bool | Exception:
+    def _answers(self, questions: list[Asked]) -> list[Found | Exception]:
+        """Look at all at once; where that fails at each alone, so that nobody suffers for another's question."""
         try:
-            return self._look(question)
+            return [*self._look(questions)]
         except Exception as error:
-            return error
+            return [error] if len(questions) == 1 else [self._answers([each])[0] for each in questions]
 
 
 CACHE_BYTES: Final = 64 << 20

@@ -18,13 +18,13 @@ from regime_pipeline.api.errors import NOT_INSTALLED
 from regime_pipeline.api.formats import IN_ARROW, MEDIA_TYPES, Format, FormatQuery, column_model
 from regime_pipeline.api.params import BarsLimit, CursorQuery, MarketParameter, RowsLimit, SpanParameter, page_of
 from regime_pipeline.api.plain_questions import PlainQuestion, quick_route
-from regime_pipeline.api.regime_rows import Answer, RegimeQuestion, regime_rows
+from regime_pipeline.api.regime_rows import Answer
 from regime_pipeline.api.responses import IfNoneMatch, json_answer, versioned
 from regime_pipeline.domain.candle_regimes.periods import Periods
 from regime_pipeline.domain.candle_regimes.states import SIMPLIFIED
 from regime_pipeline.domain.market_data.window import to_iso
 from regime_pipeline.services.queries import candle_regimes as service
-from regime_pipeline.services.queries.candle_regimes import FOREVER
+from regime_pipeline.services.queries.candle_regimes import FOREVER, RegimeQuestion
 
 _PREFIX: Final = "/api/data/regime/{symbol}/{timeframe}"
 _TAGS: Final = ["candle regimes"]
@@ -60,7 +60,7 @@ async def answered(context: Context, asked: PlainQuestion) -> Response:
     question = RegimeQuestion(asked.market, start, end, asked.limit)
     held = context.rows.find(question)
     if held is None or not await context.looks.ask((asked.market, held.mark)):
-        answer = await run_in_threadpool(_read, context, question, asked.form)
+        answer = await _read(context, question, asked.form)
     elif held.is_quick(asked.form) or asked.limit <= _QUICK_ROWS:
         answer = held.answer(question, asked.form)
     else:
@@ -69,13 +69,11 @@ async def answered(context: Context, asked: PlainQuestion) -> Response:
     return versioned(answer.body, MEDIA_TYPES[asked.form], headers, asked.have, answer.version)
 
 
-def _read(context: Context, question: RegimeQuestion, form: Format) -> Answer:
-    """Read what answers a question, keep it, and render it."""
-    market = question.market
-    series = service.regime_series(context.ws, market, question.start_ms, question.end_ms, question.limit)
-    rows = regime_rows(series, question)
-    context.rows.put(rows)
-    return rows.answer(question, form)
+async def _read(context: Context, question: RegimeQuestion, form: Format) -> Answer:
+    """Read what answers a question: few rows with the other questions that wait, many in a thread of their own."""
+    if question.limit <= _QUICK_ROWS:
+        return await context.reads.ask((question, form))
+    return (await run_in_threadpool(context.read, [(question, form)]))[0]
 
 
 quick = APIRouter(prefix=_PREFIX, tags=[*_TAGS], route_class=quick_route(answered))

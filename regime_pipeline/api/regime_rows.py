@@ -21,7 +21,7 @@ from regime_pipeline.domain.candle_regimes.states import COLORS, REGIME_STATES, 
 from regime_pipeline.domain.known_at import bar_known_at
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Int64
-from regime_pipeline.services.queries.candle_regimes import RegimeSeries, source_of
+from regime_pipeline.services.queries.candle_regimes import RegimeQuestion, RegimeSeries, source_of
 from regime_pipeline.storage.bulk.regime_reads import ReadVersion
 
 _PER_UNIT: Final = 10_000
@@ -59,21 +59,14 @@ _LABELS: Final = {name: _codes_of(name) for name in _TEXTS[0]}
 _CONFIDENCES: Final = [orjson.dumps(step / _PER_UNIT) + b"}," for step in range(_PER_UNIT + 1)]
 """The end of a row, by confidence."""
 _MIDDLE_SIZES, _END_SIZES = (np.array([*map(len, texts)]) for texts in (_MIDDLES, _CONFIDENCES))
-_BEFORE_TIME: Final = b'{"time":'
-_BEFORE_KNOWN: Final = b',"known_at":'
+_HEAD: Final = b'{"time":%d,"known_at":%d'
+_DIGITS: Final = 10
+"""Of Unix seconds from 2001 to 2286."""
+_MOULD: Final = np.frombuffer(_HEAD.replace(b"%d", b"0" * _DIGITS), np.uint8)
+"""The beginning of a row with such times."""
 _POWERS: Final = 10 ** np.arange(1, 18)
 MOST_ROW_BYTES: Final = 24 + max(map(len, _MIDDLES)) + 60
 """What a row may hold in memory: its text and its numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class RegimeQuestion:
-    """The newest `limit` bars of a market that open in [start, end), epoch milliseconds UTC."""
-
-    market: Market
-    start_ms: int
-    end_ms: int
-    limit: int
 
 
 class Answer(NamedTuple):
@@ -160,11 +153,8 @@ class RegimeRows:
         """All rows as a JSON list; joining bytes is all that is done row by row."""
         if not len(self):
             return b"[]"
-        times = _json(np.column_stack([self.open_time_ms, self._known_at_ms]) // 1000)[2:-2]
-        for before, after in ((b"],[", b"|"), (b",", _BEFORE_KNOWN), (b"|", b"|" + _BEFORE_TIME)):
-            times = times.replace(before, after)
         parts = [b""] * (3 * len(self))
-        parts[0::3] = (_BEFORE_TIME + times).split(b"|")
+        parts[0::3] = _heads(self.open_time_ms // 1000, self._known_at_ms // 1000)
         parts[1::3] = _each_of(_MIDDLES, self.state)
         parts[2::3] = _each_of(_CONFIDENCES, self.confidence)
         parts[0], parts[-1] = b"[" + parts[0], parts[-1][:-1] + b"]"
@@ -173,7 +163,7 @@ class RegimeRows:
     @cached_property
     def edges(self) -> Int64:
         """Where each row begins in the text, and where one more would, int64, shape (n + 1,)."""
-        sizes = _MIDDLE_SIZES[self.state] + _END_SIZES[self.confidence] + len(_BEFORE_TIME) + len(_BEFORE_KNOWN)
+        sizes = _MIDDLE_SIZES[self.state] + _END_SIZES[self.confidence] + len(_HEAD % (0, 0)) - 2
         sizes += _digits(self.open_time_ms // 1000) + _digits(self._known_at_ms // 1000)
         return np.concatenate(([0], np.cumsum(sizes))) + len(b"[")
 
@@ -229,6 +219,18 @@ def regime_rows(series: RegimeSeries, question: RegimeQuestion) -> RegimeRows:
 
 def _json(numbers: NDArray[Any]) -> bytes:
     return orjson.dumps(np.ascontiguousarray(numbers), option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _heads(opened: Int64, known: Int64) -> list[bytes]:
+    """The beginning of each row, from its times in seconds: they are laid into a mould where all have its width."""
+    if opened[0] < 10 ** (_DIGITS - 1) or known[-1] >= 10**_DIGITS:
+        return [_HEAD % pair for pair in zip(opened.tolist(), known.tolist(), strict=True)]
+    heads = np.tile(_MOULD, (len(opened), 1))
+    for seconds, at in ((opened, _HEAD.index(b"%")), (known, len(_MOULD) - _DIGITS)):
+        digits = np.frombuffer(_json(seconds), np.uint8)[1:].reshape(len(seconds), _DIGITS + 1)
+        heads[:, at : at + _DIGITS] = digits[:, :_DIGITS]
+    found: list[bytes] = heads.view(f"S{len(_MOULD)}")[:, 0].tolist()
+    return found
 
 
 def _digits(numbers: Int64) -> Int64:

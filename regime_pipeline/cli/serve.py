@@ -23,6 +23,7 @@ from regime_pipeline.api.app import create_app
 from regime_pipeline.api.auth import Scope, create_key, revoke_key
 from regime_pipeline.api.bounded_connections import bounded_config
 from regime_pipeline.api.context import ApiOptions
+from regime_pipeline.api.kept_memory import keep_memory
 from regime_pipeline.bootstrap import open_workspace
 from regime_pipeline.cli.console import err, out
 from regime_pipeline.domain.errors import UsageError
@@ -69,6 +70,7 @@ def serve_command(
         keys = "keys needed to read" if options.is_key_required else "reading needs no key"
         err.print(f"API: http://{host}:{port}/docs   {keys}   stop: Ctrl-C", highlight=False)
         app = create_app(workspace, options, import_place(settings, workspace))
+        keep_memory()
         uvicorn.Server(bounded_config(app, host=host, port=port)).run()
 
 

@@ -6,6 +6,7 @@ See `bulk.statements` for the statements, `warehouse` for writes and small quest
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
@@ -18,13 +19,16 @@ from regime_pipeline.storage.bulk.regime_reads import (
     ReadVersion,
     RegimeQuery,
     StoredRegimes,
+    ask_regimes,
+    ask_state,
     is_at_version,
-    load_regimes,
+    stored_regimes,
     with_candles,
 )
 from regime_pipeline.storage.bulk.statements import KeySpan, read_in_pages, read_spans
 from regime_pipeline.storage.bulk.verdict_reads import StoredVerdicts, read_verdicts
 from regime_pipeline.storage.market_registry import MarketRegistry
+from regime_pipeline.storage.series_and_runs import Series
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,23 +110,31 @@ class BulkReads(MarketRegistry):
 
         return to_frame(bulk_table(table), market, self.read_range(table, market, window, columns))
 
-    def regimes(self, wanted: RegimeQuery) -> StoredRegimes:
-        """Read candle regimes and which of them hold, all of one moment, in one round trip where everything holds.
+    def regimes(self, wanted: Sequence[RegimeQuery]) -> list[StoredRegimes]:
+        """Read candle regimes and which of them hold, each of one moment, in one round trip where everything holds.
 
         Raises
         ------
         MissingDataError
-            The market is not stored.
+            A market is not stored.
         """
-        series = self._known(wanted.market)
-        found = self._pool.query(lambda cursor: load_regimes(cursor, series, wanted))
-        is_whole = found.is_current.all()
-        return found if is_whole else self._pool.transact(lambda c: with_candles(c, series, wanted, found))
+        known = [self._known(each.market) for each in wanted]
+        sends = [partial(ask_regimes, series=series, wanted=each) for series, each in zip(known, wanted, strict=True)]
+        return [
+            self._whole(series, each, stored_regimes(cursor, each))
+            for cursor, series, each in zip(self._pool.query_all(sends), known, wanted, strict=True)
+        ]
 
-    def are_regimes_as_marked(self, market: Market, mark: ReadVersion) -> bool:
-        """Tell whether `regimes` would still return what it returned with this mark; errors as `regimes`."""
-        series = self._known(market)
-        return self._pool.query(lambda cursor: is_at_version(cursor, series, mark))
+    def _whole(self, series: Series, wanted: RegimeQuery, found: StoredRegimes) -> StoredRegimes:
+        if found.is_current.all():
+            return found
+        return self._pool.transact(lambda cursor: with_candles(cursor, series, wanted, found))
+
+    def are_regimes_as_marked(self, marked: Sequence[tuple[Market, ReadVersion]]) -> list[bool]:
+        """Tell whether `regimes` would still return what it returned with these marks; errors as `regimes`."""
+        sends = [partial(ask_state, series=self._known(market), mark=mark) for market, mark in marked]
+        cursors = self._pool.query_all(sends)
+        return [is_at_version(cursor, mark) for cursor, (_, mark) in zip(cursors, marked, strict=True)]
 
     def verdicts(self, market: Market, window: Window, config_hash: str, reach_hours: int) -> StoredVerdicts:
         """Read hourly verdicts and which of them hold, all of one moment (see `read_verdicts`); errors as `regimes`."""

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regime_pipeline.api.regime_cache import MOST_SPANS, RowsCache
-from regime_pipeline.api.regime_rows import MOST_ROW_BYTES, RegimeQuestion, RegimeRows, regime_rows
+from regime_pipeline.api.regime_rows import MOST_ROW_BYTES, RegimeRows, regime_rows
 from regime_pipeline.domain.candle_regimes.classifier import CandleRegimes
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
-from regime_pipeline.services.queries.candle_regimes import RegimeSeries
+from regime_pipeline.services.queries.candle_regimes import RegimeQuestion, RegimeSeries
 from regime_pipeline.storage.bulk.regime_reads import ReadVersion
 
 ETH, BTC = Market("ETH-USDT", "1h"), Market("BTC-USDT", "1h")

@@ -165,3 +165,13 @@ pool.close()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "0 True"
+
+
+def test_several_statements_are_answered_in_order(pool):
+    sends = [lambda cursor, number=number: cursor.execute("SELECT %s::integer", (number,)) for number in range(3)]
+
+    assert [cursor.fetchone() for cursor in pool.query_all(sends)] == [(0,), (1,), (2,)]
+    assert pool.query_all([]) == []
+    with pytest.raises(StorageError, match="division by zero"):
+        pool.query_all([*sends, lambda cursor: cursor.execute("SELECT 1 / 0")])
+    assert pool.query_all(sends)[2].fetchone() == (2,)

@@ -5,8 +5,9 @@ See the faces for how the answers look.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,15 @@ EVERY_BAR: Final = 2**31 - 1
 FOREVER: Final = (0, 4_102_444_800_000)
 """1970 to 2100, epoch milliseconds UTC."""
 CONFIDENCE_BINS: Final = 10
+
+
+class RegimeQuestion(NamedTuple):
+    """The newest `limit` bars of a market that open in [start, end), epoch milliseconds UTC."""
+
+    market: Market
+    start_ms: int
+    end_ms: int
+    limit: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +94,18 @@ def regime_series(
     MissingDataError
         The market is not stored.
     """
+    return regime_series_of(ws, [RegimeQuestion(market, start_ms, end_ms, limit)])[0]
+
+
+def regime_series_of(ws: Workspace, questions: Sequence[RegimeQuestion]) -> list[RegimeSeries]:
+    """Do what `regime_series` does for several questions, in one round trip where everything is stored."""
     policy = ws.policy.candle_regime
-    found = ws.warehouse.regimes(RegimeQuery(market, start_ms, end_ms, limit, policy.hash, lookback_bars(policy)))
-    return RegimeSeries(market, _completed(found, policy), found.is_current, found.mark)
+    made_by, lookback = policy.hash, lookback_bars(policy)
+    stored = ws.warehouse.regimes([RegimeQuery(*question, made_by, lookback) for question in questions])
+    return [
+        RegimeSeries(question.market, _completed(found, policy), found.is_current, found.mark)
+        for question, found in zip(questions, stored, strict=True)
+    ]
 
 
 def _completed(found: StoredRegimes, policy: CandleRegimePolicy) -> CandleRegimes:

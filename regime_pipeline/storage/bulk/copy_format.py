@@ -27,22 +27,26 @@ class _ArrayLoader(Loader):
     """Read an array of fixed-width values without NULL."""
 
     format = Format.BINARY
-    wire: ClassVar[str]
+    item: ClassVar[np.dtype[np.void]]
+    native: ClassVar[np.dtype[Any]]
+
+    def __init_subclass__(cls, *, wire: str) -> None:
+        """Prepare the types of a value on the wire and in memory, once for all answers."""
+        cls.item = np.dtype([("length", ">i4"), ("value", wire)])
+        cls.native = np.dtype(wire).newbyteorder("=")
 
     def load(self, data: Buffer) -> NDArray[Any]:
         """Return the values in native byte order, in the array's shape."""
         dimensions = int.from_bytes(data[:4], "big")
-        sizes = np.frombuffer(data, ">i4", 2 * dimensions, _HEADER_BYTES)[::2]
         start = _HEADER_BYTES + _DIMENSION_BYTES * dimensions
-        item = np.dtype([("length", ">i4"), ("value", self.wire)])
-        values = np.frombuffer(data, item, offset=start)["value"]
-        return values.astype(values.dtype.newbyteorder("=")).reshape(tuple(sizes) if dimensions else 0)
+        values = np.frombuffer(data, self.item, offset=start)["value"].astype(self.native)
+        if dimensions < 2:
+            return values
+        return values.reshape(np.frombuffer(data, ">i4", 2 * dimensions, _HEADER_BYTES)[::2])
 
 
-class _TimeArrayLoader(_ArrayLoader):
+class _TimeArrayLoader(_ArrayLoader, wire=">i8"):
     """Read an array of timestamptz as int64 epoch milliseconds; -infinity is NaT."""
-
-    wire = ">i8"
 
     def load(self, data: Buffer) -> NDArray[Any]:
         """Return epoch milliseconds."""
@@ -50,13 +54,14 @@ class _TimeArrayLoader(_ArrayLoader):
 
 
 _WIRES: Final = {"float8": ">f8", "float4": ">f4", "int8": ">i8", "int4": ">i4", "int2": ">i2", "bool": "?"}
+_LOADERS: Final = {name: type(f"{name}Loader", (_ArrayLoader,), {}, wire=wire) for name, wire in _WIRES.items()}
 
 
 def register_array_loaders(connection: psycopg.Connection[Any]) -> None:
     """Make the connection return arrays of numbers, flags and times as numpy arrays (binary cursors only)."""
-    for name, wire in _WIRES.items():
+    for name in _LOADERS:
         oid = connection.adapters.types[name].array_oid
-        connection.adapters.register_loader(oid, type(f"{name}Loader", (_ArrayLoader,), {"wire": wire}))
+        connection.adapters.register_loader(oid, _LOADERS[name])
     connection.adapters.register_loader(connection.adapters.types["timestamptz"].array_oid, _TimeArrayLoader)
 
 
@@ -102,7 +107,7 @@ def wire_times(times_ms: Int64) -> Int64:
 
 def memory_times(wire: NDArray[Any]) -> Int64:
     """Reverse `wire_times`."""
-    micros = wire.astype(np.int64)
+    micros = wire.astype(np.int64, copy=False)
     return np.where(micros == NO_TIME, NO_TIME, micros // 1_000 + _POSTGRES_EPOCH_MS)
 
 

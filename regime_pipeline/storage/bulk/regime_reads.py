@@ -196,16 +196,37 @@ class _Answer(NamedTuple):
     state: str
 
 
-def is_at_version(cursor: Cursor, series: Series, mark: ReadVersion) -> bool:
-    """Tell whether nothing was written since that what was read then depends on."""
+def ask_state(cursor: Cursor, series: Series, mark: ReadVersion) -> None:
+    """Send the question that `is_at_version` answers."""
     span = {"series": series.series_id, "start": moment(mark.start_ms), "end": moment(mark.end_ms)}
-    found: Any = cursor.execute(_HOLDS, span, prepare=True).fetchone()
+    cursor.execute(_HOLDS, span, prepare=True)
+
+
+def is_at_version(cursor: Cursor, mark: ReadVersion) -> bool:
+    """Tell whether nothing was written since that what was read then depends on."""
+    found: Any = cursor.fetchone()
     return bool(found[0] == mark.state)
 
 
-def load_regimes(cursor: Cursor, series: Series, wanted: RegimeQuery) -> StoredRegimes:
-    """Read by one statement what is stored; the candles are left out."""
-    answer = _ask(cursor, series, wanted)
+def ask_regimes(cursor: Cursor, series: Series, wanted: RegimeQuery) -> None:
+    """Send the one statement that reads what is stored, but for the candles, for `stored_regimes`."""
+    parameters = {
+        "series": series.series_id,
+        "start": moment(wanted.start_ms),
+        "end": moment(wanted.end_ms),
+        "last_day": moment(wanted.last_day_ms),
+        "limit": wanted.limit,
+        "reach": timedelta(milliseconds=wanted.reach_ms),
+        "hash": wanted.config_hash,
+    }
+    cursor.execute(READ_REGIMES, parameters, prepare=True)
+
+
+def stored_regimes(cursor: Cursor, wanted: RegimeQuery) -> StoredRegimes:
+    """Return what `ask_regimes` has read; the candles are left out."""
+    row: Any = cursor.fetchone()
+    arrays: Any = (np.empty(0, dtype=np.int64) if value is None else value for value in row)
+    answer = _Answer(*arrays)
     opened = answer.bars[::-1]
     at = np.searchsorted(answer.times, opened)
     is_there = np.append(answer.times, -1)[at] == opened
@@ -223,8 +244,10 @@ def with_candles(cursor: Cursor, series: Series, wanted: RegimeQuery, found: Sto
     What was found is read again only if something was written since.
     """
     cursor.execute(ONE_MOMENT)
-    if not is_at_version(cursor, series, found.mark):
-        found = load_regimes(cursor, series, wanted)
+    ask_state(cursor, series, found.mark)
+    if not is_at_version(cursor, found.mark):
+        ask_regimes(cursor, series, wanted)
+        found = stored_regimes(cursor, wanted)
     if found.is_current.all():
         return found
     start_ms = int(found.open_time_ms[0]) - wanted.lookback_bars * wanted.market.step_ms
@@ -243,21 +266,6 @@ def _held(found: StoredRegimes) -> StoredRegimes:
         confidence=found.confidence[at],
         is_current=at[at],
     )
-
-
-def _ask(cursor: Cursor, series: Series, wanted: RegimeQuery) -> _Answer:
-    parameters = {
-        "series": series.series_id,
-        "start": moment(wanted.start_ms),
-        "end": moment(wanted.end_ms),
-        "last_day": moment(wanted.last_day_ms),
-        "limit": wanted.limit,
-        "reach": timedelta(milliseconds=wanted.reach_ms),
-        "hash": wanted.config_hash,
-    }
-    row: Any = cursor.execute(READ_REGIMES, parameters, prepare=True).fetchone()
-    arrays: Any = (np.empty(0, dtype=np.int64) if value is None else value for value in row)
-    return _Answer(*arrays)
 
 
 def _hours_hold(answer: _Answer, hours: Int64) -> NDArray[np.bool_]:

@@ -89,7 +89,7 @@ def test_a_mark_holds_until_something_that_counts_is_written(database_url: str, 
         run_stages(ws, ETH, [hours_from_start(0, 300)])
 
         def holds(found: RegimeSeries) -> bool:
-            return ws.warehouse.are_regimes_as_marked(ETH, found.mark)
+            return ws.warehouse.are_regimes_as_marked([(ETH, found.mark)])[0]
 
         whole, early, newest = series(ws), series(ws, ETH, 0, hour(20)), series(ws, limit=5)
         run_stages(ws, BTC, [hours_from_start(0, 30)])
@@ -153,7 +153,7 @@ def test_what_is_written_between_two_looks_is_read_again(
         window = hours_from_start(0, 300)
         run_stages(ws, ETH, [window])
         later, reads = with_other_policy(ws), []
-        real = bulk_reads.load_regimes
+        real = bulk_reads.stored_regimes
 
         def read_then_write(*given: Any) -> Any:
             found = real(*given)
@@ -161,7 +161,7 @@ def test_what_is_written_between_two_looks_is_read_again(
             run_stages(later, ETH, [window])
             return found
 
-        monkeypatch.setattr(bulk_reads, "load_regimes", read_then_write)
+        monkeypatch.setattr(bulk_reads, "stored_regimes", read_then_write)
         found = series(later)
         candles = ws.warehouse.read_candles(ETH, 0, NOW)
 
