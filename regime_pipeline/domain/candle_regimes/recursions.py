@@ -1,6 +1,7 @@
-"""Compiled steps of the recursive indicators, one bar each, as TA-Lib computes them; see `anchored` for the loops.
+"""Compiled recursive indicators, as TA-Lib computes them, but anchored; import it inside the functions that need it.
 
-Whatever runs them must take the same operations in the same order: a label's bits are promised.
+Each block of `anchor` bar numbers starts cold `warmup` bars before it, so most bars are gone through three times. The
+order of operations is part of a label's bits, which are promised.
 """
 
 from __future__ import annotations
@@ -8,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-INPUTS = 7
-"""What the steps take of a bar: +DM, -DM, true range, gain and loss over the RSI's period, close and ROC."""
+_OUTPUTS = 9
 
 
 @njit(cache=True, nogil=True)
@@ -39,34 +39,12 @@ def _gain(change, share):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, inline="always")
 def moves_at(high, low, close, i, rsi_share, roc_bars):  # type: ignore[no-untyped-def]
-    """Return the `INPUTS` of row i, at least 1; ROC has no meaning in the first rows, where nobody asks for it."""
+    """Return what the steps take of row i, at least 1; in the first rows nobody asks for the last, ROC."""
     up, down, change = high[i] - high[i - 1], low[i - 1] - low[i], close[i] - close[i - 1]
     then = close[max(i - roc_bars, 0)]
     directions = _larger_move(up, down), _larger_move(down, up)
     votes = _gain(change, rsi_share), _gain(-change, rsi_share), close[i], 100.0 * (close[i] - then) / then
     return (*directions, _true_range(high[i], low[i], close[i - 1]), *votes)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def moves_of(high, low, close, begin, end, rsi_share, roc_bars, out):  # type: ignore[no-untyped-def]
-    """Write the `INPUTS` of rows `begin` to `end` into `out`, shape (7, end - begin); `begin` is at least `roc_bars`.
-
-    Few arrays a loop: with more of them the compiler no longer proves that vectors are safe.
-    """
-    plus, minus, ranges, gain, loss, roc = out[0], out[1], out[2], out[3], out[4], out[6]
-    h, w, c, then = high[begin:end], low[begin:end], close[begin:end], close[begin - roc_bars : end - roc_bars]
-    h1, w1, c1 = high[begin - 1 : end - 1], low[begin - 1 : end - 1], close[begin - 1 : end - 1]
-    for j in range(c.size):
-        plus[j] = _larger_move(h[j] - h1[j], w1[j] - w[j])
-    for j in range(c.size):
-        minus[j] = _larger_move(w1[j] - w[j], h[j] - h1[j])
-    for j in range(c.size):
-        ranges[j] = _true_range(h[j], w[j], c1[j])
-    for j in range(c.size):
-        gain[j], loss[j] = _gain(c[j] - c1[j], rsi_share), _gain(-(c[j] - c1[j]), rsi_share)
-    for j in range(c.size):
-        roc[j] = 100.0 * (c[j] - then[j]) / then[j]
-    out[5] = c
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -220,3 +198,51 @@ def step(states, age, inputs, periods, shares):  # type: ignore[no-untyped-def]
         roc_step(roc, age, change, periods[3], alpha),
         macd_step(macd, age, price, spans, slopes, alpha),
     )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _block(high, low, close, start, first, end, periods, shares, out):  # type: ignore[no-untyped-def]
+    """Every recursive indicator, cold from row `start`, kept for rows `first` to `end`; spreads are left squared."""
+    states = cold(close[start], periods, shares)
+    for i in range(start + 1, end):
+        age = i - start
+        before = states
+        states = step(states, age, moves_at(high, low, close, i, shares[2], periods[3]), periods, shares)
+        if i >= first:
+            adx, atr, rsi, roc, macd = states
+            out[0, i] = adx[4] if age >= 2 * periods[0] - 1 else np.nan
+            out[1, i] = atr[1] if age >= periods[1] else np.nan
+            out[2, i], out[3, i], out[4, i] = rsi[2], roc[0], macd[6]
+            out[5, i], out[6, i], out[7, i], out[8, i] = before[0][6], before[2][4], before[3][2], before[4][8]
+
+
+@njit(cache=True, nogil=True)
+def _block_end(bar, starts, first, anchor):  # type: ignore[no-untyped-def]
+    """Return the row behind the block of row `first`: the next anchor, or where history begins again."""
+    end = min(bar.size, first + anchor)
+    end = first + np.searchsorted(bar[first:end], (bar[first] // anchor + 1) * anchor)
+    return first + np.searchsorted(starts[first:end], starts[first], side="right")
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def recursive_indicators(bar, starts, high, low, close, periods, alpha, anchor, warmup):  # type: ignore[no-untyped-def]
+    """Fill every recursive indicator, anchored: each block of `anchor` bar numbers starts cold `warmup` bars before it.
+
+    Bars that are absent are stepped over.
+
+    `periods` are ADX, ATR, RSI, ROC and the three MACD spans. Returns float64, shape (9, n), NaN where not warm: adx,
+    atr, rsi, roc, histogram, and the trailing spreads of adx, rsi, roc and histogram, each from strictly earlier bars.
+    """
+    out = np.full((_OUTPUTS, close.size), np.nan)
+    spans = (periods[0], periods[1], periods[2], periods[3], periods[4], periods[5], periods[6])
+    shares = shares_of(spans, alpha)
+    first = 0
+    while first < close.size:
+        end = _block_end(bar, starts, first, anchor)
+        start = max(starts[first], np.searchsorted(bar, bar[first] // anchor * anchor - warmup))
+        _block(high, low, close, start, first, end, spans, shares, out)
+        first = end
+    for k in range(5, _OUTPUTS):
+        for i in range(close.size):
+            out[k, i] = np.sqrt(out[k, i])
+    return out
