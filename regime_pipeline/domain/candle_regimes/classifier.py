@@ -38,6 +38,9 @@ _DECIDES: Final = np.array([_DECIDED_BY[SIMPLIFIED[code]] for code in SIMPLIFIED
 _CODES: Final = pack_state(*np.indices((len(TRENDS), len(VOLATILITIES), len(MOMENTA)), dtype=np.int8))
 """State code by trend, volatility and momentum; int16, shape (3, 2, 3)."""
 
+_PIECE_BARS: Final = 65_536
+"""Candles that are classified at once: what more of them need to work in no longer stays in the processor's cache."""
+
 
 @dataclass(frozen=True, eq=False)
 class CandleRegimes:
@@ -83,6 +86,19 @@ def classify(candles: Candles, policy: CandleRegimePolicy) -> CandleRegimes:
     MACD histogram is their exponentially weighted deviation over earlier bars, that of prices is the ATR; volatility
     uses its rank among earlier bars. Every margin is monotone, so a clean range scores as high as a clean trend.
     """
+    if len(candles) <= _PIECE_BARS:
+        return _classify_at_once(candles, policy)
+    lookback = lookback_bars(policy)
+    pieces = []
+    for first in range(0, len(candles), _PIECE_BARS):
+        before = min(first, lookback)
+        piece = _classify_at_once(candles[first - before : first + _PIECE_BARS], policy)
+        pieces.append((piece.state[before:], piece.confidence[before:]))
+    state, confidence = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    return CandleRegimes(candles.open_time_ms, state, confidence)
+
+
+def _classify_at_once(candles: Candles, policy: CandleRegimePolicy) -> CandleRegimes:
     from regime_pipeline.domain.candle_regimes import kernels as kernels
 
     i, window = compute_indicators(candles, policy), policy.volatility_window_bars

@@ -114,6 +114,20 @@ def test_prefix_and_start_change_nothing_where_candles_are_absent(broken: Candle
 
 
 @settings(max_examples=25, deadline=None)
+@given(broken_walks(), st.integers(100, 3000))
+def test_in_pieces_of_any_size_the_bits_are_the_same(broken: Candles, size: int) -> None:
+    whole = classify(broken, POLICY)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("regime_pipeline.domain.candle_regimes.classifier._PIECE_BARS", size)
+        pieces = classify(broken, POLICY)
+
+    np.testing.assert_array_equal(pieces.state, whole.state)
+    np.testing.assert_array_equal(pieces.confidence.view(np.int64), whole.confidence.view(np.int64))
+    assert len(pieces) == len(broken)
+
+
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1500))
 def test_any_start_early_enough_gives_the_same_bits(start: int) -> None:
     later = classify(WALK[start:], POLICY)
