@@ -7,7 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 LAST = "scaling"
 """Computes from what the others measured."""
-HELPERS = ("__main__", "__init__", "api_peer", "document", "storage_peers")
+HELPERS = ("__main__", "__init__", "api_peer", "candle_peers", "document", "feature_peers", "storage_peers")
 
 
 def main() -> int:

@@ -50,10 +50,11 @@ eight assets, {cores} cores, {machine}, Python {python}. Wall time depends on wh
 average. Processor time is that of every process of `regime up` and of PostgreSQL; half of it is the least that two idle
 cores need. {remark}"""
 REMARKS = {
-    "hour": """Goal: a year of twelve markets in at most 15 minutes. The chain alone takes 17 s for a year of minutes
+    "hour": """Goal: a year of twelve markets in at most 6 minutes. The chain alone takes 17 s for a year of minutes
 (section Hourly tables), so two thirds of the processor time are Dagster's, mostly for its records of 70,080
 materializations a market and year.""",
-    "day": """A day's bookkeeping is a 24th of that of hours, so a larger universe is backfilled so. A span of more
+    "day": """Goal: a year of 150 markets in at most 20 minutes. A day's bookkeeping is a 24th of that of hours, so a
+larger universe is backfilled so, and a market's day of snapshots is one file. A span of more
 days than markets is one run per market, a shorter one is a run per day over all of them.""",
 }
 YEAR_MARKETS = {"hour": 12, "day": 150}

@@ -11,6 +11,9 @@ import math
 import numpy as np
 from numba import njit
 
+_TOGETHER = 64
+"""Windows that are summed side by side."""
+
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def bar_logs(open_, high, low, close):  # type: ignore[no-untyped-def]
@@ -344,27 +347,41 @@ def log_volatility(variance, close, ends, short, long):  # type: ignore[no-untyp
     return level, ratio
 
 
+@njit(cache=True, nogil=True)
+def _neighbours(ends, first, most):  # type: ignore[no-untyped-def]
+    """Return how many windows from `first` on, at most `most`, end one row after the other."""
+    count = 1
+    while count < most and first + count < ends.size and ends[first + count] == ends[first] + count:
+        count += 1
+    return count
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def generalised_hurst(log_close, ends, bars, lags):  # type: ignore[no-untyped-def]
-    """Return the generalised Hurst exponent (q = 2) over lags 1..`lags`; float64, shape (k,), NaN where flat."""
+    """Return the generalised Hurst exponent (q = 2) over lags 1..`lags`; float64, shape (k,), NaN where flat.
+
+    Each window is summed by itself, from its first bar to its last; neighbouring windows take each step together, so
+    that the processor adds several at once.
+    """
     out = np.empty(ends.size)
-    moments = np.empty(lags)
-    for k in range(ends.size):
-        first = ends[k] - bars
+    moments = np.empty((lags, _TOGETHER))
+    first = 0
+    while first < ends.size:
+        count = _neighbours(ends, first, _TOGETHER)
         moments[:] = 0.0
-        for i in range(bars + 1 - lags):
-            for j in range(lags):
-                move = log_close[first + i + j + 1] - log_close[first + i]
-                moments[j] += move * move
-        for i in range(bars + 1 - lags, bars):
-            for j in range(bars - i):
-                move = log_close[first + i + j + 1] - log_close[first + i]
-                moments[j] += move * move
-        out[k] = np.nan
-        if moments.min() > 0.0:
-            sx, sy, sxx, sxy = 0.0, 0.0, 0.0, 0.0
-            for j in range(lags):
-                x, y = math.log(j + 1.0), math.log(moments[j] / (bars - j))
-                sx, sy, sxx, sxy = sx + x, sy + y, sxx + x * x, sxy + x * y
-            out[k] = 0.5 * (lags * sxy - sx * sy) / (lags * sxx - sx * sx)
+        for j in range(lags):
+            sums = moments[j, :count]
+            for start in range(ends[first] - bars, ends[first] - j):
+                before, after = log_close[start : start + count], log_close[start + j + 1 : start + j + 1 + count]
+                for c in range(sums.size):
+                    sums[c] += (after[c] - before[c]) * (after[c] - before[c])
+        for c in range(count):
+            out[first + c] = np.nan
+            if moments[:, c].min() > 0.0:
+                sx, sy, sxx, sxy = 0.0, 0.0, 0.0, 0.0
+                for j in range(lags):
+                    x, y = math.log(j + 1.0), math.log(moments[j, c] / (bars - j))
+                    sx, sy, sxx, sxy = sx + x, sy + y, sxx + x * x, sxy + x * y
+                out[first + c] = 0.5 * (lags * sxy - sx * sy) / (lags * sxx - sx * sx)
+        first += count
     return out

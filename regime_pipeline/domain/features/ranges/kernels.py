@@ -24,6 +24,19 @@ def _heaviest_cluster(prices, count, reach, outer_sign):  # type: ignore[no-unty
 
 
 @njit(cache=True, nogil=True)
+def _pivots(high, low, first, end, side):  # type: ignore[no-untyped-def]
+    """Return which of the rows `first` to `end` are swing highs and which swing lows; bool, shape (n,) each."""
+    is_high, is_low = np.zeros(high.size, np.bool_), np.zeros(high.size, np.bool_)
+    for row in range(first, end):
+        top, bottom = True, True
+        for j in range(1, side + 1):
+            top = top and high[row] > high[row - j] and high[row] >= high[row + j]
+            bottom = bottom and low[row] < low[row - j] and low[row] <= low[row + j]
+        is_high[row], is_low[row] = top, bottom
+    return is_high, is_low
+
+
+@njit(cache=True, nogil=True)
 def pivot_band(high, low, ends, atr, bars, side, cluster_atr, min_count):  # type: ignore[no-untyped-def]
     """Return the heaviest cluster of swing lows and of swing highs; float64, shape (2, k), NaN where there is none.
 
@@ -31,18 +44,17 @@ def pivot_band(high, low, ends, atr, bars, side, cluster_atr, min_count):  # typ
     first is the pivot. Neighbouring pivots no more than `cluster_atr` ATR apart belong together.
     """
     out = np.full((2, ends.size), np.nan)
+    if not ends.size:
+        return out
+    is_high, is_low = _pivots(high, low, ends.min() - bars + 1 + side, ends.max() - side + 1, side)
     highs, lows = np.empty(bars), np.empty(bars)
     for k in range(ends.size):
         high_count, low_count = 0, 0
         for row in range(ends[k] - bars + 1 + side, ends[k] - side + 1):
-            is_high, is_low = True, True
-            for j in range(1, side + 1):
-                is_high = is_high and high[row] > high[row - j] and high[row] >= high[row + j]
-                is_low = is_low and low[row] < low[row - j] and low[row] <= low[row + j]
-            if is_high:
+            if is_high[row]:
                 highs[high_count] = high[row]
                 high_count += 1
-            if is_low:
+            if is_low[row]:
                 lows[low_count] = low[row]
                 low_count += 1
         highs[:high_count].sort()
