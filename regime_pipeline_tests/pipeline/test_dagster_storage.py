@@ -7,9 +7,12 @@ import tomllib
 from collections.abc import Iterator
 
 import pytest
+from dagster import DagsterInvariantViolationError
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage
+from dagster_shared.serdes import deserialize_value
 
-from regime_pipeline.pipeline import dagster_storage
+from regime_pipeline.pipeline import dagster_storage, kept_connections
 from regime_pipeline.pipeline.bulk_events import BulkEventLogStorage
 from regime_pipeline.pipeline.dagster_storage import RegimeDagsterStorage, unknown_dagster, versions
 from regime_pipeline.pipeline.kept_connections import KeptRunStorage
@@ -59,6 +62,38 @@ def test_another_dagster_stores_events_itself_and_the_log_says_why(
 
     assert kinds(database_url) == (PostgresEventLogStorage, PostgresRunStorage)
     assert re.match(rf"{reason}.* Dagster's own event storage is used, which is slower\.$", caplog.messages[-1])
+
+
+def backfill(status: BulkActionStatus = BulkActionStatus.REQUESTED) -> PartitionBackfill:
+    return PartitionBackfill(
+        "one", status, from_failure=False, tags={"grain": "hour"}, backfill_timestamp=1.5, partition_names=["a", "b"]
+    )
+
+
+def test_a_backfill_is_taken_apart_once_for_every_text(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two daemons may write it in turn: each reads what is stored, however often it has read before."""
+    texts = []
+
+    def noted(text: str, kind: type[PartitionBackfill]) -> PartitionBackfill:
+        texts.append(text)
+        return deserialize_value(text, kind)
+
+    monkeypatch.setattr(kept_connections, "deserialize_value", noted)
+    PostgresRunStorage.create_clean_storage(dagster_url(database_url))
+    one, other = (
+        RegimeDagsterStorage.from_config_value(None, {"postgres_url": dagster_url(database_url)}).run_storage
+        for _ in range(2)
+    )
+    assert one.get_backfill("one") is None
+    one.add_backfill(backfill())
+
+    assert [one.get_backfill("one") for _ in range(3)] == [backfill()] * 3
+    assert len(texts) == 1
+    other.update_backfill(backfill(BulkActionStatus.CANCELING))
+    assert [one.get_backfill("one") for _ in range(3)] == [backfill(BulkActionStatus.CANCELING)] * 3
+    assert len(texts) == 3
+    with pytest.raises(DagsterInvariantViolationError, match="not present"):
+        one.update_backfill(backfill()._replace(backfill_id="another"))
 
 
 def test_the_versions_are_those_of_the_package() -> None:
