@@ -48,12 +48,19 @@ class LazyCommands(TyperGroup):
         return listed if listed is None or self._is_listing else load_command(cmd_name)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help from the list alone."""
+        """Write the help from the list alone, in plain text: boxes would take longer to load than all of it."""
         self._is_listing = True
+        self.rich_markup_mode = None
         try:
             super().format_help(ctx, formatter)
         finally:
             self._is_listing = False
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - click's signature
+        """Write the commands, group by group."""
+        for group in dict.fromkeys(entry.group for entry in COMMANDS.values()):
+            with formatter.section(group):
+                formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items() if entry.group == group])
 
 
 def load_command(name: str) -> Any:

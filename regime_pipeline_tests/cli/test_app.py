@@ -79,7 +79,7 @@ def test_a_version_a_group_and_a_wrong_name(
     assert capsys.readouterr().out == f"regime-pipeline {version('regime-pipeline')}\n"
     assert regime(monkeypatch, "--help") == 0
     shown = capsys.readouterr().out
-    places = [shown.index(f" {group} ") for group in ("Start here", "Operate", "Analyse", "Serve", "Maintain")]
+    places = [shown.index(f"\n{group}:\n") for group in ("Start here", "Operate", "Analyse", "Serve", "Maintain")]
     assert places == sorted(places)
     assert regime(monkeypatch, "statsu") == 2
     assert "Did you mean 'status'" in capsys.readouterr().err
