@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import random
+import shutil
+import subprocess
+import sys
+import time
 import uuid
 from pathlib import Path
 
@@ -19,6 +24,7 @@ from regime_pipeline.storage.snapshots.codec import encode, to_document
 from regime_pipeline.storage.snapshots.compaction import Compaction, compact
 from regime_pipeline.storage.snapshots.day_files import Day, HourOfDay, encode_day
 from regime_pipeline.storage.snapshots.store import SnapshotReport, SnapshotStore
+from regime_pipeline_tests.conftest import REPOSITORY, SOAK
 from regime_pipeline_tests.storage.snapshots.factories import (
     HOURLY,
     MINUTES,
@@ -256,3 +262,39 @@ def test_a_correction_that_comes_during_a_compaction_is_read(store: SnapshotStor
     before = store.load(HOURLY, START + 7 * HOUR_MS, START + 1000 * HOUR_MS)
     assert before is not None
     assert encode(before) == encode(days_of(HOURLY, 24)[7])
+
+
+COMPACT = """
+import sys
+from regime_pipeline.storage.snapshots.compaction import compact
+from regime_pipeline.storage.snapshots.store import SnapshotStore
+from regime_pipeline_tests.storage.snapshots.factories import HOURLY, START
+print("ready", flush=True)
+print(compact(SnapshotStore(sys.argv[1]), HOURLY, START, START + 20 * 86_400_000))
+"""
+
+
+@pytest.mark.soak
+def test_a_compaction_that_is_killed_at_random_loses_nothing_and_is_ended_by_the_next(tmp_path: Path) -> None:
+    candles, hours, were_killed = random_candles(HOURLY, 480), 480, 0
+    for attempt in itertools.count():
+        if attempt >= 6 * SOAK and were_killed:
+            break
+        root = tmp_path / str(attempt)
+        store = SnapshotStore(str(root))
+        store.write(snapshots_of(candles, hours))
+        command = [sys.executable, "-c", COMPACT, str(root)]
+        process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(random.uniform(0, 0.15))
+        process.kill()
+        process.communicate()
+
+        found = len(list(root.rglob("*.day")))
+        were_killed += 0 < found < 20
+        assert_same_candles(store.read_candles(HOURLY, START, START + hours * HOUR_MS), candles)
+        compact(store, HOURLY, START, START + hours * HOUR_MS)
+        assert {path.suffix for path in root.rglob("*") if path.is_file() and path.suffix != ".tmp"} == {".day"}
+        assert_same_candles(store.read_candles(HOURLY, START, START + hours * HOUR_MS), candles)
+        shutil.rmtree(root)
