@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import shutil
 import subprocess
 import sys
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -211,6 +213,22 @@ def test_a_day_knows_which_hours_it_holds() -> None:
     assert [hour for hour in range(24) if day.says(f"{hour:02}")] == [3, 4]
     assert HourOfDay(day, "04").encoded() == encode(days_of(MINUTES, 24)[4])
     assert HourOfDay(day, "05").encoded() == b""
+
+
+def test_the_lines_of_the_documentation_read_it(
+    local: SnapshotStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local.write(days_of(HOURLY, 24))
+    monkeypatch.chdir(tmp_path / "2020/03/12")
+    page = (REPOSITORY / "docs" / "storage.md").read_text("utf-8")
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if ".day" in block)
+    found: dict[str, Any] = {}
+
+    exec(code, found)
+
+    candles = random_candles(HOURLY, 24)
+    for name, column in (("times", candles.open_time_ms), ("lows", candles.low), ("volumes", candles.volume)):
+        np.testing.assert_array_equal(found[name], column)
 
 
 def test_compaction_replaces_what_it_can_and_nothing_else(tmp_path: Path) -> None:
