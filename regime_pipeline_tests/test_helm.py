@@ -153,7 +153,8 @@ def test_the_api_is_that_of_compose_behind_a_service() -> None:
     (port,), (listening,) = service["spec"]["ports"], container["ports"]
     assert (port["targetPort"], str(listening["containerPort"])) == (listening["name"], container["command"][-1])
     routes = {probe["httpGet"]["path"] for probe in (container["readinessProbe"], container["livenessProbe"])}
-    assert routes <= {route.path for route in health_routes.router.routes if isinstance(route, APIRoute)}
+    served = [*health_routes.alive.routes, *health_routes.router.routes]
+    assert routes <= {route.path for route in served if isinstance(route, APIRoute)}
 
 
 def test_every_setting_has_a_place() -> None:

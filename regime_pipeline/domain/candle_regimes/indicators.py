@@ -67,7 +67,7 @@ class Indicators:
 def compute_indicators(candles: Candles, policy: CandleRegimePolicy) -> Indicators:
     """Return every indicator that the 3D regime is made of."""
     from regime_pipeline.domain.candle_regimes import kernels as kernels
-    from regime_pipeline.domain.candle_regimes.recursions import recursive_indicators
+    from regime_pipeline.domain.candle_regimes.recursion_kernels import recursive_indicators
 
     bar = candles.open_time_ms // candles.market.step_ms
     starts, close = run_starts(candles, policy.holes), candles.close.astype(np.float64)

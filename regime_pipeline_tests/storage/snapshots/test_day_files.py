@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import random
 import re
@@ -180,9 +181,17 @@ def sealed(**changes: object) -> bytes:
     return encode_day(documents)
 
 
+def with_hash(body: bytes) -> bytes:
+    return b'{"sha256":"%s",' % hashlib.sha256(body).hexdigest().encode() + body
+
+
 @pytest.mark.parametrize(
     "data",
     [
+        with_hash(b"no line"),
+        with_hash(b'"hours":{"00":{"bars":-1}}}\n'),
+        with_hash(b'"hours":{"00":{"bars":"1"}}}\n'),
+        with_hash(b'"hours":{"00":{"bars":2}}}\n' + bytes(48)),
         sealed(symbol="BTC-USDT"),
         sealed(timeframe="4h"),
         sealed(schema_version=2),
