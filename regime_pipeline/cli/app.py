@@ -30,31 +30,21 @@ class LazyCommands(TyperGroup):
     Typer carries a click of its own, under private names: its types are `Any` here.
     """
 
-    _is_listing = False
-
     def __init__(self, **options: Any) -> None:
-        listed = {
-            name: TyperCommand(name, help=entry.help, rich_help_panel=entry.group) for name, entry in COMMANDS.items()
-        }
-        super().__init__(**options | {"commands": listed})
+        super().__init__(**options | {"commands": {name: TyperCommand(name) for name in COMMANDS}})
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
         """Return every command in the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - click's signature
-        """Return a command; while they are listed only its line of help."""
-        listed = self.commands.get(cmd_name)
-        return listed if listed is None or self._is_listing else load_command(cmd_name)
+        """Return a command, None where there is none of that name."""
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help from the list alone, in plain text: boxes would take longer to load than all of it."""
-        self._is_listing = True
         self.rich_markup_mode = None
-        try:
-            super().format_help(ctx, formatter)
-        finally:
-            self._is_listing = False
+        super().format_help(ctx, formatter)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - click's signature
         """Write the commands, group by group."""

@@ -13,7 +13,7 @@ _OUTPUTS = 9
 
 
 @njit(cache=True, nogil=True)
-def shares_of(periods, alpha):  # type: ignore[no-untyped-def]
+def _shares_of(periods, alpha):  # type: ignore[no-untyped-def]
     """Return what one bar weighs in ADX, ATR, RSI, the three averages of MACD, and the spreads."""
     wilder = (1.0 / periods[0], 1.0 / periods[1], 1.0 / periods[2])
     return (*wilder, 2.0 / (periods[4] + 1), 2.0 / (periods[5] + 1), 2.0 / (periods[6] + 1), alpha)
@@ -38,7 +38,7 @@ def _gain(change, share):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
-def moves_at(high, low, close, i, rsi_share, roc_bars):  # type: ignore[no-untyped-def]
+def _moves_at(high, low, close, i, rsi_share, roc_bars):  # type: ignore[no-untyped-def]
     """Return what the steps take of row i, at least 1; in the first rows nobody asks for the last, ROC."""
     up, down, change = high[i] - high[i - 1], low[i - 1] - low[i], close[i] - close[i - 1]
     then = close[max(i - roc_bars, 0)]
@@ -48,14 +48,14 @@ def moves_at(high, low, close, i, rsi_share, roc_bars):  # type: ignore[no-untyp
 
 
 @njit(cache=True, nogil=True, inline="always")
-def learn(mean, variance, value, alpha):  # type: ignore[no-untyped-def]
+def _learn(mean, variance, value, alpha):  # type: ignore[no-untyped-def]
     """Return exponentially weighted mean and variance after one more value."""
     step = value - mean
     return mean + alpha * step, (1.0 - alpha) * (variance + alpha * step * step)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def directional_index(plus, minus, ranges, up, down, true_range, share):  # type: ignore[no-untyped-def]
+def _directional_index(plus, minus, ranges, up, down, true_range, share):  # type: ignore[no-untyped-def]
     """Return the sums of +DM, -DM and TR after one more bar, DX, and whether there was any move."""
     keep = 1.0 - share
     plus, minus, ranges = plus * keep + up, minus * keep + down, ranges * keep + true_range
@@ -66,29 +66,7 @@ def directional_index(plus, minus, ranges, up, down, true_range, share):  # type
 
 
 @njit(cache=True, nogil=True, inline="always")
-def smooth_adx(value, mean, variance, dx, is_moving, share, alpha):  # type: ignore[no-untyped-def]
-    """Return ADX, its mean and variance after one more DX; for rows from 2 * period on."""
-    following = value * (1.0 - share) + dx * share
-    value = following if is_moving else value
-    mean, variance = learn(mean, variance, value, alpha)
-    return value, mean, variance
-
-
-@njit(cache=True, nogil=True, inline="always")
-def smooth_atr(value, true_range, share):  # type: ignore[no-untyped-def]
-    """Return Wilder's ATR after one more bar; for rows behind `period`."""
-    return value * (1.0 - share) + true_range * share
-
-
-@njit(cache=True, nogil=True, inline="always")
-def smooth_rsi(mean_gain, mean_loss, gain, loss, share):  # type: ignore[no-untyped-def]
-    """Return mean gain and loss after one more bar; for rows behind `period`."""
-    keep = 1.0 - share
-    return mean_gain * keep + gain, mean_loss * keep + loss
-
-
-@njit(cache=True, nogil=True, inline="always")
-def strength(gain, loss):  # type: ignore[no-untyped-def]
+def _strength(gain, loss):  # type: ignore[no-untyped-def]
     """Return the RSI of mean gain and loss; 0 where nothing moved."""
     total = gain + loss
     value = 100.0 * gain / total
@@ -96,64 +74,65 @@ def strength(gain, loss):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
-def follow(average, price, share):  # type: ignore[no-untyped-def]
+def _follow(average, price, share):  # type: ignore[no-untyped-def]
     """Return an exponential average after one more price."""
     return average + (price - average) * share
 
 
 @njit(cache=True, nogil=True, inline="always")
-def adx_step(state, age, up, down, true_range, period, share, alpha):  # type: ignore[no-untyped-def]
+def _adx_step(state, age, up, down, true_range, period, share, alpha):  # type: ignore[no-untyped-def]
     """Wilder's ADX; state: +DM, -DM and TR sums, sum of DX, ADX, its mean and variance."""
     plus, minus, ranges, dx_sum, value, mean, variance = state
     if age < period:
         return plus + up, minus + down, ranges + true_range, dx_sum, value, mean, variance
-    plus, minus, ranges, dx, is_moving = directional_index(plus, minus, ranges, up, down, true_range, share)
+    plus, minus, ranges, dx, is_moving = _directional_index(plus, minus, ranges, up, down, true_range, share)
     if age < 2 * period:
         dx_sum += dx
         value = dx_sum / period
         return plus, minus, ranges, dx_sum, value, value, variance
-    value, mean, variance = smooth_adx(value, mean, variance, dx, is_moving, share, alpha)
+    value = value * (1.0 - share) + dx * share if is_moving else value
+    mean, variance = _learn(mean, variance, value, alpha)
     return plus, minus, ranges, dx_sum, value, mean, variance
 
 
 @njit(cache=True, nogil=True, inline="always")
-def atr_step(state, age, true_range, period, share):  # type: ignore[no-untyped-def]
+def _atr_step(state, age, true_range, period, share):  # type: ignore[no-untyped-def]
     """Wilder's ATR in ticks; state: sum of TR, ATR."""
     total, value = state
     if age <= period:
         return total + true_range, (total + true_range) / period
-    return total, smooth_atr(value, true_range, share)
+    return total, value * (1.0 - share) + true_range * share
 
 
 @njit(cache=True, nogil=True, inline="always")
-def rsi_step(state, age, up, down, period, share, alpha):  # type: ignore[no-untyped-def]
+def _rsi_step(state, age, up, down, period, share, alpha):  # type: ignore[no-untyped-def]
     """Wilder's RSI; state: mean gain and loss, RSI, its mean and variance."""
     gain, loss, value, mean, variance = state
     if age <= period:
         gain, loss = gain + up, loss + down
     else:
-        gain, loss = smooth_rsi(gain, loss, up, down, share)
+        gain, loss = gain * (1.0 - share) + up, loss * (1.0 - share) + down
     if age < period:
         return gain, loss, value, mean, variance
-    value = strength(gain, loss)
+    value = _strength(gain, loss)
     if age == period:
         mean = value
-    mean, variance = learn(mean, variance, value, alpha)
+    mean, variance = _learn(mean, variance, value, alpha)
     return gain, loss, value, mean, variance
 
 
 @njit(cache=True, nogil=True, inline="always")
-def roc_step(state, age, roc, period, alpha):  # type: ignore[no-untyped-def]
+def _roc_step(state, age, roc, period, alpha):  # type: ignore[no-untyped-def]
     """Rate of change; state: ROC, its mean and variance."""
     value, mean, variance = state
     if age < period:
         return value, mean, variance
-    mean, variance = learn(roc if age == period else mean, variance, roc, alpha)
+    mean, variance = _learn(roc if age == period else mean, variance, roc, alpha)
     return roc, mean, variance
 
 
 @njit(cache=True, nogil=True, inline="always")
-def macd_step(state, age, price, spans, shares, alpha):  # type: ignore[no-untyped-def]
+def _macd_step(state, age, price, spans, shares, alpha):  # type: ignore[no-untyped-def]
     """MACD in ticks; state: sums of fast, slow and line, their averages, histogram, its mean and variance."""
     fast_sum, slow_sum, line_sum, fast, slow, signal, value, mean, variance = state
     if age < spans[1]:
@@ -161,53 +140,53 @@ def macd_step(state, age, price, spans, shares, alpha):  # type: ignore[no-untyp
         fast_sum += price if age >= spans[1] - spans[0] else 0.0
         fast, slow = fast_sum / spans[0], slow_sum / spans[1]
     else:
-        fast, slow = follow(fast, price, shares[0]), follow(slow, price, shares[1])
+        fast, slow = _follow(fast, price, shares[0]), _follow(slow, price, shares[1])
     if age >= spans[1] - 1:
         line = fast - slow
         if age < spans[1] - 1 + spans[2]:
             line_sum += line
             signal = line_sum / spans[2]
         else:
-            signal = follow(signal, line, shares[2])
+            signal = _follow(signal, line, shares[2])
         if age >= spans[1] + spans[2] - 2:
             value = line - signal
             mean = value if age == spans[1] + spans[2] - 2 else mean
-            mean, variance = learn(mean, variance, value, alpha)
+            mean, variance = _learn(mean, variance, value, alpha)
     return fast_sum, slow_sum, line_sum, fast, slow, signal, value, mean, variance
 
 
 @njit(cache=True, nogil=True, inline="always")
-def cold(price, periods, shares):  # type: ignore[no-untyped-def]
+def _cold(price, periods, shares):  # type: ignore[no-untyped-def]
     """Return the states of ADX, ATR, RSI, ROC and MACD at the first bar."""
     spans, slopes = (periods[4], periods[5], periods[6]), (shares[3], shares[4], shares[5])
-    macd = macd_step((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, np.nan, 0.0, 0.0), 0, price, spans, slopes, 0.0)
+    macd = _macd_step((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, np.nan, 0.0, 0.0), 0, price, spans, slopes, 0.0)
     adx, rsi = (0.0, 0.0, 0.0, 0.0, np.nan, 0.0, 0.0), (0.0, 0.0, np.nan, 0.0, 0.0)
     return adx, (0.0, np.nan), rsi, (np.nan, 0.0, 0.0), macd
 
 
 @njit(cache=True, nogil=True, inline="always")
-def step(states, age, inputs, periods, shares):  # type: ignore[no-untyped-def]
+def _step(states, age, inputs, periods, shares):  # type: ignore[no-untyped-def]
     """Return the states of all five after one more bar, `age` bars behind the first."""
     adx, atr, rsi, roc, macd = states
     up, down, true_range, gain, loss, price, change = inputs
     spans, slopes, alpha = (periods[4], periods[5], periods[6]), (shares[3], shares[4], shares[5]), shares[6]
     return (
-        adx_step(adx, age, up, down, true_range, periods[0], shares[0], alpha),
-        atr_step(atr, age, true_range, periods[1], shares[1]),
-        rsi_step(rsi, age, gain, loss, periods[2], shares[2], alpha),
-        roc_step(roc, age, change, periods[3], alpha),
-        macd_step(macd, age, price, spans, slopes, alpha),
+        _adx_step(adx, age, up, down, true_range, periods[0], shares[0], alpha),
+        _atr_step(atr, age, true_range, periods[1], shares[1]),
+        _rsi_step(rsi, age, gain, loss, periods[2], shares[2], alpha),
+        _roc_step(roc, age, change, periods[3], alpha),
+        _macd_step(macd, age, price, spans, slopes, alpha),
     )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _block(high, low, close, start, first, end, periods, shares, out):  # type: ignore[no-untyped-def]
     """Every recursive indicator, cold from row `start`, kept for rows `first` to `end`; spreads are left squared."""
-    states = cold(close[start], periods, shares)
+    states = _cold(close[start], periods, shares)
     for i in range(start + 1, end):
         age = i - start
         before = states
-        states = step(states, age, moves_at(high, low, close, i, shares[2], periods[3]), periods, shares)
+        states = _step(states, age, _moves_at(high, low, close, i, shares[2], periods[3]), periods, shares)
         if i >= first:
             adx, atr, rsi, roc, macd = states
             out[0, i] = adx[4] if age >= 2 * periods[0] - 1 else np.nan
@@ -235,7 +214,7 @@ def recursive_indicators(bar, starts, high, low, close, periods, alpha, anchor, 
     """
     out = np.full((_OUTPUTS, close.size), np.nan)
     spans = (periods[0], periods[1], periods[2], periods[3], periods[4], periods[5], periods[6])
-    shares = shares_of(spans, alpha)
+    shares = _shares_of(spans, alpha)
     first = 0
     while first < close.size:
         end = _block_end(bar, starts, first, anchor)

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import fsspec  # type: ignore[import-untyped]
 
+from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.storage.file_locks import remove_leftovers, temporary_file
 
 _TRIES: Final = 10
@@ -20,7 +21,7 @@ _TRIES: Final = 10
 _TOGETHER: Final = 64
 """Files written before the first of them is synced; each holds a descriptor meanwhile."""
 _READ_BYTES: Final = 1 << 16
-_DAY: Final = len("YYYY/MM/DD")
+DAY_LENGTH: Final = len("YYYY/MM/DD")
 
 
 class NewestRevision(NamedTuple):
@@ -59,6 +60,11 @@ def revision_name(stem: str, revision: int) -> str:
     return f"{stem}.json" if revision == 1 else f"{stem}.r{revision}.json"
 
 
+def stem_of(market: Market, hour_start: str) -> str:
+    """Return `YYYY/MM/DD/HH/ETH-USDT_1h`; both parts are validated values, so no path leaves the root."""
+    return f"{hour_start[:13].replace('-', '/').replace('T', '/')}/{market.key}"
+
+
 def open_files(root: str) -> Files:
     """Return the backend of a path or URL; `file://` URLs are local folders."""
     if "://" not in root or root.startswith("file://"):
@@ -77,9 +83,11 @@ class LocalFiles:
 
         Each day is, for an hour without a folder costs as much as one with a file.
         """
-        days = {day: self.names_in(day) for day in {stem[:_DAY] for stem in stems}}
+        days = {day: self.names_in(day) for day in {stem[:DAY_LENGTH] for stem in stems}}
         return [
-            _newest(f"{self._root}/{stem}") if stem[_DAY + 1 : _DAY + 3] in days[stem[:_DAY]] else None
+            _newest(f"{self._root}/{stem}")
+            if stem[DAY_LENGTH + 1 : DAY_LENGTH + 3] in days[stem[:DAY_LENGTH]]
+            else None
             for stem in stems
         ]
 
@@ -196,7 +204,7 @@ class UrlFiles:
         """List each day once, one request where probing would be one per hour, then fetch all at once."""
         self._fs.invalidate_cache()
         listed: set[str] = set()
-        for day in dict.fromkeys(stem[:_DAY] for stem in stems):
+        for day in dict.fromkeys(stem[:DAY_LENGTH] for stem in stems):
             listed.update(self._fs.find(f"{self._root}/{day}"))
         revisions = [self._count(stem, listed) for stem in stems]
         names = [revision_name(stem, revision) for stem, revision in zip(stems, revisions, strict=True) if revision]

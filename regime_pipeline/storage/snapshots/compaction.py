@@ -1,4 +1,4 @@
-"""Days that were written hour by hour, made into files of days: the same content, many times faster to read.
+"""Days that were written hour by hour, made into daily files: the same content, many times faster to read.
 
 See `day_files` for the format and `store` for how both are read.
 """
@@ -23,7 +23,7 @@ _LEAST: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """How many days were made into a file each, and how many files of hours they replace."""
+    """How many days were made into a file each, and how many hourly files they replace."""
 
     days: int = 0
     files: int = 0
@@ -33,10 +33,10 @@ class Compaction:
 
 
 def compact(store: SnapshotStore, market: Market, start_ms: int, end_ms: int) -> Compaction:
-    """Make the days of a market that lie in [start_ms, end_ms) into files of days.
+    """Make the days of a market that lie in [start_ms, end_ms) into daily files.
 
     An hour keeps its own file where it has later revisions, is damaged, or is not exactly what we would write; a day
-    that has its file already is left as it is. A kill at any moment loses nothing: files of hours go once the day's
+    that has its file already is left as it is. A kill at any moment loses nothing: hourly files go once the day's
     file is there, and read the same as it.
 
     Parameters
@@ -59,7 +59,7 @@ def compact(store: SnapshotStore, market: Market, start_ms: int, end_ms: int) ->
 
 
 def _compact_day(store: SnapshotStore, market: Market, day_ms: int) -> Compaction:
-    """Remove the files of hours that the day's file repeats, once it is there; so a compaction that was killed ends."""
+    """Remove the hourly files that the day's file repeats, once it is there; so a compaction that was killed ends."""
     hours = [file for file in store.hours_of_day(market, day_ms) if file.revision == 1]
     documents = list(_replaceable(hours))
     if len(documents) < _LEAST:

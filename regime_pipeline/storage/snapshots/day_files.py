@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from regime_pipeline.domain.market_data.candles import COLUMNS
 from regime_pipeline.storage.snapshots.codec import columns_of
-from regime_pipeline.storage.snapshots.schema import DEFAULT_PRICE_SCALE
 
 DAY_REVISION: Final = 0
 """The number of what a day's file says of an hour: files of the hour count from 1 and come later."""
@@ -56,7 +55,7 @@ class Day:
         self.header: dict[str, Any] = {}
         self.counts: list[int] = []
         self.columns: list[NDArray[Any]] = []
-        self._ends: dict[str, int] = {}
+        self._rows: dict[str, slice] = {}
         self.is_sound = False
         body = memoryview(data)[_BODY:]
         if data[: len(_BEGIN)] == _BEGIN and hashlib.sha256(body).hexdigest().encode() == data[_HASH]:
@@ -72,28 +71,24 @@ class Day:
         self.counts = [hour["bars"] for hour in self.header["hours"].values()]
         if not all(type(count) is int and count >= 0 for count in self.counts):
             raise ValueError("a number of bars is none")
-        self._ends = dict(zip(self.header["hours"], accumulate(self.counts), strict=True))
+        ends = zip(self.header["hours"], self.counts, accumulate(self.counts), strict=True)
+        self._rows = {hour: slice(end - count, end) for hour, count, end in ends}
         values = np.frombuffer(data, dtype="<i8", offset=end + 1).reshape(len(COLUMNS), sum(self.counts))
         self.columns = [column.view(dtype) for column, dtype in zip(values, _DTYPES, strict=True)]
 
     def says(self, hour: str) -> bool:
         """Tell whether the file holds an hour; a damaged one counts as if it held them all, so that it is seen."""
-        return not self.is_sound or hour in self._ends
+        return not self.is_sound or hour in self._rows
 
-    def rows_of(self, hour: str) -> slice:
-        """Return where the bars of an hour are in `columns`.
+    def document(self, hour: str) -> dict[str, Any]:
+        """Return the document of an hour.
 
         Raises
         ------
         KeyError
             The file does not hold the hour.
         """
-        end = self._ends[hour]
-        return slice(end - self.header["hours"][hour]["bars"], end)
-
-    def document(self, hour: str) -> dict[str, Any]:
-        """Return the document of an hour, errors as `rows_of`."""
-        said, rows = self.header["hours"][hour], self.rows_of(hour)
+        said, rows = self.header["hours"][hour], self._rows[hour]
         return {
             **{name: self.header[name] for name in ("schema_version", "symbol", "timeframe")},
             "hour_start": f"{self.header['day']}T{hour}:00:00Z",
@@ -118,6 +113,11 @@ class HourOfDay(NamedTuple):
             return b""
 
 
+def bytes_of(data: bytes | HourOfDay) -> bytes:
+    """Return the bytes of an hour's file, whether it has one or is part of its day's."""
+    return data.encoded() if isinstance(data, HourOfDay) else data
+
+
 def day_name(stem: str) -> str:
     """Return the day's file of an hour: for `2020/03/12/00/ETH-USDT_1h` that is `2020/03/12/ETH-USDT_1h.day`."""
     return f"{stem[:10]}{stem[13:]}.day"
@@ -125,7 +125,7 @@ def day_name(stem: str) -> str:
 
 def encode_day(documents: Sequence[dict[str, Any]]) -> bytes:
     """Return the file of documents of one market, day and price scale, given in order of their hours."""
-    header = {name: documents[0].get(name, DEFAULT_PRICE_SCALE) for name in _SHARED}
+    header = {name: documents[0][name] for name in _SHARED}
     header["day"] = documents[0]["hour_start"][:10]
     header["hours"] = {
         document["hour_start"][11:13]: {

@@ -18,9 +18,9 @@ from regime_pipeline.domain.market_data.candles import COLUMNS, Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.snapshot import HourSnapshot, join_candles
 from regime_pipeline.domain.market_data.window import hour_of_close, to_iso, to_ms
-from regime_pipeline.storage.snapshots.backends import revision_name
+from regime_pipeline.storage.snapshots.backends import revision_name, stem_of
 from regime_pipeline.storage.snapshots.codec import candles_of_columns, columns_of, hash_of
-from regime_pipeline.storage.snapshots.day_files import BROKEN, DAY_REVISION, HOURS, Day, HourOfDay, day_name
+from regime_pipeline.storage.snapshots.day_files import BROKEN, DAY_REVISION, HOURS, Day, HourOfDay, bytes_of, day_name
 from regime_pipeline.storage.snapshots.schema import DEFAULT_PRICE_SCALE, SCHEMA_VERSION
 from regime_pipeline.storage.snapshots.validation import REMEDY, decode
 
@@ -44,7 +44,7 @@ class StoredSnapshot(NamedTuple):
 
     def encoded(self) -> bytes:
         """Return the bytes of the hour's file, whether it has one or is part of its day's."""
-        return self.data.encoded() if isinstance(self.data, HourOfDay) else self.data
+        return bytes_of(self.data)
 
     def decode(self) -> HourSnapshot:
         """Read the file strictly.
@@ -97,7 +97,7 @@ class StoredDay(NamedTuple):
     def is_in_its_place(self) -> bool:
         """Tell whether the file is sound, and that of this market and day."""
         with contextlib.suppress(*BROKEN):
-            return is_of(self.day.header, self.market) and self.day.header["day"] == self._date
+            return is_of(self.day.header, self.market) and self.day.header["day"] == to_iso(self.start_ms)[:10]
         return False
 
     def hours(self) -> list[int]:
@@ -110,17 +110,11 @@ class StoredDay(NamedTuple):
         found = []
         for number, hour in enumerate(HOURS):
             if self.day.says(hour):
-                start_ms, stem = (
-                    self.start_ms + number * HOUR_MS,
-                    f"{self._date.replace('-', '/')}/{hour}/{self.market.key}",
-                )
-                part = HourOfDay(self.day, hour)
-                found.append(StoredSnapshot(self.market, start_ms, to_iso(start_ms), stem, DAY_REVISION, part))
+                start_ms = self.start_ms + number * HOUR_MS
+                start, part = to_iso(start_ms), HourOfDay(self.day, hour)
+                stem = stem_of(self.market, start)
+                found.append(StoredSnapshot(self.market, start_ms, start, stem, DAY_REVISION, part))
         return found
-
-    @property
-    def _date(self) -> str:
-        return to_iso(self.start_ms)[:10]
 
 
 def is_of(content: Mapping[str, Any], market: Market) -> bool:

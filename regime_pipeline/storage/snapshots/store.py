@@ -23,9 +23,17 @@ from regime_pipeline.domain.market_data.snapshot import HourSnapshot
 from regime_pipeline.domain.market_data.sorted_times import distinct
 from regime_pipeline.domain.market_data.window import Int64, Window, hour_of_close, to_iso
 from regime_pipeline.domain.schema import HOUR_STATUSES
-from regime_pipeline.storage.snapshots.backends import open_files, revision_name
+from regime_pipeline.storage.snapshots.backends import DAY_LENGTH, open_files, revision_name, stem_of
 from regime_pipeline.storage.snapshots.codec import content_hash, to_document
-from regime_pipeline.storage.snapshots.day_files import DAY_REVISION, HOURS, Day, HourOfDay, day_name, encode_day
+from regime_pipeline.storage.snapshots.day_files import (
+    DAY_REVISION,
+    HOURS,
+    Day,
+    HourOfDay,
+    bytes_of,
+    day_name,
+    encode_day,
+)
 from regime_pipeline.storage.snapshots.fast_reader import StoredDay, StoredSnapshot, candles_of_files
 
 _BATCH: Final = 256
@@ -63,7 +71,7 @@ class SnapshotStore:
     root : str
         Folder or fsspec URL of the snapshots; made when first written to.
     by_day : bool
-        Write a market's day as one file, `YYYY/MM/DD/ETH-USDT_1h.json`, where all of its hours are new and written at
+        Write a market's day as one file, `YYYY/MM/DD/ETH-USDT_1h.day`, where all of its hours are new and written at
         once; read many times faster. Either way every store reads both.
 
     Notes
@@ -94,45 +102,37 @@ class SnapshotStore:
             rest = self._write_days(snapshots, done) if self._by_day else snapshots
             for first in range(0, len(rest), _BATCH):
                 self._write_batch(rest[first : first + _BATCH], done)
-        stems = [dict.fromkeys(_stem(s.market, to_iso(s.hour_start_ms)) for s in group) for group in groups]
+        stems = [dict.fromkeys(map(_stem, group)) for group in groups]
         return [SnapshotReport(**sum((done[stem] for stem in of), Counter())) for of in stems]
 
     def _write_days(self, snapshots: Sequence[HourSnapshot], done: dict[str, Counter[str]]) -> Sequence[HourSnapshot]:
         """Write the days that are whole and new as files of their own; return the other snapshots."""
         days: dict[str, dict[str, HourSnapshot]] = defaultdict(dict)
-        rest = []
         for snapshot in snapshots:
-            stem = _stem(snapshot.market, to_iso(snapshot.hour_start_ms))
-            if days[day_name(stem)].setdefault(stem, snapshot) is not snapshot:
-                rest.append(snapshot)
-        for first in range(0, len(days), _DAYS):
-            names = list(days)[first : first + _DAYS]
-            is_stored = self._stored_days([days[name] for name in names])
-            fresh = [name for name, has in zip(names, is_stored, strict=True) if not has and _is_whole(days[name])]
+            stem = _stem(snapshot)
+            days[day_name(stem)].setdefault(stem, snapshot)
+        whole, written = [name for name, day in days.items() if _is_whole(day)], dict[str, HourSnapshot]()
+        for first in range(0, len(whole), _DAYS):
+            names = whole[first : first + _DAYS]
+            stems = [stem for name in names for stem in days[name]]
+            newest = dict(zip(stems, self._newest(stems), strict=True))
+            fresh = [name for name in names if not any(newest[stem] for stem in days[name])]
             files = [(name, encode_day([to_document(s) for _, s in sorted(days[name].items())])) for name in fresh]
-            created = {name for name, made in zip(fresh, self._files.create(files), strict=True) if made}
-            for name in names:
-                if name in created:
-                    done.update((stem, Counter(written=1)) for stem in days[name])
-                else:
-                    rest = [*days[name].values(), *rest]
-        return rest
-
-    def _stored_days(self, days: Sequence[Mapping[str, HourSnapshot]]) -> list[bool]:
-        """Tell of each day whether anything of its hours is stored."""
-        found = iter(self._newest([stem for day in days for stem in day]))
-        return [sum(next(found) is not None for _ in day) > 0 for day in days]
+            for name, is_created in zip(fresh, self._files.create(files), strict=True):
+                written |= days[name] if is_created else {}
+        done.update((stem, Counter(written=1)) for stem in written)
+        return [snapshot for snapshot in snapshots if written.get(_stem(snapshot)) is not snapshot]
 
     def _write_batch(self, batch: Sequence[HourSnapshot], done: dict[str, Counter[str]]) -> None:
         """Try until each is stored: who loses a race for a revision looks at the winner's and tries the next."""
-        pending = [(_stem(s.market, to_iso(s.hour_start_ms)), to_document(s)) for s in batch]
+        pending = [(_stem(s), to_document(s)) for s in batch]
         while pending:
             turn, later = _first_of_each(pending)
             newest = dict(zip(turn, self._newest(list(turn)), strict=True))
             changed = [
                 (stem, document)
                 for stem, document in turn.items()
-                if (file := newest[stem]) is None or not _says(_bytes_of(file.data), document["metadata"]["sha256"])
+                if (file := newest[stem]) is None or not _says(bytes_of(file.data), document["metadata"]["sha256"])
             ]
             created = self._files.create(
                 [
@@ -231,7 +231,7 @@ class SnapshotStore:
     def day(self, market: Market, day_ms: int) -> Day | None:
         """Return the file of a day, None where there is none; errors as `hours_of_day`."""
         with self._storage_errors("read"):
-            (data,) = self._files.read([day_name(_stem(market, to_iso(day_ms)))])
+            (data,) = self._files.read([day_name(stem_of(market, to_iso(day_ms)))])
         return None if data is None else Day(data)
 
     def create_day(self, documents: Sequence[dict[str, Any]]) -> bool:
@@ -243,7 +243,7 @@ class SnapshotStore:
             The root cannot be written to.
         """
         first = documents[0]
-        stem = _stem(Market(first["symbol"], first["timeframe"]), first["hour_start"])
+        stem = stem_of(Market(first["symbol"], first["timeframe"]), first["hour_start"])
         with self._storage_errors("write"):
             return self._files.create([(day_name(stem), encode_day(documents))])[0]
 
@@ -281,7 +281,7 @@ class SnapshotStore:
     def _read(self, market: Market, hours: Int64, as_of_ms: int | None) -> list[StoredSnapshot]:
         """Return the chosen revision of each hour that has one, in order of hours."""
         times = [f"{time}Z" for time in np.datetime_as_string(hours.astype("datetime64[ms]"), unit="s").tolist()]
-        places = list(zip(hours.tolist(), times, [_stem(market, time) for time in times], strict=True))
+        places = list(zip(hours.tolist(), times, [stem_of(market, time) for time in times], strict=True))
         with self._storage_errors("read"):
             newest = self._newest([stem for _, _, stem in places])
             found = [
@@ -297,16 +297,15 @@ class SnapshotStore:
         """Return the newest of these hours; a day in which no hour has a folder as its file, so whole."""
         days = hours // DAY_MS
         starts = distinct(days) * DAY_MS
-        names = np.datetime_as_string(starts.astype("datetime64[ms]"), unit="D").tolist()
-        folders = [name.replace("-", "/") for name in names]
+        names = [day_name(stem_of(market, to_iso(start))) for start in starts.tolist()]
         found: list[StoredSnapshot | StoredDay] = []
         with self._storage_errors("read"):
-            lone = [folder for folder in folders if not self._files.names_in(folder) & _HOURS]
-            files = dict(zip(lone, self._files.read([f"{folder}/{market.key}.day" for folder in lone]), strict=True))
-        for start_ms, folder in zip(starts.tolist(), folders, strict=True):
-            if folder not in files:
+            lone = [name for name in names if not self._files.names_in(name[:DAY_LENGTH]) & _HOURS]
+            files = dict(zip(lone, self._files.read(lone), strict=True))
+        for start_ms, name in zip(starts.tolist(), names, strict=True):
+            if name not in files:
                 found += self._read(market, hours[days == start_ms // DAY_MS], None)
-            elif (data := files[folder]) is not None:
+            elif (data := files[name]) is not None:
                 found.append(StoredDay(market, start_ms, Day(data)))
         return found
 
@@ -359,13 +358,8 @@ def _is_whole(day: Mapping[str, HourSnapshot]) -> bool:
     return len(day) == len(HOURS) and len({snapshot.price_scale for snapshot in day.values()}) == 1
 
 
-def _bytes_of(data: bytes | HourOfDay) -> bytes:
-    return data.encoded() if isinstance(data, HourOfDay) else data
-
-
-def _stem(market: Market, hour_start: str) -> str:
-    """Return `YYYY/MM/DD/HH/ETH-USDT_1h`; both parts are validated values, so no path leaves the root."""
-    return f"{hour_start[:13].replace('-', '/').replace('T', '/')}/{market.key}"
+def _stem(snapshot: HourSnapshot) -> str:
+    return stem_of(snapshot.market, to_iso(snapshot.hour_start_ms))
 
 
 def _first_of_each(pending: Sequence[Pending]) -> tuple[dict[str, dict[str, Any]], list[Pending]]:
