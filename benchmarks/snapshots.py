@@ -35,7 +35,7 @@ from regime_pipeline.storage.snapshots.validation import decode
 
 MONTH = Window(to_ms("2020-03-01T00:00:00Z"), to_ms("2020-03-31T00:00:00Z"))
 GOAL, PARQUET_GOAL = 4.0, 3.0
-"""Files of hours in at most this much of the bare reads (1h), files of days of one Parquet file (each timeframe)."""
+"""Hourly files in at most this much of the bare reads (1h), daily files of one Parquet file (each timeframe)."""
 WRITES = 5
 INTRODUCTION = """## Snapshot files
 
@@ -47,8 +47,8 @@ read of ours finds the newest revision and checks each file's hash.
 `pyarrow.parquet.read_table` and `to_pandas`, writing ends with `fsync`. It does not keep what an hour said before a
 correction, check a hash, read or parse the metadata hour by hour, or take one more hour without a whole rewrite; two
 writers overwrite each other.
-"Files of days" is the same store, filled as a backfill by the day fills it ([storage](storage.md#where-they-are)).
-Goals for `read_candles`: files of hours at most {goal:g}x their bare reads for 1h, files of days at most
+"Daily files" is the same store, filled as a backfill by the day fills it ([storage](storage.md#where-they-are)).
+Goals for `read_candles`: hourly files at most {goal:g}x their bare reads for 1h, daily files at most
 {parquet_goal:g}x one Parquet file."""
 
 
@@ -135,7 +135,7 @@ def read_days(folder: Path, market: Market) -> Candles:
 
 
 PARQUET = Layout("one Parquet file", write_parquet, read_parquet)
-DAYS = Layout("files of days", write_days, read_days)
+DAYS = Layout("daily files", write_days, read_days)
 LAYOUTS = (PARQUET, DAYS)
 
 
@@ -230,12 +230,12 @@ def report(repeats: int) -> str:
         for base in ("bare reads", PARQUET.read_row)
     }
     of_days = "; ".join(
-        f"{timeframe} {judged(column[DAYS.read_row] / column[PARQUET.read_row], PARQUET_GOAL)} (files of hours "
+        f"{timeframe} {judged(column[DAYS.read_row] / column[PARQUET.read_row], PARQUET_GOAL)} (hourly files "
         f"{beside[PARQUET.read_row][timeframe]:.2f}x)"
         for timeframe, column in columns.items()
     )
     verdict = (
-        f"Files of hours beside the bare reads: 1h {judged(beside['bare reads']['1h'], GOAL)}. Files of days beside "
+        f"Hourly files beside the bare reads: 1h {judged(beside['bare reads']['1h'], GOAL)}. Daily files beside "
         f"one Parquet file: {of_days}."
     )
     return f"{introduction}\n\n{markdown_table(header, rows)}\n\n{verdict}"

@@ -142,11 +142,13 @@ def adopt_snapshots() -> None:
 
 @db_app.command("compact-snapshots")
 def compact_snapshots(
-    before: Annotated[str, typer.Option(help="Days that were over by then: -7d, or 2026-01-01.")] = "-2d",
+    before: Annotated[
+        str, typer.Option(help="Compact the days that had ended by this time: -7d, or 2026-01-01.")
+    ] = "-2d",
 ) -> None:
-    """Make the snapshot files of past hours into one file a day and market: the same content, faster to read.
+    """Merge the hourly snapshot files of past days into one file per day and market: same content, faster to read.
 
-    Hours that were corrected keep files of their own. Stopped at any moment, it loses nothing.
+    Corrected hours keep their own files. You may stop it at any moment: nothing is lost.
 
     Example: regime db compact-snapshots --before 2026-01-01
     """
@@ -163,7 +165,7 @@ def compact_snapshots(
     if done == Compaction():
         _say(f"There is nothing to compact in {store.root}.")
     else:
-        _say(f"{done.files} files of hours are in files of days now, {done.days} of them new, in {store.root}.")
+        _say(f"Merged {done.files} hourly files into daily files, {done.days} of them new, in {store.root}.")
 
 
 @db_app.command()

@@ -135,10 +135,10 @@ source = "files"
     monkeypatch.setenv("REGIME_MARKETS", str(tmp_path / "markets.toml"))
     SnapshotStore(str(tmp_path / "snapshots")).write(snapshots_of(random_candles(HOURLY, 50), 50))
 
-    assert "24 files of hours are in files of days now, 1 of them new" in " ".join(
+    assert "Merged 24 hourly files into daily files, 1 of them new" in " ".join(
         regime_db("compact-snapshots", "--before", "2020-03-13T12:00Z").output.split()
     )
-    assert "26 files of hours are in files of days now, 2 of them new" in " ".join(
+    assert "Merged 26 hourly files into daily files, 2 of them new" in " ".join(
         regime_db("compact-snapshots").output.split()
     )
     assert "nothing to compact" in " ".join(regime_db("compact-snapshots").output.split())
