@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import orjson
@@ -24,9 +24,11 @@ from regime_pipeline.storage.snapshots.day_files import BROKEN, DAY_REVISION, HO
 from regime_pipeline.storage.snapshots.schema import DEFAULT_PRICE_SCALE, SCHEMA_VERSION
 from regime_pipeline.storage.snapshots.validation import REMEDY, decode
 
+_DAY_REMEDY: Final = "Restore the file, or delete it and materialize the day again."
+
 
 class StoredSnapshot(NamedTuple):
-    """A snapshot file as found: whose it must be, by its path, and its bytes."""
+    """A snapshot as found: whose it must be, by its path, and its bytes or its place in the file of its day."""
 
     market: Market
     hour_start_ms: int
@@ -54,7 +56,12 @@ class StoredSnapshot(NamedTuple):
         BadSnapshotError
             The file is damaged (every fault is named) or lies in the place of another hour or market.
         """
-        snapshot = decode(self.encoded(), self.name)
+        data = self.encoded()
+        if isinstance(self.data, HourOfDay) and not data:
+            raise BadSnapshotError(
+                f"{self.name}: the day's file is damaged, its hash or its form is wrong.", _DAY_REMEDY
+            )
+        snapshot = decode(data, self.name)
         if (snapshot.market, snapshot.hour_start_ms) != (self.market, self.hour_start_ms):
             raise BadSnapshotError(f"{self.name}: holds {snapshot}, not {self.market} {self.hour_start}.", REMEDY)
         return snapshot

@@ -168,7 +168,9 @@ def test_damage_anywhere_is_refused_by_name_and_the_next_write_replaces_it(
             lambda: local.read_candles(HOURLY, START, START + DAY_MS, START + 2000 * HOUR_MS),
             lambda: local.read_statuses(HOURLY, span(24)),
         ):
-            with pytest.raises(BadSnapshotError, match=r"2020/03/12/ETH-USDT_1h\.day, hour"):
+            with pytest.raises(
+                BadSnapshotError, match=r"2020/03/12/ETH-USDT_1h\.day, hour \d\d: the day's file is damaged"
+            ):
                 read()
 
     assert local.write(days_of(HOURLY, 24)) == SnapshotReport(revised=24)
