@@ -18,6 +18,7 @@ from dagster._core.storage.tags import MAX_RETRIES_TAG, REPOSITORY_LABEL_TAG
 from regime_pipeline.domain.market_data.market import Market
 from regime_pipeline.domain.market_data.window import Window
 from regime_pipeline.pipeline.build import CHAIN_JOB, SITE_JOB
+from regime_pipeline.pipeline.local_runs import end_lost_runs, run_lock
 from regime_pipeline.pipeline.partitions import range_tags
 
 BATCHING = {"DAGSTER_EVENT_BATCH_SIZE": "1000", "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "1"}
@@ -153,14 +154,17 @@ def _execute(
     # no daemon is to launch it again, for whoever waits for this process knows how it ended.
     origin = RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), REPOSITORY), job)
     create = instance.create_run_for_job
+    end_lost_runs(instance)
     setattr(instance, create.__name__, partial(create, remote_job_origin=origin))
     try:
-        return definitions.resolve_job_def(job).execute_in_process(
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            instance=instance,
-            tags={**tags, REPOSITORY_LABEL_TAG: f"{REPOSITORY}@{LOCATION}", MAX_RETRIES_TAG: "0"},
-            raise_on_error=False,
-            asset_selection=None if assets is None else [dg.AssetKey(name) for name in assets],
-        )
+        with run_lock(instance) as (run_id, lock_tag):
+            return definitions.resolve_job_def(job).execute_in_process(
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                instance=instance,
+                tags={**tags, **lock_tag, REPOSITORY_LABEL_TAG: f"{REPOSITORY}@{LOCATION}", MAX_RETRIES_TAG: "0"},
+                raise_on_error=False,
+                asset_selection=None if assets is None else [dg.AssetKey(name) for name in assets],
+                run_id=run_id,
+            )
     finally:
         delattr(instance, create.__name__)

@@ -128,6 +128,15 @@ def test_a_code_server_whose_child_is_killed_ends_and_one_that_reloads_goes_on(
 
 
 @pytest.mark.slow
+def test_a_code_server_whose_child_is_killed_while_it_loads_ends(
+    serve: Callable[[str], tuple[subprocess.Popen[bytes], DagsterGrpcClient]],
+) -> None:
+    process, _ = serve("import os; os.kill(os.getpid(), 9)")
+
+    assert process.wait(15) == 1
+
+
+@pytest.mark.slow
 def test_code_that_ends_its_process_leaves_a_code_server_that_says_so(
     serve: Callable[[str], tuple[subprocess.Popen[bytes], DagsterGrpcClient]],
 ) -> None:

@@ -7,6 +7,7 @@ that was killed, answers nobody from then on, and runs wait until somebody resta
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from typing import Final
 
@@ -15,6 +16,8 @@ from dagster._grpc import proxy_server
 from dagster._grpc.proxy_server import DagsterProxyApiServicer
 
 POLL_S: Final = 1.0
+_KILLED: Final = f"exited with return code -{signal.SIGKILL} "
+"""How Dagster's error names a child that was killed while it loaded the code; there is no other record of that."""
 
 
 class EndingServicer(DagsterProxyApiServicer):
@@ -35,13 +38,13 @@ class EndingServicer(DagsterProxyApiServicer):
             was_orphaned = is_orphaned
 
     def is_orphaned(self) -> bool:
-        """Say whether the child has died; one that never came up is none, for its error is to be read in the UI."""
+        """Say whether the child has died; where the code could not be loaded, its error is to be read in the UI."""
         with self._reload_lock:  # a reload has no child on record while the new one starts
             children = list(self._grpc_server_registry._all_processes)  # noqa: SLF001 - Dagster has no public list
             is_ending = self._shutdown_once_executions_finish_event.is_set()
             return (
                 not is_ending
-                and self._load_error is None
+                and (self._load_error is None or _KILLED in self._load_error.to_string())
                 and all(child.server_process.poll() is not None for child in children)
             )
 
