@@ -18,6 +18,7 @@ from regime_pipeline.bootstrap import open_databases
 from regime_pipeline.domain.market_data.market import DAY_MS, HOUR_MS
 from regime_pipeline.domain.market_data.window import Window, to_ms
 from regime_pipeline.storage.embedded.server import embedded_server
+from regime_pipeline.storage.urls import libpq_url
 from regime_pipeline_tests.e2e.regime_up import Up, quarter_of, running_up, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -50,6 +51,14 @@ def fork_server(up: Up) -> int | None:
     return None
 
 
+LOST = """
+SELECT r.run_id, (SELECT jsonb_object_agg(key, value) FROM run_tags t WHERE t.run_id = r.run_id AND key LIKE '%retr%'),
+  (SELECT string_agg(left(event, 3000), E'\\n') FROM event_logs e WHERE e.run_id = r.run_id
+   AND dagster_event_type IN ('RUN_FAILURE', 'STEP_FAILURE'))
+FROM runs r WHERE status = 'FAILURE' AND NOT EXISTS
+  (SELECT FROM run_tags t WHERE t.run_id = r.run_id AND t.key = 'dagster/auto_retry_run_id')
+"""
+
 VICTIMS: dict[str, tuple[int, Callable[[Up], int | None]]] = {
     "a run": (6, run_of),
     "what runs are forks of": (3, fork_server),
@@ -72,7 +81,7 @@ class Work:
         """Launch the next one where the last has ended, as it should."""
         end = up.end_of_backfill_if_known(self.backfills[-1])
         if end is not None:
-            assert end == "COMPLETED_SUCCESS", up.runs()
+            assert end == "COMPLETED_SUCCESS", lost(up)
             self.backfills.append(up.launch_hours(SPAN))
 
     def victim(self, up: Up, name: str) -> int:
@@ -82,13 +91,19 @@ class Work:
             self.go_on(up)
             with contextlib.suppress(AssertionError):
                 return until(5, lambda: VICTIMS[name][1](up), name, 0.05)
-        raise AssertionError(f"{name} was not there within 400 s: {up.runs()}")
+        raise AssertionError(f"{name} was not there within 400 s: {up.statuses()}")
 
     def kill(self, up: Up, name: str, pause_s: float) -> None:
         """Kill one of them while a backfill goes on, and wait."""
         os.kill(self.victim(up, name), signal.SIGKILL)
         print(time.strftime("%H:%M:%S"), "killed", name, flush=True)
         time.sleep(pause_s)
+
+
+def lost(up: Up) -> list[str]:
+    """Runs that failed and were not run again, with what Dagster knows of each."""
+    with psycopg.connect(libpq_url(open_databases(up.settings).dagster)) as connection:
+        return [f"{run_id}: {tags}; {events}" for run_id, tags, events in connection.execute(LOST)]
 
 
 def test_backfills_complete_through_21_kills_in_any_order(home: Path) -> None:
@@ -109,7 +124,8 @@ def test_backfills_complete_through_21_kills_in_any_order(home: Path) -> None:
         for name in order[half:]:
             work.kill(up, name, drawn.uniform(1, 8))
         last = work.backfills[-1]
-        assert until(1_200, lambda: up.end_of_backfill_if_known(last), "the last one's end", 2) == "COMPLETED_SUCCESS"
+        end = until(1_200, lambda: up.end_of_backfill_if_known(last), "the last one's end", 2)
+        assert end == "COMPLETED_SUCCESS", lost(up)
         with psycopg.connect(open_databases(up.settings).regimes) as database:
             rows = {(symbol, timeframe): hours for symbol, timeframe, hours in database.execute(ROWS)}
         hours = (SPAN.end_ms - SPAN.start_ms) // HOUR_MS
