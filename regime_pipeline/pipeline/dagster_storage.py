@@ -32,6 +32,7 @@ _USED: Final = {
     "has_table": "self table_name",
     "_has_asset_key_col_on_connection": "self conn column_name",
     "_event_to_row": "self event",
+    "_event_insert_timestamp": "self event",
     "_tags_for_asset_event": "self event",
     "_store_asset_event": "self conn event event_id",
     "store_asset_check_event": "self event event_id",

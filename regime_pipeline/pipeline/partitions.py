@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import dagster as dg
+from dagster._core.instance import DynamicPartitionsStore
 
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.window import Window
@@ -22,6 +23,24 @@ _HOUR_FORMAT: Final = "%Y-%m-%d-%H:%M"
 _DAY_FORMAT: Final = "%Y-%m-%d"
 RANGE_START_TAG: Final = "dagster/asset_partition_range_start"
 RANGE_END_TAG: Final = "dagster/asset_partition_range_end"
+
+
+class MarketHoursPartitions(dg.MultiPartitionsDefinition):
+    """Hour x market; the keys of the newest range are kept, which Dagster asks for some forty times in a run."""
+
+    _newest: tuple[dg.PartitionKeyRange, Sequence[Any]] | None = None
+
+    def get_partition_keys_in_range(
+        self,
+        partition_key_range: dg.PartitionKeyRange,
+        dynamic_partitions_store: DynamicPartitionsStore | None = None,
+    ) -> Sequence[dg.MultiPartitionKey]:
+        """Return the keys of a rectangle of hours and markets, hour by hour."""
+        newest = self._newest
+        if newest is None or newest[0] != partition_key_range:
+            keys = super().get_partition_keys_in_range(partition_key_range, dynamic_partitions_store)
+            newest = self._newest = (partition_key_range, keys)
+        return list(newest[1])
 
 
 def build_partitions(universe: Universe, grain: str = "hour") -> dg.MultiPartitionsDefinition:
@@ -46,7 +65,7 @@ def build_partitions(universe: Universe, grain: str = "hour") -> dg.MultiPartiti
     else:
         windows = dg.HourlyPartitionsDefinition(start, end_date=end, fmt=_HOUR_FORMAT, timezone="UTC")
     markets = dg.StaticPartitionsDefinition([market.key for market in universe.markets])
-    return dg.MultiPartitionsDefinition({HOUR_DIMENSION: windows, MARKET_DIMENSION: markets})
+    return MarketHoursPartitions({HOUR_DIMENSION: windows, MARKET_DIMENSION: markets})
 
 
 @dataclass(frozen=True, slots=True)

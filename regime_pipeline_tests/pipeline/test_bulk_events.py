@@ -7,6 +7,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
@@ -155,6 +156,28 @@ def test_a_connection_that_breaks_within_a_batch_writes_it_again(
     storage.store_event_batch(materialized(5))
 
     assert len(tries) == 2
+    assert counts(database_url) == (5, 5, 1)
+
+
+def test_a_connection_that_breaks_between_the_ping_and_the_transaction_is_replaced(
+    storage: BulkEventLogStorage, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLAlchemy lets psycopg2's own error through there."""
+    connect, tries = storage._connect, []
+
+    @contextmanager
+    def breaking() -> Iterator[Connection]:
+        with connect() as connection:
+            tries.append(1)
+            if len(tries) == 1:
+                end_all_connections(database_url)
+            yield connection
+
+    monkeypatch.setattr(storage, "_connect", breaking)
+
+    storage.store_event_batch(materialized(5))
+
+    assert len(tries) > 1
     assert counts(database_url) == (5, 5, 1)
 
 

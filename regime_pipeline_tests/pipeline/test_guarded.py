@@ -7,14 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import dagster as dg
 import psutil
 import pytest
+from dagster._cli.proxy_server_manager import ProxyServerManager
 from dagster._core.origin import get_python_environment_entry_point
 from dagster._grpc.client import DagsterGrpcClient
 from dagster._grpc.constants import GrpcServerCommand
@@ -25,7 +28,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from regime_pipeline.bootstrap import build_definitions
-from regime_pipeline.pipeline.guarded.dev import PROGRAMS, guarded
+from regime_pipeline.pipeline.guarded.dev import MONITOR, PROGRAMS, again_after_errors, guarded
 from regime_pipeline.pipeline.guarded.retries import is_news
 from regime_pipeline.pipeline.guarded.webserver import LINEAGE, GuardedWebserver, lineage
 from regime_pipeline.settings import Settings
@@ -83,6 +86,32 @@ def test_commands_of_dagster_s_programs_start_ours_with_the_same_options() -> No
     assert guarded([*start, "--socket", "here"]) == ours
     assert guarded(["python", "-m", "dagster._daemon", "run"]) == ["python", "-m", PROGRAMS["dagster._daemon"], "run"]
     assert guarded(["python", "-m", "dagster", "api", "grpc"]) == ["python", "-m", "dagster", "api", "grpc"]
+
+
+def test_a_code_server_that_could_not_be_started_is_started_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Dagster's own watch ends with the first error, and with `dagster dev` as it should."""
+    monkeypatch.setenv("DAGSTER_CODE_SERVER_AUTO_RESTART_INTERVAL", "0")
+    manager, ended = object.__new__(ProxyServerManager), threading.Event()
+    manager._ProxyServerManager__shutdown_event = ended  # type: ignore[attr-defined]
+    starts = []
+
+    def start() -> None:
+        starts.append(1)
+        if len(starts) < 3:
+            raise RuntimeError('gRPC server exited with return code 1 while starting up with the command: "python"')
+        ended.set()
+
+    dead = SimpleNamespace(server_process=SimpleNamespace(poll=lambda: 1), start_server_process=start)
+    with pytest.raises(RuntimeError, match="while starting up"):
+        getattr(manager, MONITOR)(dead)
+    again_after_errors(getattr(ProxyServerManager, MONITOR))(manager, dead)
+
+    assert len(starts) == 3
+    said = [text for text in caplog.messages if text.startswith("The code server could not be started")]
+    assert len(said) == 1
+    assert said[0].endswith("is started again: gRPC server exited with return code 1 while starting up")
 
 
 @pytest.fixture
