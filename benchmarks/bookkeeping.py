@@ -43,7 +43,7 @@ chain, eight assets with their checks, in this process, over hours that are stor
 time is Dagster's. {cores} cores, {machine}, Python {python}.
 
 What the bulk storage does not do: it does not make Dagster create fewer events, nor smaller ones; what remains of a run
-is mostly the making of event objects and their JSON, which stay Dagster's own."""
+is mostly the making of event objects, which stays Dagster's own."""
 
 
 def main() -> None:
