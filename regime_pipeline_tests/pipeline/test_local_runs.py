@@ -87,7 +87,7 @@ def test_a_killed_run_ends_and_its_places_are_free_again(instance: dg.DagsterIns
 
 
 def test_a_run_at_work_and_those_of_others_go_on(instance: dg.DagsterInstance) -> None:
-    elsewhere = f"not-{socket.gethostname()}:/home/anybody/run.lock"
+    elsewhere = f"not-{socket.gethostname()}:/srv/regime/run.lock"
     with run_lock(instance) as (run_id, tags):
         assert create_run_for_test(instance, run_id=run_id, status=dg.DagsterRunStatus.STARTED, tags=tags)
         others = [run_with(instance, dg.DagsterRunStatus.STARTED, **more) for more in ({}, {LOCK_TAG: elsewhere})]
