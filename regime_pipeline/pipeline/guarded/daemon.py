@@ -1,4 +1,4 @@
-"""Dagster's daemon, with patient `retries` and better seen `backfill_ends`; its texts count partitions, not name them."""
+"""Dagster's daemon with patient `retries` and ends of backfills that wait for them; its texts count partitions."""
 
 from __future__ import annotations
 
