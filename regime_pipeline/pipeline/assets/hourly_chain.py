@@ -211,10 +211,10 @@ def raw_candles(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[W
     group="ingest",
     deps=["raw_candles"],
     kinds={"python", "json"},
-    tables=["snapshots/YYYY/MM/DD/HH/SYMBOL_TIMEFRAME.json"],
+    tables=["snapshots/YYYY/MM/DD/HH/SYMBOL_TIMEFRAME.json", "snapshots/YYYY/MM/DD/SYMBOL_TIMEFRAME.day"],
 )
 def hourly_snapshots(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
-    """One JSON file per hour: bars as integer ticks, market summary, completeness, hash; revisions beside it."""
+    """One JSON file per hour, or one file per day: bars as integer ticks, summary, completeness, hash; revisions."""
     return run_stage(context, workspace)
 
 
