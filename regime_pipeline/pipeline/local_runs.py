@@ -38,7 +38,8 @@ def run_lock(instance: dg.DagsterInstance) -> Iterator[tuple[str, dict[str, str]
     path = Path(instance.root_directory) / FOLDER / f"{run_id}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
-    lock.try_lock()  # nobody else knows the name
+    while not (lock.try_lock() and lock.is_current):  # others try it for a moment, and may take it for a leftover
+        lock.close()
     try:
         yield run_id, {LOCK_TAG: f"{socket.gethostname()}:{path}"}
     finally:
@@ -47,7 +48,7 @@ def run_lock(instance: dg.DagsterInstance) -> Iterator[tuple[str, dict[str, str]
 
 
 def is_at_work(tag: str) -> bool:
-    """Say whether a local run's process lives; one of another machine counts as alive, for it cannot be seen here.
+    """Say whether a local run's process lives; so it counts on another machine or with a file that cannot be opened.
 
     Parameters
     ----------
@@ -58,12 +59,7 @@ def is_at_work(tag: str) -> bool:
     path = Path(name)
     if host != socket.gethostname():
         return True
-    if not path.exists():
-        return False
-    lock = FileLock(path)
-    is_free = lock.try_lock()
-    lock.close()
-    return not is_free
+    return path.exists() and not _is_free(path)
 
 
 def end_lost_runs(instance: dg.DagsterInstance) -> None:
@@ -77,15 +73,23 @@ def end_lost_runs(instance: dg.DagsterInstance) -> None:
             health = launcher.check_run_worker_health(run)
             if health.status is WorkerStatus.FAILED:
                 instance.report_run_failed(run, health.msg)
-                _remove_lock(run)
     holders = list(instance.event_log_storage.get_concurrency_run_ids())
     if holders:
         for run in instance.get_runs(dg.RunsFilter(run_ids=holders, statuses=FINISHED_STATUSES)):
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    for path in (Path(instance.root_directory) / FOLDER).glob("*.lock"):
+        _is_free(path, is_removed=True)
 
 
-def _remove_lock(run: dg.DagsterRun) -> None:
-    """Remove what a killed local run has left."""
-    tag = run.tags.get(LOCK_TAG)
-    if tag is not None:
-        Path(tag.partition(":")[2]).unlink(missing_ok=True)
+def _is_free(path: Path, *, is_removed: bool = False) -> bool:
+    """Whether nobody holds the lock, the file being there; remove it then, while it is locked, if asked to."""
+    lock = FileLock(path)
+    try:
+        is_free = lock.try_lock()
+        if is_free and is_removed:
+            path.unlink(missing_ok=True)
+    except PermissionError:  # another account's
+        return False
+    finally:
+        lock.close()
+    return is_free

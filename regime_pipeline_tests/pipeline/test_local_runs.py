@@ -23,6 +23,7 @@ from dagster._time import get_current_datetime
 from regime_pipeline.pipeline.instance import open_instance
 from regime_pipeline.pipeline.launchers.default import WatchedRunLauncher
 from regime_pipeline.pipeline.local_runs import LOCK_TAG, end_lost_runs, is_at_work, run_lock
+from regime_pipeline.storage.file_locks import FileLock
 from regime_pipeline.storage.urls import dagster_url
 
 POOL, PLACES = "candle_source", 3
@@ -84,6 +85,38 @@ def test_a_killed_run_ends_and_its_places_are_free_again(instance: dg.DagsterIns
     assert claim(instance, mine)
     assert not Path(killed.partition(":")[2]).exists()
     assert status_of(instance, mine) is dg.DagsterRunStatus.STARTED
+
+
+def test_a_lock_that_others_try_meanwhile_is_held_in_the_end(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks holds it for a moment, and removes it as a leftover where nobody else does."""
+    try_lock, tries = FileLock.try_lock, list[bool]()
+
+    def disturbed(lock: FileLock, *, shared: bool = False) -> bool:
+        tries.append(try_lock(lock, shared=shared))
+        if len(tries) == 1:
+            lock.path.unlink()
+        return tries[-1]
+
+    monkeypatch.setattr(FileLock, "try_lock", disturbed)
+
+    with run_lock(instance) as (_, tags):
+        assert tries == [True, True]
+        assert is_at_work(tags[LOCK_TAG])
+
+
+def test_a_file_that_cannot_be_opened_counts_as_held(
+    instance: dg.DagsterInstance, killed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(lock: FileLock) -> bool:
+        raise PermissionError(lock.path)
+
+    monkeypatch.setattr(FileLock, "try_lock", refuse)
+
+    assert is_at_work(killed)
+    end_lost_runs(instance)
+    assert Path(killed.partition(":")[2]).exists()
 
 
 def test_a_run_at_work_and_those_of_others_go_on(instance: dg.DagsterInstance) -> None:
