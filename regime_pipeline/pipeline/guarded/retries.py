@@ -10,13 +10,16 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Final
 
-from dagster._core.storage.dagster_run import RunRecord
+from dagster._core.errors import DagsterInvalidSubsetError
+from dagster._core.storage.dagster_run import DagsterRun, RunRecord
+from dagster._core.storage.tags import WILL_RETRY_TAG
 from dagster._core.workspace.context import IWorkspaceProcessContext
 from dagster._daemon.auto_run_reexecution import auto_run_reexecution as dagster_retries
 from dagster._daemon.auto_run_reexecution.event_log_consumer import EventLogConsumerDaemon
 
 PATIENCE_S: Final = 3600.0
 """As long as the queue waits for a code server (`max_user_code_failure_retries` in dagster.yaml)."""
+NOTHING_LEFT: Final = "Every step had ended well before the run was lost: nothing is left to be run again."
 FIRST_START: Final = "No cursor for event type"
 """What is warned of at the first start of every new home: that it has none is what a new home is like."""
 
@@ -60,13 +63,31 @@ class PatientRetries(EventLogConsumerDaemon):
         self, context: IWorkspaceProcessContext, records: Sequence[RunRecord], logger: logging.Logger
     ) -> Iterator[Any]:
         try:
-            runs = [record.dagster_run for record in records]
-            for run in dagster_retries.filter_runs_to_should_retry(runs, context.instance):
-                yield
-                dagster_retries.retry_run(run, context)
-        except Exception as error:
-            self._failing_since = self._clock() if self._failing_since is None else self._failing_since
-            if self._clock() - self._failing_since < PATIENCE_S:
-                raise TryAgainError from error
-            yield from dagster_retries.consume_new_runs_for_automatic_reexecution(context, records, logger)
+            error = yield from self._retry_each(context, [record.dagster_run for record in records])
+        except Exception as failed:
+            error = failed
+        if error is None:
+            self._failing_since = None
+            return
+        self._failing_since = self._clock() if self._failing_since is None else self._failing_since
+        if self._clock() - self._failing_since < PATIENCE_S:
+            raise TryAgainError from error
+        yield from dagster_retries.consume_new_runs_for_automatic_reexecution(context, records, logger)
         self._failing_since = None
+
+    @staticmethod
+    def _retry_each(
+        context: IWorkspaceProcessContext, runs: Sequence[DagsterRun]
+    ) -> Generator[None, None, Exception | None]:
+        """Launch again what can be; return the first error, None where there is none to wait for."""
+        error = None
+        for run in dagster_retries.filter_runs_to_should_retry(runs, context.instance):
+            yield
+            try:
+                dagster_retries.retry_run(run, context)
+            except DagsterInvalidSubsetError:
+                context.instance.report_engine_event(NOTHING_LEFT, run)
+                context.instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: "false"})
+            except Exception as failed:
+                error = error or failed
+        return error
