@@ -95,7 +95,7 @@ def test_a_run_that_waits_holds_up_no_other(desk: Desk, place: int) -> None:
     assert desk.launched == [runs[1 - place], runs[place]]
 
 
-def test_a_run_of_which_nothing_is_left_to_do_is_no_reason_to_wait(desk: Desk) -> None:
+def test_a_run_of_which_nothing_is_left_to_do_is_not_waited_for(desk: Desk) -> None:
     """It was killed between its last step and its own end."""
     done, other = desk.fail(), desk.fail()
     desk.away_for[done] = DagsterInvalidSubsetError("No steps needed to be retried in the failed run.")
