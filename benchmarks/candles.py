@@ -8,8 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import statistics
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,6 +16,7 @@ import numpy as np
 
 from benchmarks.candle_peers import SETTLED, Bars, numba_regimes, pandas_regimes
 from benchmarks.document import markdown_table, write_section
+from benchmarks.rounds import interleaved
 from regime_pipeline.domain.candle_regimes.classifier import classify
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
 from regime_pipeline.domain.candle_regimes.streaming import CandleStream
@@ -43,12 +42,6 @@ say depends on where the data start. Before timing: all labels equal from bar {s
 remembers the whole series); the row-by-row version of the tests says the same of {naive:,} candles to 1e-9. Threads:
 {markets} markets of 100,000 candles (3D regimes) and of a year of hours (verdicts), one thread against two. {cores}
 cores, {machine}, Python {python}."""
-
-
-def seconds(call: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def bars_of(candles: Candles) -> Bars:
@@ -112,13 +105,8 @@ def arms(sizes: tuple[int, ...]) -> dict[str, tuple[Callable[[], Any], float]]:
 def measure(repeats: int, sizes: tuple[int, ...]) -> dict[str, float]:
     """Median seconds of each arm, interleaved."""
     found = arms(sizes)
-    taken: dict[str, list[float]] = {name: [] for name in found}
-    for round_number in range(repeats + 1):
-        for name, (call, scale) in found.items():
-            value = seconds(call) * scale
-            if round_number:
-                taken[name].append(value)
-    return {name: statistics.median(values) for name, values in taken.items()}
+    taken = interleaved(repeats, {name: call for name, (call, _) in found.items()})
+    return {name: value * found[name][1] for name, value in taken.items()}
 
 
 def report(medians: dict[str, float], sizes: tuple[int, ...]) -> str:

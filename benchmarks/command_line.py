@@ -9,14 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 from benchmarks.document import markdown_table, write_section
+from benchmarks.rounds import interleaved
 
 REGIME = [sys.executable, "-c", "from regime_pipeline.cli.app import main; main()"]
 PEER = "python -c 'import numpy'"
@@ -39,30 +39,22 @@ in a home with two backfilled markets whose embedded database runs. 2 cores, {ma
 {load:.1f}."""
 
 
-def seconds(command: list[str], home: Path) -> float:
+def run(command: list[str], home: Path) -> None:
     environment = {**os.environ, "REGIME_HOME": str(home)}
-    begin = time.perf_counter()
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - begin
 
 
 def measure(rounds: int) -> dict[str, float]:
     """Median seconds of each way."""
-    taken: dict[str, list[float]] = {name: [] for name in WAYS}
     with tempfile.TemporaryDirectory(prefix="regime-benchmark-") as folder:
         home = Path(folder)
         (home / "markets.toml").write_text(MARKETS, "utf-8")
-        seconds([*REGIME, "db", "start"], home)
+        run([*REGIME, "db", "start"], home)
         try:
-            seconds([*REGIME, "backfill"], home)
-            for number in range(rounds + 1):
-                for name, (command, _) in WAYS.items():
-                    value = seconds(command, home)
-                    if number:
-                        taken[name].append(value)
+            run([*REGIME, "backfill"], home)
+            return interleaved(rounds, {name: partial(run, command, home) for name, (command, _) in WAYS.items()})
         finally:
-            seconds([*REGIME, "db", "stop", "--force"], home)
-    return {name: statistics.median(values) for name, values in taken.items()}
+            run([*REGIME, "db", "stop", "--force"], home)
 
 
 def report(medians: dict[str, float]) -> str:

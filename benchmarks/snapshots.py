@@ -12,7 +12,6 @@ import os
 import platform
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.document import markdown_table, write_section
+from benchmarks.rounds import interleaved, seconds
 from regime_pipeline.domain.market_data.candles import COLUMNS, Candles
 from regime_pipeline.domain.market_data.market import HOUR_MS, Market
 from regime_pipeline.domain.market_data.snapshot import HourSnapshot, build_snapshots
@@ -141,13 +141,7 @@ LAYOUTS = (PARQUET, DAYS)
 
 def medians(ways: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
     """Median microseconds per hour of each way, measured in turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(repeats):
-        for name, way in ways.items():
-            begin = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - begin)
-    return {name: statistics.median(took) / len(MONTH) * 1e6 for name, took in seconds.items()}
+    return {name: took / len(MONTH) * 1e6 for name, took in interleaved(repeats, ways).items()}
 
 
 def measure(timeframe: str, repeats: int, layouts: Sequence[Layout] = LAYOUTS) -> dict[str, float]:
@@ -157,7 +151,7 @@ def measure(timeframe: str, repeats: int, layouts: Sequence[Layout] = LAYOUTS) -
     encoded = [encode(snapshot) for snapshot in snapshots]
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as root, tempfile.TemporaryDirectory(dir=Path.cwd()) as others:
         store = SnapshotStore(root)
-        written, again = (_seconds(partial(store.write, snapshots)) for _ in range(2))
+        written, again = (seconds(partial(store.write, snapshots)) for _ in range(2))
         places = {layout: Path(others) / str(number) for number, layout in enumerate(layouts)}
         kept = {layout.write_row: _write_s(layout, place, snapshots) for layout, place in places.items()}
         paths = [str(path) for path in sorted(Path(root).rglob("*.json"))]
@@ -175,16 +169,10 @@ def measure(timeframe: str, repeats: int, layouts: Sequence[Layout] = LAYOUTS) -
     figures["strict `decode` (without reading)"] = medians({"": lambda: list(map(decode, encoded))}, repeats)[""]
     figures["`encode`"] = medians({"": lambda: list(map(encode, snapshots))}, repeats)[""]
     figures["`write`, synced"] = written / len(MONTH) * 1e6
-    figures |= {name: seconds / len(MONTH) * 1e6 for name, seconds in kept.items()}
+    figures |= {name: took / len(MONTH) * 1e6 for name, took in kept.items()}
     figures["`write` of unchanged content"] = again / len(MONTH) * 1e6
     figures["bytes per file"] = sum(map(len, encoded)) / len(encoded)
     return figures
-
-
-def _seconds(way: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    way()
-    return time.perf_counter() - begin
 
 
 def _write_s(layout: Layout, place: Path, snapshots: Sequence[HourSnapshot]) -> float:
@@ -192,7 +180,7 @@ def _write_s(layout: Layout, place: Path, snapshots: Sequence[HourSnapshot]) -> 
     folders = [place / str(number) for number in range(WRITES)]
     for folder in folders:
         folder.mkdir(parents=True)
-    return statistics.median(_seconds(partial(layout.write, folder, snapshots)) for folder in folders)
+    return statistics.median(seconds(partial(layout.write, folder, snapshots)) for folder in folders)
 
 
 def ratios(name: str, columns: Sequence[dict[str, float]]) -> list[str]:

@@ -9,9 +9,7 @@ import argparse
 import os
 import platform
 import shutil
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ import sqlalchemy as sa
 
 from benchmarks import storage_peers as peers
 from benchmarks.document import markdown_table, write_section
+from benchmarks.rounds import interleaved, seconds
 from regime_pipeline.domain.candle_regimes.states import REGIME_STATES
 from regime_pipeline.domain.market_data.market import HOUR_MS, MINUTE_MS, Market
 from regime_pipeline.domain.market_data.window import Window, to_ms
@@ -132,20 +131,11 @@ def _fill(bench: Bench) -> None:
         bench.connection.execute(statement.encode())
 
 
-def interleaved(
+def interleaved_ms(
     rounds: int, ways: Mapping[str, Callable[[], object]], before: Mapping[str, Callable[[], object]] | None = None
 ) -> dict[str, float]:
-    """Return the median milliseconds of each way, taken in turns after a warm-up; `before` it runs outside the time."""
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(rounds + 1):
-        for name, way in ways.items():
-            if before and name in before:
-                before[name]()
-            start = time.perf_counter()
-            way()
-            if turn:
-                taken[name].append((time.perf_counter() - start) * 1000)
-    return {name: statistics.median(values) for name, values in taken.items()}
+    """Return the median milliseconds of each way; `before` as `rounds.interleaved`."""
+    return {name: took * 1000 for name, took in interleaved(rounds, ways, before).items()}
 
 
 def judged(value: float, limit: float, unit: str = "x") -> str:
@@ -166,7 +156,7 @@ def _measure_read(bench: Bench, adbc: peers.Adbc, count: int) -> list[list[str]]
     where = {"id": bench.warehouse.series_id(market), "start": start.isoformat()}
     codes, names = peers.CODES.format(**where), peers.NAMES.format(**where)
     seed = peers.SEED.format(symbol=market.symbol, start=start.replace(tzinfo=None).isoformat())
-    taken = interleaved(
+    taken = interleaved_ms(
         bench.rounds,
         {
             "ours": lambda: bench.warehouse.read_frame("candle_regime", market, window(first, count)),
@@ -213,7 +203,7 @@ def measure_writes(bench: Bench) -> list[list[str]]:
             "1m": lambda: ours("1m", window(0, count // 60), minutes),
             "1h": lambda: ours("1h", window(0, count), rows),
         }
-        taken = interleaved(
+        taken = interleaved_ms(
             bench.rounds,
             mine | {name: way for name, (_, way) in others.items()},
             {name: partial(_empty, bench, table) for name, (table, _) in others.items()},
@@ -265,22 +255,21 @@ def measure_rerun(bench: Bench) -> list[list[str]]:
     market, run = Market("R-USDT", "1h"), bench.warehouse.start_run("bench", "bench")
     bench.warehouse.series_id(market, venue="simulated", price_scale=100)
     rows, span = bench.rows(7, 0, bench.candles), window(0, bench.candles)
-    start = time.perf_counter()
-    bench.warehouse.replace_range("candle_regime", market, span, rows, run)
-    first = (time.perf_counter() - start) * 1000
+    again = partial(bench.warehouse.replace_range, "candle_regime", market, span, rows, run)
+    first = seconds(again) * 1000
     wal = bench.scalar("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")
-    taken = interleaved(3, {"again": lambda: bench.warehouse.replace_range("candle_regime", market, span, rows, run)})
+    taken = interleaved_ms(3, {"again": again})
     wal = bench.scalar("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn") - wal
-    again, row_bytes = taken["again"], wal / 4 / bench.candles
+    later, row_bytes = taken["again"], wal / 4 / bench.candles
     label = f"write the same {bench.candles:,} again"
     return [
         [
             label,
-            f"{again:.0f} ms",
+            f"{later:.0f} ms",
             "the first write",
             f"{first:.0f} ms",
-            f"**{again / first:.2f}x**",
-            judged(again / first, 1.3),
+            f"**{later / first:.2f}x**",
+            judged(later / first, 1.3),
         ],
         ["WAL of such a re-run, a row", f"{row_bytes:.3f} B", "", "", "", judged(row_bytes, 5, " B")],
     ]

@@ -9,7 +9,6 @@ import argparse
 import os
 import platform
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 
 from benchmarks.document import markdown_table, write_section
 from benchmarks.feature_peers import COLUMNS, vectorised_features
+from benchmarks.rounds import seconds
 from regime_pipeline.domain.columnar import Rows
 from regime_pipeline.domain.features.families import (
     reversion_features,
@@ -71,12 +71,6 @@ def make_year() -> Year:
     hours = candles.open_time_ms
     features = compute_features(candles, hours, POLICY)
     return Year(candles, hours[-YEAR_HOURS:], features, compute_scores(features, hours, MARKET, POLICY, NULLS))
-
-
-def seconds(call: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def last(rows: Rows, count: int) -> Rows:
