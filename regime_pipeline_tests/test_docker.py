@@ -71,6 +71,7 @@ def test_limits_and_retention_are_those_of_the_shipped_file() -> None:
 
     assert set(own) - set(shipped) == {"compute_logs", "storage"}
     assert own["run_monitoring"].pop("start_timeout_seconds") > 600  # runs wait in the broker for a worker
+    assert shipped["run_monitoring"].pop("start_timeout_seconds") == 60
     differing = {name for name in shipped if own[name] != shipped[name]}
     assert differing == {"run_launcher"}
 

@@ -86,7 +86,7 @@ class Work:
 
     def victim(self, up: Up, name: str) -> int:
         """Wait until something of this name is there, and return its process."""
-        deadline = time.monotonic() + 400  # a run lost at its start is missed after 180 s
+        deadline = time.monotonic() + 400  # a run lost at its start is missed after a minute
         while time.monotonic() < deadline:
             self.go_on(up)
             with contextlib.suppress(AssertionError):
