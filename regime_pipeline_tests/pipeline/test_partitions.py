@@ -42,6 +42,25 @@ def test_the_open_hour_has_no_partition() -> None:
     assert not any(key.startswith("2020-02-01-05") for key in keys)
 
 
+def test_the_keys_of_a_range_are_dagsters_however_often_and_in_turn_they_are_asked_for() -> None:
+    ours = build_partitions(UNIVERSE)
+    dagsters = dg.MultiPartitionsDefinition({each.name: each.partitions_def for each in ours.partitions_defs})
+    ranges = [
+        dg.PartitionKeyRange(partition_key(first, START), partition_key(last, START + hours * HOUR_MS))
+        for first, last, hours in (
+            (MARKETS[0], MARKETS[-1], 47),
+            (MARKETS[1], MARKETS[1], 5),
+            (MARKETS[1], MARKETS[2], 5),
+        )
+    ]
+    for asked in (*ranges, *ranges, ranges[-1]):
+        found = ours.get_partition_keys_in_range(asked)
+        assert found == dagsters.get_partition_keys_in_range(asked)
+        assert all(isinstance(key, dg.MultiPartitionKey) for key in found)
+        assert isinstance(found, list)
+        found.clear()  # the caller's own
+
+
 @pytest.mark.parametrize(("grain", "step", "count"), [("hour", HOUR_MS, 48), ("day", 24 * HOUR_MS, 2)])
 def test_every_key_is_printed_as_dagster_prints_it(grain: str, step: int, count: int) -> None:
     keys = set(build_partitions(UNIVERSE, grain).get_partition_keys())
