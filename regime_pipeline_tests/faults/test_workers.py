@@ -117,7 +117,7 @@ def test_a_redis_that_forgets_everything_costs_no_run(home: Path, tcp_postgres_u
 
 def test_a_killed_worker_and_a_second_daemon(cluster: Up, database_url: str, tmp_path: Path) -> None:
     markets = read_universe(cluster.settings).markets
-    (daemon,) = roles_of(cluster, "guarded.daemon")
+    (daemon,) = until(60, lambda: roles_of(cluster, "guarded.daemon") or None, "the daemon's start", 0.1)
     second = psutil.Popen(daemon.cmdline(), env=daemon.environ(), start_new_session=True)
     try:
         names = launch(cluster)
