@@ -1,7 +1,7 @@
 """Runs in the process that asked for them, as `regime backfill`'s are: each holds a lock while it is at work.
 
 Dagster watches only what it has launched itself. A run whose process was killed would count as started indefinitely,
-and keep its place among the runs at once and in the pools: after a few of them nothing would run any more.
+and keep its place among the concurrent runs and its pool slots: after a few of them nothing would run any more.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import dagster as dg
 from dagster._core.launcher import WorkerStatus
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 
-from regime_pipeline.storage.file_locks import FileLock
+from regime_pipeline.storage.file_locks import FileLock, remove_leftovers
 
 LOCK_TAG: Final = "regime/run_lock"
 """Tag of a local run: the machine, a colon, and the file that is locked while the run is at work."""
@@ -59,13 +59,21 @@ def is_at_work(tag: str) -> bool:
     path = Path(name)
     if host != socket.gethostname():
         return True
-    return path.exists() and not _is_free(path)
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        return not lock.try_lock()
+    except PermissionError:  # another account's
+        return True
+    finally:
+        lock.close()
 
 
 def end_lost_runs(instance: dg.DagsterInstance) -> None:
-    """Mark runs as failed whose process is gone, and free the places in pools that ended runs still hold.
+    """Mark runs as failed whose process is gone, and free the pool slots that ended runs still hold.
 
-    `regime up`'s daemon does so every 30 s; without it a new local run would wait for those places indefinitely.
+    `regime up`'s daemon does so every 30 s; without it a new local run would wait for those slots indefinitely.
     """
     launcher = instance.run_launcher
     if launcher.supports_check_run_worker_health:
@@ -77,19 +85,4 @@ def end_lost_runs(instance: dg.DagsterInstance) -> None:
     if holders:
         for run in instance.get_runs(dg.RunsFilter(run_ids=holders, statuses=FINISHED_STATUSES)):
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-    for path in (Path(instance.root_directory) / FOLDER).glob("*.lock"):
-        _is_free(path, is_removed=True)
-
-
-def _is_free(path: Path, *, is_removed: bool = False) -> bool:
-    """Whether nobody holds the lock, the file being there; remove it then, while it is locked, if asked to."""
-    lock = FileLock(path)
-    try:
-        is_free = lock.try_lock()
-        if is_free and is_removed:
-            path.unlink(missing_ok=True)
-    except PermissionError:  # another account's
-        return False
-    finally:
-        lock.close()
-    return is_free
+    remove_leftovers(Path(instance.root_directory) / FOLDER, "*.lock")

@@ -46,9 +46,9 @@ def temporary_file(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of writers that are gone; what cannot be locked or removed stays, and does no harm."""
-    for path in folder.glob(".*.tmp"):
+def remove_leftovers(folder: Path, pattern: str = ".*.tmp") -> None:
+    """Remove the locked files of processes that are gone, temporary files above all; what cannot be locked stays."""
+    for path in folder.glob(pattern):
         with contextlib.suppress(OSError), path.open("r+b") as file:  # network file systems lock what can be written to
             if _lock(file):
                 path.unlink()

@@ -28,7 +28,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from regime_pipeline.bootstrap import build_definitions
-from regime_pipeline.pipeline.guarded.dev import MONITOR, PROGRAMS, again_after_errors, guarded
+from regime_pipeline.pipeline.guarded.dev import MONITOR, PROGRAMS, guarded, watched_after_errors
 from regime_pipeline.pipeline.guarded.retries import is_news
 from regime_pipeline.pipeline.guarded.webserver import LINEAGE, GuardedWebserver, lineage
 from regime_pipeline.settings import Settings
@@ -106,7 +106,7 @@ def test_a_code_server_that_could_not_be_started_is_started_again(
     dead = SimpleNamespace(server_process=SimpleNamespace(poll=lambda: 1), start_server_process=start)
     with pytest.raises(RuntimeError, match="while starting up"):
         getattr(manager, MONITOR)(dead)
-    again_after_errors(getattr(ProxyServerManager, MONITOR))(manager, dead)
+    watched_after_errors(getattr(ProxyServerManager, MONITOR))(manager, dead)
 
     assert len(starts) == 3
     said = [text for text in caplog.messages if text.startswith("The code server could not be started")]

@@ -23,6 +23,7 @@ from dagster._time import get_current_datetime
 from regime_pipeline.pipeline.instance import open_instance
 from regime_pipeline.pipeline.launchers.default import WatchedRunLauncher
 from regime_pipeline.pipeline.local_runs import LOCK_TAG, end_lost_runs, is_at_work, run_lock
+from regime_pipeline.storage import file_locks
 from regime_pipeline.storage.file_locks import FileLock
 from regime_pipeline.storage.urls import dagster_url
 
@@ -113,6 +114,7 @@ def test_a_file_that_cannot_be_opened_counts_as_held(
         raise PermissionError(lock.path)
 
     monkeypatch.setattr(FileLock, "try_lock", refuse)
+    monkeypatch.setattr(file_locks, "_lock", lambda _: False)
 
     assert is_at_work(killed)
     end_lost_runs(instance)

@@ -44,7 +44,7 @@ def start_guarded(parts: list[str], **options: Any) -> Any:
     return open_ipc_subprocess(guarded(parts), **options)
 
 
-def again_after_errors(monitor: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+def watched_after_errors(monitor: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
     """Return the same watch over a code server, which goes on where that could not be started again.
 
     Dagster's is a thread that dies then: UI and daemon would stay up without a code server.
@@ -66,6 +66,6 @@ def again_after_errors(monitor: Callable[[Any, Any], None]) -> Callable[[Any, An
 if __name__ == "__main__":
     for module in (dev, server):
         setattr(module, open_ipc_subprocess.__name__, start_guarded)
-    setattr(ProxyServerManager, MONITOR, again_after_errors(getattr(ProxyServerManager, MONITOR)))
+    setattr(ProxyServerManager, MONITOR, watched_after_errors(getattr(ProxyServerManager, MONITOR)))
     warnings.simplefilter("ignore", SupersessionWarning)
     dev.dev_command(auto_envvar_prefix="DAGSTER_DEV")

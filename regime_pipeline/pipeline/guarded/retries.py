@@ -19,7 +19,7 @@ from dagster._daemon.auto_run_reexecution.event_log_consumer import EventLogCons
 
 PATIENCE_S: Final = 3600.0
 """As long as the queue waits for a code server (`max_user_code_failure_retries` in dagster.yaml)."""
-NOTHING_LEFT: Final = "Every step had ended well before the run was lost: nothing is left to be run again."
+NOTHING_LEFT: Final = "All steps had succeeded before the run was lost: there is nothing left to retry."
 FIRST_START: Final = "No cursor for event type"
 """What is warned of at the first start of every new home: that it has none is what a new home is like."""
 
